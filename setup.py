@@ -1,0 +1,59 @@
+"""The native build: one plugin file for every Python from 3.12 on, put where VapourSynth loads it by itself."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+try:
+    from setuptools.command.bdist_wheel import bdist_wheel
+except ImportError:  # setuptools < 70.1
+    from wheel.bdist_wheel import bdist_wheel
+
+import vapoursynth
+
+SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
+
+
+class BuildPlugin(build_ext):
+    """Gives the file a plugin's name: VapourSynth does not import it."""
+
+    def get_ext_filename(self, fullname: str) -> str:
+        return str(Path(*fullname.split("."))) + SUFFIX
+
+    def get_export_symbols(self, ext: Extension) -> list[str]:
+        return ["VapourSynthPluginInit2"]
+
+
+class PlatformWheel(bdist_wheel):
+    """The plugin uses the stable ABI and no Python module is native: any Python, this platform."""
+
+    def get_tag(self) -> tuple[str, str, str]:
+        return ("py3", "none", super().get_tag()[2])
+
+
+def plugin() -> Extension:
+    arguments: dict[str, Any] = {
+        "win32": {"extra_compile_args": ["/std:c++17"]},
+        # the interpreter's symbols are the host's
+        "darwin": {
+            "extra_compile_args": ["-std=c++17", "-fvisibility=hidden"],
+            "extra_link_args": ["-undefined", "dynamic_lookup"],
+        },
+    }.get(sys.platform, {"extra_compile_args": ["-std=c++17", "-fvisibility=hidden", "-Wall", "-Wextra"]})
+    return Extension(
+        "vapoursynth.plugins.vscugan",
+        ["vscugan/bridge/plugin.cpp"],
+        include_dirs=[vapoursynth.get_include()],
+        define_macros=[("Py_LIMITED_API", "0x030C0000")],
+        py_limited_api=True,
+        language="c++",
+        **arguments,
+    )
+
+
+setup(ext_modules=[plugin()], cmdclass={"build_ext": BuildPlugin, "bdist_wheel": PlatformWheel})

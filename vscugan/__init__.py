@@ -1,0 +1,23 @@
+"""vscugan: Real-CUGAN, anime upscaling for VapourSynth.
+
+A script needs no import: ``core.cugan.Upscale(clip)`` is there after the installation. ``upscale`` here is
+its typed twin. Importing this package loads neither torch nor VapourSynth.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vscugan.clip.upscale import upscale
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "upscale"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "upscale":
+        from vscugan.clip.upscale import upscale
+
+        return upscale
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""The clip layer: colour policy, planes, and what the bridge calls."""

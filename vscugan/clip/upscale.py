@@ -1,0 +1,50 @@
+"""``vscugan.upscale``: the typed Python twin of ``core.cugan.Upscale``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import vapoursynth as vs
+
+PREFIX = "cugan.Upscale: "
+
+
+def upscale(
+    clip: vs.VideoNode,
+    *,
+    scale: int | None = None,
+    noise: str | int | None = None,
+    model: str | None = None,
+    weights: str | None = None,
+    alpha: float | None = None,
+    tile: int | Sequence[int] | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    streams: int | None = None,
+    format: int | None = None,
+) -> vs.VideoNode:
+    """Upscale a clip with Real-CUGAN; see the README's table for the arguments.
+
+    Takes any constant-format YUV, RGB or gray clip (8 to 16 bit, half, single) and returns it ``scale``
+    times as wide and high, in its own format or in ``format``. Arguments left out take the defaults.
+    Raises: vs.Error, worded ``cugan.Upscale: <argument> must be <allowed>, got <value>; <next step>``.
+    """
+    if not isinstance(clip, vs.VideoNode):
+        raise vs.Error(f"{PREFIX}clip must be a video node, got {type(clip).__name__}; hand over the video's node")
+    if not hasattr(vs.core, "cugan"):
+        raise vs.Error(f"{PREFIX}the plugin must be loaded, got no core.cugan; run python -m vscugan doctor")
+    given = {
+        "scale": scale,
+        "noise": None if noise is None else str(noise),
+        "model": model,
+        "weights": weights,
+        "alpha": alpha,
+        "tile": tile,
+        "device": device,
+        "precision": precision,
+        "streams": streams,
+        "format": None if format is None else int(format),
+    }
+    node = vs.core.cugan.Upscale(clip, **{name: value for name, value in given.items() if value is not None})
+    assert isinstance(node, vs.VideoNode)
+    return node

@@ -1,0 +1,42 @@
+"""How much memory is free, on a device or on the host."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+
+#: where the system does not tell, plan for a small machine
+_UNKNOWN_BYTES = 4 << 30
+
+
+def free_bytes(device: torch.device) -> int:
+    """Free bytes of the device's memory; of the host's, its cgroup's limit included, for the CPU."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return min(_host_available(), _cgroup_left())
+
+
+def _host_available() -> int:
+    try:
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) << 10
+    except OSError:
+        pass
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    except (AttributeError, ValueError, OSError):
+        return _UNKNOWN_BYTES
+
+
+def _cgroup_left() -> int:
+    """What a container's limit leaves over; the host's memory where there is no limit."""
+    group = Path("/sys/fs/cgroup")
+    try:
+        limit = (group / "memory.max").read_text(encoding="ascii").strip()
+        used = int((group / "memory.current").read_text(encoding="ascii"))
+        return max(0, int(limit) - used) if limit != "max" else 1 << 62
+    except (OSError, ValueError):
+        return 1 << 62

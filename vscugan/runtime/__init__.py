@@ -1,0 +1,1 @@
+"""Runtimes: what runs one stage of the network."""

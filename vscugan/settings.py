@@ -1,0 +1,128 @@
+"""The options of Upscale, and the one place where they are checked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vscugan.errors import ArgumentError
+
+SCALES = (2, 3, 4)
+MODELS = ("se", "pro")
+#: names come first; the integers are vs-mlrt's
+NOISES = {-1: "no-denoise", 0: "conservative", 1: "denoise1x", 2: "denoise2x", 3: "denoise3x"}
+PRECISIONS = ("auto", "fp32", "fp16", "bf16")
+#: below this the halo costs more than the tile
+SMALLEST_TILE_PX = 32
+LARGEST_STREAMS = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Checked options of one Upscale.
+
+    ``scale`` and ``model`` are None only where ``weights`` is given and they were left out: then the
+    file tells. ``tile`` is (width, height) in source pixels, 0 = the whole axis, None = chosen from free
+    memory. ``format`` is a VapourSynth format id, None = the input's.
+    """
+
+    scale: int | None = 2
+    noise: str = "no-denoise"
+    model: str | None = "se"
+    weights: str | None = None
+    alpha: float = 1.0
+    tile: tuple[int, int] | None = None
+    device: str = "auto"
+    precision: str = "auto"
+    streams: int | None = None
+    format: int | None = None
+
+
+def _choice(name: str, value: object, allowed: Sequence[object]) -> None:
+    if value not in allowed:
+        listed = ", ".join(str(a) for a in allowed[:-1]) + f" or {allowed[-1]}"
+        raise ArgumentError(f"{name} must be {listed}, got {value}; use one of these")
+
+
+def _noise(value: str | int) -> str:
+    """The noise level's name for a name or vs-mlrt's integer."""
+    text = str(value)
+    try:
+        return NOISES[int(text)]
+    except (ValueError, KeyError):
+        pass
+    if text in NOISES.values():
+        return text
+    raise ArgumentError(
+        f"noise must be {', '.join(NOISES.values())} or -1 to 3, got {text}; "
+        "-1 is no-denoise and 0 is conservative, as in vs-mlrt"
+    )
+
+
+def _tile(value: int | Sequence[int] | None) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    sizes = (value,) if isinstance(value, int) else tuple(value)
+    if len(sizes) not in (1, 2):
+        raise ArgumentError(f"tile must be one or two numbers, got {len(sizes)}; use tile=[width, height]")
+    for size in sizes:
+        if size and size < SMALLEST_TILE_PX:
+            raise ArgumentError(
+                f"tile must be 0 or at least {SMALLEST_TILE_PX} px, got {size}; "
+                "use 0 for the whole frame, or leave tile out to have it chosen"
+            )
+    return (sizes[0], sizes[-1])
+
+
+def _device(value: str) -> str:
+    kind, _, index = value.partition(":")
+    if kind not in ("auto", "cpu", "cuda") or (":" in value and (kind != "cuda" or not index.isdigit())):
+        raise ArgumentError(f"device must be auto, cpu, cuda or cuda:N, got {value}; use auto to have it chosen")
+    return value
+
+
+def validate(
+    *,
+    scale: int | None = None,
+    noise: str | int | None = None,
+    model: str | None = None,
+    weights: str | None = None,
+    alpha: float = 1.0,
+    tile: int | Sequence[int] | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    streams: int | None = None,
+    format: int | None = None,
+) -> Settings:
+    """Check every argument that can be checked without the clip, the device or a file.
+
+    Raises: ArgumentError, whose message names the argument, what is allowed and the way out.
+    """
+    if scale is not None:
+        _choice("scale", scale, SCALES)
+    if model is not None:
+        _choice("model", model, MODELS)
+    if weights is not None and noise is not None:
+        raise ArgumentError(
+            f"noise must be left out where weights is given, got {noise}; the file has its own noise level"
+        )
+    if weights == "":
+        raise ArgumentError("weights must be a file, got an empty path; leave it out for the released models")
+    if not (math.isfinite(alpha) and 0 < alpha <= 4):
+        raise ArgumentError(f"alpha must be above 0 and at most 4, got {alpha:g}; 1 is off, 0.7 to 1.3 is useful")
+    _choice("precision", precision, PRECISIONS)
+    if streams is not None and not 1 <= streams <= LARGEST_STREAMS:
+        raise ArgumentError(f"streams must be 1 to {LARGEST_STREAMS}, got {streams}; leave it out for the default")
+    return Settings(
+        scale=scale if scale is not None or weights is not None else 2,
+        noise=_noise("no-denoise" if noise is None else noise),
+        model=model if model is not None or weights is not None else "se",
+        weights=weights,
+        alpha=alpha,
+        tile=_tile(tile),
+        device=_device(device),
+        precision=precision,
+        streams=streams,
+        format=format,
+    )

@@ -1,0 +1,1 @@
+"""Tiles: geometry as integers, and the run over them."""
