@@ -1,0 +1,1 @@
+"""Weights: the registry of released models, the readers, and what checks them."""

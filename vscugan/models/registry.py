@@ -1,0 +1,68 @@
+"""The released models: one row per model, read from ``weights/manifest.json``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from vscugan.errors import ArgumentError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRow:
+    """A released model and its two ncnn files."""
+
+    name: str
+    model: str
+    scale: int
+    noise: str
+    param: str
+    param_bytes: int
+    param_sha256: str
+    bin: str
+    bin_bytes: int
+    bin_sha256: str
+    licence: str
+    origin: str
+
+
+def weights_folders() -> tuple[Path, ...]:
+    """Where ``weights/`` may be: in the installed package, or beside the package in a checkout."""
+    package = Path(__file__).parent.parent
+    return package / "weights", package.parent / "weights"
+
+
+@cache
+def rows() -> tuple[ModelRow, ...]:
+    """Every released model."""
+    for folder in weights_folders():
+        manifest = folder / "manifest.json"
+        if manifest.is_file():
+            return tuple(ModelRow(**row) for row in json.loads(manifest.read_text(encoding="utf-8")))
+    raise FileNotFoundError("vscugan's weights/manifest.json is missing; install vscugan again")
+
+
+def _listed(items: list[str], word: str) -> str:
+    return items[0] if len(items) == 1 else ", ".join(items[:-1]) + f" {word} {items[-1]}"
+
+
+def find(*, model: str, scale: int, noise: str) -> ModelRow:
+    """The row of a released model.
+
+    Raises: ArgumentError naming what exists instead.
+    """
+    for row in rows():
+        if (row.model, row.scale, row.noise) == (model, scale, noise):
+            return row
+    scales = sorted({row.scale for row in rows() if row.model == model})
+    if scale not in scales:
+        listed = _listed([f"scale={s}" for s in scales], "and")
+        raise ArgumentError(f"model={model} exists only for {listed}, got scale={scale}; use model=se")
+    others = _listed([row.noise for row in rows() if (row.model, row.scale) == (model, scale)], "or")
+    if all(row.model != model for row in rows() if row.noise == noise):
+        raise ArgumentError(f"noise={noise} exists only for model=se, got model={model}; use {others}")
+    having = sorted({row.scale for row in rows() if (row.model, row.noise) == (model, noise)})
+    listed = _listed([f"scale={s}" for s in having], "and")
+    raise ArgumentError(f"noise={noise} exists only for {listed}, got scale={scale}; use {others}")
