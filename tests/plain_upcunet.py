@@ -19,9 +19,7 @@ def plain_upcunet(weights: Mapping[str, Tensor], x: Tensor, *, scale: int, pro: 
         return F.conv2d(x, weights[f"{name}.weight"], weights[f"{name}.bias"], stride=stride)
 
     def up(name: str, x: Tensor, stride: int = 2, padding: int = 0) -> Tensor:
-        return F.conv_transpose2d(
-            x, weights[f"{name}.weight"], weights[f"{name}.bias"], stride=stride, padding=padding
-        )
+        return F.conv_transpose2d(x, weights[f"{name}.weight"], weights[f"{name}.bias"], stride=stride, padding=padding)
 
     def act(x: Tensor) -> Tensor:
         return F.leaky_relu(x, 0.1)

@@ -35,9 +35,7 @@ AUTO_TILES_PX = (1024, 768, 512, 384, 256, 192, 128, 96, 64, SMALLEST_TILE_PX)
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 DEFAULT_STREAMS = {"cpu": 1, "cuda": 2}
 
-_runtimes: weakref.WeakValueDictionary[tuple[str, str, torch.dtype, bool], TorchRuntime] = (
-    weakref.WeakValueDictionary()
-)
+_runtimes: weakref.WeakValueDictionary[tuple[str, str, torch.dtype, bool], TorchRuntime] = weakref.WeakValueDictionary()
 _runtimes_lock = threading.Lock()
 
 
@@ -83,9 +81,7 @@ def shared_runtime(weights: Weights, device: torch.device, dtype: torch.dtype) -
     with _runtimes_lock:
         runtime = _runtimes.get(key)
         if runtime is None:
-            runtime = TorchRuntime(
-                weights.tensors, scale=weights.scale, pro=weights.pro, device=device, dtype=dtype
-            )
+            runtime = TorchRuntime(weights.tensors, scale=weights.scale, pro=weights.pro, device=device, dtype=dtype)
             _runtimes[key] = runtime
         return runtime
 
@@ -181,9 +177,7 @@ class Engine:
         edge = architecture.pad_px
         padded = pad(x, edge, edge + size[0] - height, edge + size[1] - width)
         padded = padded.to(runtime.dtype).contiguous(memory_format=runtime.memory_format)
-        out = torch.empty(
-            (3, height * self.scale, width * self.scale), dtype=torch.float32, device=self.device
-        )
+        out = torch.empty((3, height * self.scale, width * self.scale), dtype=torch.float32, device=self.device)
         if not run(runtime, padded, size, plan, out, self.alpha):
             return None
         return out.sub_(PRO_OFFSET).div_(PRO_GAIN) if runtime.pro else out
@@ -241,10 +235,7 @@ class Engine:
 def choose_plan(architecture: Architecture, height: int, width: int, budget: int, item_bytes: int) -> Plan:
     """The fastest plan whose features and work fit into ``budget`` bytes; the leanest where none does."""
     plans = [Plan(tile=(0, 0))] + [
-        Plan(tile=(t, t), keep_skips=keep)
-        for t in AUTO_TILES_PX
-        if t < max(height, width)
-        for keep in (True, False)
+        Plan(tile=(t, t), keep_skips=keep) for t in AUTO_TILES_PX if t < max(height, width) for keep in (True, False)
     ]
     for plan in plans:
         tile = (min(plan.tile[0] or height, height), min(plan.tile[1] or width, width))

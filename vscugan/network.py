@@ -109,9 +109,7 @@ class Architecture:
             last["input"] = self.pad_px
         return (
             Stage(reads={"input": 0}, writes=("se1", "skip1") if keep_skips else ("se1",)),
-            Stage(
-                reads={"se1": 0} | skip1, writes=("se2", "base", "skip2") if keep_skips else ("se2", "base")
-            ),
+            Stage(reads={"se1": 0} | skip1, writes=("se2", "base", "skip2") if keep_skips else ("se2", "base")),
             Stage(reads={"se2": 0}, writes=("se3",)),
             Stage(reads={"se3": 0, "se2": 4}, writes=("se4",)),
             Stage(reads=last, writes=("output",)),

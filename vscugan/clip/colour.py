@@ -133,9 +133,7 @@ def to_rgb(props: Props, format: VideoFormat, width: int, height: int) -> Resize
     return KERNEL, arguments
 
 
-def from_rgb(
-    props: Props, source: VideoFormat, target: VideoFormat, width: int, height: int
-) -> ResizeCall | None:
+def from_rgb(props: Props, source: VideoFormat, target: VideoFormat, width: int, height: int) -> ResizeCall | None:
     """The call that makes the output's format of RGBS, by the props of the source frame of this size."""
     if target == RGBS:
         return None

@@ -51,7 +51,12 @@ class Filter:
     """One Upscale: its settings, its engine and its colour policy. Safe to call from several threads."""
 
     def __init__(
-        self, source: VideoFormat, size: tuple[int, int], target: VideoFormat, engine: Engine, log: Callable[[str], None]
+        self,
+        source: VideoFormat,
+        size: tuple[int, int],
+        target: VideoFormat,
+        engine: Engine,
+        log: Callable[[str], None],
     ) -> None:
         self.scale = engine.scale
         self.format_id = target.id
@@ -136,7 +141,6 @@ def create(
         colour.decided_matrix(props, width, height)
 
     def tell(text: str) -> None:
-        logger.info(text)
         log(f"{PREFIX}{text}")
 
     # the output's size needs the scale, which may be in the file: check the format's id first

@@ -125,9 +125,7 @@ def load_released(row: ModelRow) -> Weights:
             )
         contents.append(data)
     tensors, scale = _checked(read_ncnn(*contents, folder / row.bin), row.bin)
-    return Weights(
-        tensors=tensors, scale=scale, pro=row.model == "pro", sha256=row.bin_sha256, source=row.name
-    )
+    return Weights(tensors=tensors, scale=scale, pro=row.model == "pro", sha256=row.bin_sha256, source=row.name)
 
 
 def load_file(name: str, *, model: str | None = None) -> Weights:

@@ -98,7 +98,9 @@ class _Maps:
             del self._whole[name]
 
 
-def run(runtime: TorchRuntime, padded: Tensor, size: tuple[int, int], plan: Plan, output: Tensor, alpha: float) -> Tensor:
+def run(
+    runtime: TorchRuntime, padded: Tensor, size: tuple[int, int], plan: Plan, output: Tensor, alpha: float
+) -> Tensor:
     """Run the network on a padded frame.
 
     ``padded``: (1, 3, H + 2 pad, W + 2 pad) in the network's range, H and W (``size``) multiples of the

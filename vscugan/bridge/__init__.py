@@ -1,0 +1,1 @@
+"""The native bridge; plugin.cpp is compiled by setup.py."""

@@ -1,0 +1,150 @@
+"""``vscugan doctor``: one line for each part, with the mend for what is not well."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+
+class Unwell(Exception):
+    """A check that failed: what is wrong, and what to do."""
+
+    def __init__(self, fact: str, mend: str) -> None:
+        super().__init__(f"{fact}; {mend}")
+
+
+def interpreter() -> str:
+    """Python is new enough."""
+    version = sys.version.split()[0]
+    if sys.version_info < (3, 12):
+        raise Unwell(f"Python {version}", "install Python 3.12 or newer")
+    return f"Python {version} in {sys.prefix}"
+
+
+def vapoursynth() -> str:
+    """VapourSynth imports."""
+    try:
+        import vapoursynth as vs
+    except ImportError as error:
+        raise Unwell(str(error), "run pip install vapoursynth") from None
+    version = vs.core.core_version
+    return f"R{version.release_major}"
+
+
+def plugin_file() -> Path:
+    """The bridge, where VapourSynth loads plugins from.
+
+    Raises: Unwell when it is not there.
+    """
+    import vapoursynth as vs
+
+    folders = [Path(vs.get_plugin_dir()), Path(os.environ.get("VAPOURSYNTH_EXTRA_PLUGIN_PATH") or vs.get_plugin_dir())]
+    for folder in folders:
+        for suffix in (".so", ".dll", ".dylib"):
+            if (folder / f"vscugan{suffix}").is_file():
+                return folder / f"vscugan{suffix}"
+    raise Unwell(f"no vscugan plugin in {folders[0]}", "run pip install --force-reinstall --no-deps vscugan")
+
+
+#: Autoload is silent about errors, LoadPlugin is not. Loading it twice is an error too, hence no autoload.
+_LOAD = """
+import sys
+import vapoursynth as vs
+class Bare(vs.EnvironmentPolicy):
+    def on_policy_registered(self, api):
+        self.environment = api.create_environment(int(vs.CoreCreationFlags.DISABLE_AUTO_LOADING))
+    def on_policy_cleared(self): self.environment = None
+    def get_current_environment(self): return self.environment
+    def set_environment(self, environment): return self.environment
+vs.register_policy(Bare())
+vs.core.std.LoadPlugin(sys.argv[1])
+vs.core.cugan.Upscale
+"""
+
+
+def bridge() -> str:
+    """The plugin loads, by LoadPlugin in a process of its own."""
+    path = plugin_file()
+    run = subprocess.run([sys.executable, "-c", _LOAD, str(path)], capture_output=True, text=True, check=False)
+    if run.returncode:
+        reason = run.stderr.strip().splitlines()[-1] if run.stderr.strip() else f"exit code {run.returncode}"
+        raise Unwell(reason, "run pip install --force-reinstall --no-deps vscugan")
+    return str(path)
+
+
+def namespace() -> str:
+    """core.cugan is there by itself."""
+    import vapoursynth as vs
+
+    if not hasattr(vs.core, "cugan"):
+        raise Unwell("core.cugan is missing", "see the line above, and that VapourSynth is this environment's")
+    return "core.cugan.Upscale"
+
+
+def torch() -> str:
+    """Torch imports."""
+    try:
+        import torch as module
+    except ImportError as error:
+        raise Unwell(str(error), "run pip install torch") from None
+    return str(module.__version__)
+
+
+def device() -> str:
+    """What device=auto takes."""
+    import torch as module
+
+    if module.cuda.is_available():
+        return ", ".join(module.cuda.get_device_name(i) for i in range(module.cuda.device_count()))
+    return f"cpu with {module.get_num_threads()} threads (no CUDA device)"
+
+
+def weights() -> str:
+    """Every released model is there and has the registry's sha256."""
+    from vscugan.errors import WeightsError
+    from vscugan.models.registry import rows
+    from vscugan.models.weights import load_released
+
+    for row in rows():
+        try:
+            load_released(row)
+        except WeightsError as error:
+            fact, _, mend = str(error).partition("; ")
+            raise Unwell(fact, mend) from None
+    return f"{len(rows())} models, sha256 right"
+
+
+def vsutil() -> str:
+    """vsutil is installed."""
+    try:
+        return importlib.metadata.version("vsutil")
+    except importlib.metadata.PackageNotFoundError:
+        raise Unwell("not installed", "run pip install vsutil") from None
+
+
+CHECKS: tuple[tuple[str, Callable[[], str]], ...] = (
+    ("interpreter", interpreter),
+    ("VapourSynth", vapoursynth),
+    ("bridge", bridge),
+    ("core.cugan", namespace),
+    ("torch", torch),
+    ("device", device),
+    ("weights", weights),
+    ("vsutil", vsutil),
+)
+
+
+def doctor() -> int:
+    """Print a line for each check; returns 1 when any failed."""
+    failed = False
+    for name, check in CHECKS:
+        try:
+            print(f"ok    {name}: {check()}")
+        except Exception as error:  # a check that breaks is a finding, not a crash
+            failed = True
+            print(f"FAIL  {name}: {error}")
+    return int(failed)
