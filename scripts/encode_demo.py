@@ -69,7 +69,7 @@ def side_by_side(target: Path) -> int:
     with both.get_frame(COMPARED_FRAME) as frame:
         pixels = np.stack([np.asarray(frame[p]) for p in range(3)], axis=-1)
     Image.fromarray(pixels).save(target)
-    return result.num_frames
+    return int(result.num_frames)
 
 
 def main() -> None:

@@ -64,7 +64,8 @@ def load_weights(settings: Settings) -> Weights:
     Raises: ArgumentError, WeightsError.
     """
     if settings.weights is None:
-        assert settings.model is not None and settings.scale is not None  # validate() filled them in
+        assert settings.model is not None  # validate() filled both in
+        assert settings.scale is not None
         return load_released(find(model=settings.model, scale=settings.scale, noise=settings.noise))
     weights = load_file(settings.weights, model=settings.model)
     if settings.scale not in (None, weights.scale):
@@ -188,7 +189,7 @@ class Engine:
         if self.device.type != "cuda":
             yield
             return
-        stream = torch.cuda.Stream(self.device)
+        stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
         with torch.cuda.stream(stream):
             yield
             stream.synchronize()

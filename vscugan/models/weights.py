@@ -74,7 +74,7 @@ def _checked(tensors: Mapping[str, Tensor], path: Path | str) -> tuple[dict[str,
     """The tensors in fp32 and their scale, after a check of every name, shape and value."""
     tail = tensors.get("unet1.conv_bottom.weight")
     shape = tuple(tail.shape) if isinstance(tail, Tensor) else None
-    scale = {(64, 3, 4, 4): 2, (64, 3, 5, 5): 3, (64, 64, 4, 4): 4}.get(shape or ())
+    scale = next((s for s in (2, 3, 4) if shape == expected_shapes(s)["unet1.conv_bottom.weight"]), None)
     if scale is None:
         raise WeightsError(f"{path} must hold an UpCunet, got unet1.conv_bottom.weight of shape {shape}; {_MEND}")
     expected = expected_shapes(scale)
@@ -124,7 +124,7 @@ def load_released(row: ModelRow) -> Weights:
                 f"{name} must have {size} bytes and sha256 {sha256[:12]}, got {len(data)} and {got[:12]}; {again}"
             )
         contents.append(data)
-    tensors, scale = _checked(read_ncnn(*contents, folder / row.bin), row.bin)
+    tensors, scale = _checked(read_ncnn(contents[0], contents[1], folder / row.bin), row.bin)
     return Weights(tensors=tensors, scale=scale, pro=row.model == "pro", sha256=row.bin_sha256, source=row.name)
 
 

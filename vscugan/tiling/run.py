@@ -115,9 +115,8 @@ def run(
     finite = torch.ones((), dtype=torch.bool, device=runtime.device)
     for k, stage in enumerate(stages):
         total: Tensor | None = None
-        for tile in product(*axes):
-            at = tuple(core(architecture, stage, t, s) for t, s in zip(tile, size, strict=True))
-            at = (at[0], at[1])
+        for tile in product(axes[0], axes[1]):
+            at = (core(architecture, stage, tile[0], size[0]), core(architecture, stage, tile[1], size[1]))
             made = runtime.run_stage(k, maps.read(stage, at), gates)
             for name in stage.writes:
                 if name == "output":
