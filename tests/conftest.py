@@ -1,0 +1,55 @@
+"""Shared fixtures: real art, and a core whose plugin is the installed one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import vapoursynth as vs
+from PIL import Image
+
+DATA = Path(__file__).parent / "data"
+
+
+@pytest.fixture(scope="session")
+def picture() -> np.ndarray:
+    """(3, 360, 640) fp32 in 0..1: real anime art."""
+    image = np.asarray(Image.open(DATA / "sylvie_green_uni_640x360.png").convert("RGB"))
+    return np.ascontiguousarray(image.transpose(2, 0, 1).astype(np.float32) / 255)
+
+
+@pytest.fixture(scope="session")
+def core() -> Any:
+    return vs.core
+
+
+@pytest.fixture(scope="session")
+def art_clip(core: Any, picture: np.ndarray) -> Callable[..., vs.VideoNode]:
+    """art_clip(width, height, length): RGBS crops of real art, another one for each frame."""
+
+    def make(width: int = 64, height: int = 48, length: int = 1) -> vs.VideoNode:
+        blank = core.std.BlankClip(format=vs.RGBS, width=width, height=height, length=length, keep=True)
+
+        def fill(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+            out = f.copy()
+            for p in range(3):
+                np.asarray(out[p])[:] = picture[p, 100 + n : 100 + n + height, 200 + 3 * n : 200 + 3 * n + width]
+            return out
+
+        return core.std.ModifyFrame(blank, blank, fill)
+
+    return make
+
+
+def planes(frame: vs.VideoFrame) -> list[np.ndarray]:
+    """Copies of a frame's planes."""
+    return [np.array(frame[p]) for p in range(frame.format.num_planes)]
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    """dB for a full range of 1."""
+    error = float(np.mean((a.astype(np.float64) - b) ** 2))
+    return 200.0 if error == 0 else 10 * np.log10(1 / error)
