@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import ncnn
 import numpy as np
 import pytest
@@ -106,7 +108,7 @@ def test_tiles_own_every_pixel_once(scale: int, units: int, tile_px: int, keep: 
             spans = [owned(maps[name], tile, size) for tile in tiles]
             assert spans[0].start == 0
             assert spans[-1].stop == maps[name].size(size)
-            assert all(a.stop == b.start for a, b in zip(spans, spans[1:], strict=False))
+            assert all(a.stop == b.start for a, b in pairwise(spans))
             for tile, span in zip(tiles, spans, strict=True):
                 at = core(architecture, stage, tile, size)
                 made = window(maps[name], at, 0)

@@ -130,6 +130,7 @@ Ref planesToList(const VSFrame *frame, VSFrame *writable, const VSAPI *vsapi) {
 }
 
 // A call of the resizer as Python words it: (function, {argument: int or str}), or None for no call.
+// Arguments that begin with _ are frame props, set on the clip first.
 struct Resize {
     std::string function;
     std::map<std::string, int64_t> numbers;
@@ -169,6 +170,20 @@ class Resizers {
     VSNode *input_;
     std::mutex mutex_;
     std::map<Resize, VSNode *> nodes_;
+    std::string error_;
+
+    // The node that a function makes of `clip`, or null with error_ set.
+    VSNode *invoke(const char *plugin, const char *function, VSMap *args, VSNode *clip, VSCore *core,
+                   const VSAPI *vsapi) {
+        vsapi->mapSetNode(args, "clip", clip, maReplace);
+        VSMap *out = vsapi->invoke(vsapi->getPluginByID(plugin, core), function, args);
+        const char *error = vsapi->mapGetError(out);
+        if (error)
+            error_ = kPrefix + std::string(error);
+        VSNode *made = error ? nullptr : vsapi->mapGetNode(out, "clip", 0, nullptr);
+        vsapi->freeMap(out);
+        return made;
+    }
 
 public:
     explicit Resizers(VSNode *input) : input_(input) {}
@@ -187,20 +202,19 @@ public:
         auto found = nodes_.find(call);
         if (found != nodes_.end())
             return found->second;
-        VSMap *args = vsapi->createMap();
-        vsapi->mapSetNode(args, "clip", input_, maReplace);
+        VSMap *props = vsapi->createMap(), *args = vsapi->createMap();
         for (auto &a : call.numbers)
-            vsapi->mapSetInt(args, a.first.c_str(), a.second, maReplace);
+            vsapi->mapSetInt(a.first[0] == '_' ? props : args, a.first.c_str(), a.second, maReplace);
         for (auto &a : call.texts)
             vsapi->mapSetData(args, a.first.c_str(), a.second.c_str(), -1, dtUtf8, maReplace);
-        VSMap *out = vsapi->invoke(vsapi->getPluginByID(VSH_RESIZE_PLUGIN_ID, core), call.function.c_str(), args);
+        VSNode *from = vsapi->mapNumKeys(props) ? invoke(VSH_STD_PLUGIN_ID, "SetFrameProps", props, input_, core, vsapi)
+                                                : vsapi->addNodeRef(input_);
+        VSNode *made = from ? invoke(VSH_RESIZE_PLUGIN_ID, call.function.c_str(), args, from, core, vsapi) : nullptr;
+        vsapi->freeNode(from);
+        vsapi->freeMap(props);
         vsapi->freeMap(args);
-        const char *error = vsapi->mapGetError(out);
-        const std::string message = error ? kPrefix + std::string(error) : "";
-        VSNode *made = error ? nullptr : vsapi->mapGetNode(out, "clip", 0, nullptr);
-        vsapi->freeMap(out);
         if (!made)
-            throw std::runtime_error(message);
+            throw std::runtime_error(error_);
         return nodes_[call] = made;
     }
 };

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from vscugan.errors import ArgumentError, ClipError
 
 Props = Mapping[str, int]
-#: A call of the resizer: function and arguments.
+#: A call of the resizer: function and arguments; names that begin with _ are frame props to set first.
 ResizeCall = tuple[str, dict[str, int | str]]
 
 GRAY, RGB, YUV = 1, 2, 3
@@ -127,7 +127,8 @@ def to_rgb(props: Props, format: VideoFormat, width: int, height: int) -> Resize
     target = GRAYS if format.color_family == GRAY else RGBS
     arguments: dict[str, int | str] = {"format": target.id, "range_in_s": _range(props, format)}
     if format.color_family == YUV:
-        arguments["matrix_in"] = decided_matrix(props, width, height)[0]
+        # set as a prop: the resizer refuses a YUV frame that is marked as RGB, whatever matrix_in says
+        arguments["_Matrix"] = decided_matrix(props, width, height)[0]
     if format.color_family == GRAY:
         arguments["range_s"] = "full"
     return KERNEL, arguments

@@ -1,0 +1,137 @@
+"""The colour path with the network replaced by a plain enlargement, against resize alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import vapoursynth as vs
+from conftest import planes
+
+import vscugan.clip.filter as filter_module
+
+
+class PlainEnlargement:
+    """Stands in for the engine: every pixel twice, nothing else."""
+
+    scale = 2
+
+    def __init__(self, *_: object, **__: object) -> None: ...
+
+    def upscale(self, source: np.ndarray, target: Sequence[np.ndarray], n: int = 0) -> None:
+        for plane, values in zip(target, source, strict=True):
+            plane[:] = values.repeat(2, axis=0).repeat(2, axis=1)
+
+
+@pytest.fixture
+def plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filter_module, "Engine", PlainEnlargement)
+
+
+YUV_FORMATS = [
+    vs.YUV420P8, vs.YUV422P8, vs.YUV444P8, vs.YUV440P8, vs.YUV411P8, vs.YUV410P8,
+    vs.YUV420P10, vs.YUV422P10, vs.YUV444P10, vs.YUV420P16, vs.YUV422P16, vs.YUV444P16,
+    vs.YUV420PS, vs.YUV422PS, vs.YUV444PS, vs.YUV420PH, vs.YUV444PH,
+]  # fmt: skip
+
+
+def differences(a: vs.VideoFrame, b: vs.VideoFrame) -> float:
+    return max(
+        float(np.abs(x.astype(np.float64) - y.astype(np.float64)).max())
+        for x, y in zip(planes(a), planes(b), strict=True)
+    )
+
+
+def tolerance(format: vs.VideoFormat) -> float:
+    """1 code at 8 bit; above, what resize's own float round trip leaves."""
+    if format.sample_type == vs.FLOAT:
+        return 2e-3 if format.bits_per_sample == 16 else 1e-5
+    return 1 if format.bits_per_sample == 8 else 2
+
+
+@pytest.mark.usefixtures("plain")
+@pytest.mark.parametrize("format", YUV_FORMATS, ids=lambda f: vs.core.get_video_format(f).name)
+@pytest.mark.parametrize("matrix", [1, 6, 9])
+@pytest.mark.parametrize("full", [False, True])
+def test_yuv_against_resize(
+    format: int, matrix: int, full: bool, core: Any, art_clip: Callable[..., vs.VideoNode]
+) -> None:
+    locations = range(6) if core.get_video_format(format).name == "YUV420P8" else (0, 1)
+    words = "full" if full else "limited"
+    for location in locations:
+        source = core.resize.Spline36(art_clip(64, 48), format=format, matrix=matrix, range_s=words, chromaloc=location)
+        rgb = core.resize.Spline36(source, format=vs.RGBS)
+        big = core.resize.Point(rgb, 128, 96)
+        wanted = core.resize.Spline36(big, format=format, matrix=matrix, range_s=words, chromaloc=location)
+        got = core.cugan.Upscale(source)
+        assert differences(got.get_frame(0), wanted.get_frame(0)) <= tolerance(source.format)
+
+
+@pytest.mark.usefixtures("plain")
+@pytest.mark.parametrize("format", [vs.RGB24, vs.RGB30, vs.RGB48, vs.RGBH, vs.RGBS])
+@pytest.mark.parametrize("full", [False, True])
+def test_rgb_comes_back_as_it_was(format: int, full: bool, core: Any, art_clip: Callable[..., vs.VideoNode]) -> None:
+    source = core.resize.Spline36(art_clip(63, 47), format=format, range_s="full" if full else "limited")
+    got = core.cugan.Upscale(source)
+    wanted = core.resize.Point(source, 126, 94)
+    assert differences(got.get_frame(0), wanted.get_frame(0)) <= (1e-3 if format == vs.RGBH else 1e-6)
+
+
+@pytest.mark.usefixtures("plain")
+@pytest.mark.parametrize("format", [vs.GRAY8, vs.GRAY10, vs.GRAY16, vs.GRAYH, vs.GRAYS])
+@pytest.mark.parametrize("matrix", [None, 0, 1, 6])
+def test_gray_comes_back_as_it_was(
+    format: int, matrix: int | None, core: Any, art_clip: Callable[..., vs.VideoNode]
+) -> None:
+    source = core.resize.Spline36(art_clip(63, 47), format=format, matrix=1)
+    source = source.std.RemoveFrameProps("_Matrix")
+    if matrix is not None:
+        source = source.std.SetFrameProps(_Matrix=matrix)
+    got = core.cugan.Upscale(source)
+    wanted = core.resize.Point(source.std.RemoveFrameProps("_Matrix"), 126, 94)
+    assert differences(got.get_frame(0), wanted.get_frame(0)) <= max(tolerance(source.format), 1e-5)
+    assert got.get_frame(0).props.get("_Matrix") == matrix
+
+
+@pytest.mark.usefixtures("plain")
+@pytest.mark.parametrize(("width", "height", "matrix"), [(640, 360, 6), (720, 576, 6), (1280, 536, 1), (64, 720, 1)])
+@pytest.mark.parametrize("unspecified", [None, 0, 2])
+def test_an_unspecified_matrix_is_decided_by_size_and_written(
+    width: int, height: int, matrix: int, unspecified: int | None, core: Any
+) -> None:
+    source = core.std.BlankClip(format=vs.YUV444P8, width=width, height=height, color=[81, 90, 240], length=1)
+    if unspecified is not None:
+        source = source.std.SetFrameProps(_Matrix=unspecified)
+    frame = core.cugan.Upscale(source).get_frame(0)
+    assert frame.props["_Matrix"] == matrix
+    assert [int(p[0, 0]) for p in planes(frame)] == [81, 90, 240]
+
+
+@pytest.mark.usefixtures("plain")
+def test_chroma_is_not_shifted(core: Any) -> None:
+    """A chroma edge keeps its place to under 0.05 px, for left, centre and top-left siting."""
+    edge = core.std.StackHorizontal(
+        [
+            core.std.BlankClip(format=vs.YUV444PS, width=32, height=32, color=[0.5, value, 0], length=1)
+            for value in (-0.2, 0.2)
+        ]
+    )
+    for location in (0, 1, 2):
+        source = edge.resize.Bicubic(format=vs.YUV420PS, chromaloc=location).std.SetFrameProps(_Matrix=1)
+        big = core.cugan.Upscale(source).resize.Bicubic(format=vs.YUV444PS)
+        row = planes(big.get_frame(0))[1][32]
+        position = float(np.sum(0.2 - row) / 0.4)  # px of the low side
+        assert abs(position - 64) < 0.05 * 2
+
+
+@pytest.mark.usefixtures("plain")
+def test_format_changes_describe_themselves(core: Any, art_clip: Callable[..., vs.VideoNode]) -> None:
+    source = core.resize.Spline36(art_clip(64, 48), format=vs.YUV420P8, matrix=1).std.SetFrameProps(Other=7)
+    rgb = core.cugan.Upscale(source, format=vs.RGB48).get_frame(0)
+    assert (rgb.format.id, rgb.props["_Matrix"], rgb.props["Other"]) == (vs.RGB48, 0, 7)
+    deep = core.cugan.Upscale(source, format=vs.YUV444P16).get_frame(0)
+    assert (deep.format.id, deep.props["_Matrix"]) == (vs.YUV444P16, 1)
+    yuv = core.cugan.Upscale(art_clip(64, 48), format=vs.YUV420P10).get_frame(0)
+    assert (yuv.format.id, yuv.props["_Matrix"]) == (vs.YUV420P10, 6)
