@@ -1,0 +1,197 @@
+"""Whole processes: import rules, autoload, vspipe, the wheel, doctor, and the end of a process."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import vapoursynth as vs
+
+from vscugan.cli import doctor
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+SCRIPT = """
+import vapoursynth as vs
+core = vs.core
+clip = core.std.BlankClip(format=vs.YUV420P8, width=32, height=32, length=3, color=[100, 90, 160])
+clip = core.cugan.Upscale(clip, scale=2, noise="denoise1x")
+clip.set_output()
+"""
+#: the path of design: a module imports only what stands before it
+ORDER = (
+    "errors",
+    "settings",
+    "models",
+    "network",
+    "tiling.geometry",
+    "runtime",
+    "tiling",
+    "memory",
+    "engine",
+    "clip",
+    "cli",
+)
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"VIRTUAL_ENV": str(BIN.parent), "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+
+
+def vspipe(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [BIN / "vspipe", *arguments], capture_output=True, env=environment(), timeout=timeout, check=False
+    )
+
+
+def rank(module: str) -> int:
+    return max(
+        (i for i, name in enumerate(ORDER) if module == name or module.startswith(name + ".")),
+        key=lambda i: len(ORDER[i]),
+    )
+
+
+def test_a_module_imports_only_what_stands_before_it() -> None:
+    for path in (ROOT / "vscugan").rglob("*.py"):
+        parts = path.relative_to(ROOT / "vscugan").with_suffix("").parts
+        module = ".".join(p for p in parts if p != "__init__")
+        if module in ("", "__main__", "bridge"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            for name in names:
+                if name.startswith("vscugan."):
+                    assert rank(name.removeprefix("vscugan.")) <= rank(module), (module, name)
+                if name.split(".")[0] == "vapoursynth":
+                    assert module.startswith(("clip", "cli")), module
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
+                assert module.startswith("cli"), f"print in {module}"
+
+
+def test_importing_vscugan_loads_nothing_heavy() -> None:
+    code = "import sys, vscugan; print(sorted({'torch', 'vapoursynth', 'numpy'} & set(sys.modules)))"
+    out = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout == "[]\n"
+
+
+def test_doctor_finds_everything_well(capsys: pytest.CaptureFixture[str]) -> None:
+    assert doctor.doctor() == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == [f"ok    {name}" for name, _ in doctor.CHECKS]
+
+
+def test_doctor_says_what_is_not_well(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vs, "get_plugin_dir", lambda: "/nowhere")
+    monkeypatch.delenv("VAPOURSYNTH_EXTRA_PLUGIN_PATH", raising=False)
+    assert doctor.doctor() == 1
+    assert (
+        "FAIL  bridge: no vscugan plugin in /nowhere; run pip install --force-reinstall --no-deps vscugan"
+        in capsys.readouterr().out
+    )
+
+
+def test_loadplugin_says_why(tmp_path: Path) -> None:
+    broken = tmp_path / "vscugan.so"
+    broken.write_bytes(b"not a plugin")
+    run = subprocess.run([sys.executable, "-c", doctor._LOAD, broken], capture_output=True, text=True, check=False)
+    assert run.returncode
+    assert "Error" in run.stderr
+
+
+def test_vspipe_writes_frames_and_nothing_else(tmp_path: Path) -> None:
+    script = tmp_path / "a.vpy"
+    script.write_text(SCRIPT)
+    run = vspipe("-c", "y4m", str(script), "-")
+    assert run.returncode == 0, run.stderr
+    header = run.stdout.split(b"\n", 1)[0]
+    assert header.startswith(b"YUV4MPEG2 C420")
+    assert len(run.stdout) == len(header) + 1 + 3 * (len(b"FRAME\n") + 64 * 64 * 3 // 2)
+    graph = vspipe("--graph", "full", str(script))
+    assert b"Upscale" in graph.stdout
+    times = vspipe("--filter-time", str(script), "--")
+    row = next(line.split() for line in times.stderr.splitlines() if line.startswith(b"Upscale "))
+    assert row[1] == b"parallel"
+
+
+def test_vspipe_shows_our_message(tmp_path: Path) -> None:
+    script = tmp_path / "a.vpy"
+    script.write_text(SCRIPT.replace("scale=2", "scale=7"))
+    run = vspipe(str(script), "--")
+    assert run.returncode != 0
+    assert b"cugan.Upscale: scale must be 2, 3 or 4, got 7; use one of these" in run.stderr
+
+
+def test_short_runs_end_in_time(tmp_path: Path) -> None:
+    script = tmp_path / "a.vpy"
+    script.write_text(SCRIPT)
+    for _ in range(int(os.environ.get("VSCUGAN_SHORT_RUNS", "10"))):
+        assert vspipe(str(script), "--", timeout=60).returncode == 0
+
+
+def test_python_ends_in_the_middle_of_a_run(tmp_path: Path) -> None:
+    """Frames still in flight and the node still held, at the end of the script."""
+    script = tmp_path / "a.py"
+    script.write_text(
+        SCRIPT.replace("length=3", "length=50") + "futures = [clip.get_frame_async(n) for n in range(9)]\n"
+    )
+    run = subprocess.run([sys.executable, str(script)], capture_output=True, timeout=100, check=False)
+    assert run.returncode == 0, run.stderr
+
+
+def test_the_core_made_again_and_again_keeps_memory_flat(tmp_path: Path) -> None:
+    script = tmp_path / "a.py"
+    script.write_text(
+        """
+import gc, sys, psutil
+import vapoursynth as vs
+class Policy(vs.EnvironmentPolicy):
+    current = None
+    def on_policy_registered(self, api): self.api = api
+    def on_policy_cleared(self): pass
+    def get_current_environment(self): return self.current
+    def set_environment(self, environment):
+        old, self.current = self.current, environment
+        return old
+policy = Policy()
+vs.register_policy(policy)
+seen = []
+for k in range(50):
+    environment = policy.api.create_environment()
+    policy.current = environment
+    clip = vs.core.std.BlankClip(format=vs.YUV420P8, width=64, height=48, length=20)
+    for frame in vs.core.cugan.Upscale(clip).frames(): frame.close()
+    del clip, frame
+    gc.collect()
+    policy.current = None
+    policy.api.destroy_environment(environment)
+    seen.append(psutil.Process().memory_info().rss)
+print(seen[9], seen[-1])
+"""
+    )
+    run = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=250, check=False)
+    assert run.returncode == 0, run.stderr
+    early, late = map(int, run.stdout.split())
+    assert late - early < 20 << 20
+
+
+def test_the_wheel_serves_every_python_and_holds_the_plugin(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", tmp_path, ROOT],
+        check=True,
+        capture_output=True,
+    )
+    wheel = next(tmp_path.glob("*.whl"))
+    assert "-py3-none-" in wheel.name
+    target = tmp_path / "installed"
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        archive.extractall(target)
+    assert {"vscugan/py.typed", "vscugan/weights/manifest.json", "vscugan/plugin.pyi"} <= set(names)
+    plugin = next(p for p in (target / "vapoursynth" / "plugins").iterdir() if p.stem == "vscugan")
+    subprocess.run([sys.executable, "-c", doctor._LOAD, plugin], check=True)

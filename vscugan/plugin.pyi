@@ -1,0 +1,22 @@
+"""Type of ``core.cugan`` for editors and mypy: ``cugan: "Plugin" = core.cugan``."""
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import vapoursynth as vs
+
+class Plugin(Protocol):
+    def Upscale(
+        self,
+        clip: vs.VideoNode,
+        scale: Literal[2, 3, 4] = ...,
+        noise: Literal["conservative", "no-denoise", "denoise1x", "denoise2x", "denoise3x", -1, 0, 1, 2, 3] = ...,
+        model: Literal["se", "pro"] = ...,
+        weights: str = ...,
+        alpha: float = ...,
+        tile: int | Sequence[int] = ...,
+        device: str = ...,
+        precision: Literal["auto", "fp32", "fp16", "bf16"] = ...,
+        streams: int = ...,
+        format: int = ...,
+    ) -> vs.VideoNode: ...
