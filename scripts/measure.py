@@ -115,7 +115,7 @@ def runs(count: int = 100) -> None:
         path.write_text(script, encoding="utf-8")
         for _ in range(count):
             start = time.perf_counter()
-            command = [Path(sys.executable).with_name("vspipe"), str(path), "--"]
+            command = [str(Path(sys.executable).with_name("vspipe")), str(path), "--"]
             subprocess.run(command, check=True, capture_output=True, env=environment, timeout=30)
             slowest = max(slowest, time.perf_counter() - start)
     print(f"runs: {count} short vspipe runs ended, the slowest after {slowest:.1f} s")
