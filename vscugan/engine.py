@@ -83,6 +83,8 @@ def shared_runtime(weights: Weights, device: torch.device, dtype: torch.dtype) -
         runtime = _runtimes.get(key)
         if runtime is None:
             runtime = TorchRuntime(weights.tensors, scale=weights.scale, pro=weights.pro, device=device, dtype=dtype)
+            if device.type == "cuda":  # other streams must not read parameters that are still on their way
+                torch.cuda.synchronize(device)
             _runtimes[key] = runtime
         return runtime
 
