@@ -119,7 +119,8 @@ class Engine:
             precision = "fp16" if self.device.type == "cuda" else "fp32"
         self.dtype = DTYPES[precision]
         weights = load_weights(settings)
-        self._weights = weights
+        self._settings = settings
+        self._fp32: TorchRuntime | None = None
         self.runtime = shared_runtime(weights, self.device, self.dtype)
         self.scale = weights.scale
         self.alpha = settings.alpha
@@ -146,7 +147,7 @@ class Engine:
             y = self._network(self.runtime, x)
             if y is None and self.dtype != torch.float32:
                 self._notify(f"frame {n} gave NaN or Inf in {self.dtype}; it was computed again in fp32")
-                y = self._network(shared_runtime(self._weights, self.device, torch.float32), x)
+                y = self._network(self._fp32_runtime(), x)
             if y is None:
                 raise FrameError(
                     f"frame {n} must come out finite, got NaN or Inf from the network in fp32; "
@@ -154,6 +155,12 @@ class Engine:
                 )
             for plane, values in zip(target, y.clamp_(0, 1).cpu().numpy(), strict=True):
                 np.copyto(plane, values)
+
+    def _fp32_runtime(self) -> TorchRuntime:
+        """The same network in fp32, loaded when a frame first needs it."""
+        if self._fp32 is None:
+            self._fp32 = shared_runtime(load_weights(self._settings), self.device, torch.float32)
+        return self._fp32
 
     def _network(self, runtime: TorchRuntime, x: Tensor) -> Tensor | None:
         """(1, 3, H, W) in 0..1 -> (3, scale*H, scale*W) fp32, or None where that is not finite."""
