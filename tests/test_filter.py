@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -286,3 +287,16 @@ def test_input_outside_the_range_is_clamped(core: Any) -> None:
         clip = core.std.BlankClip(format=vs.RGBS, width=32, height=32, length=1, color=[value] * 3)
         inside = core.std.BlankClip(format=vs.RGBS, width=32, height=32, length=1, color=[min(max(value, 0), 1)] * 3)
         assert equal(core.cugan.Upscale(clip).get_frame(0), core.cugan.Upscale(inside).get_frame(0))
+
+
+def test_scripts_share_one_copy_of_the_weights_which_goes_with_the_last_node(core: Any) -> None:
+    gc.collect()
+    before = len(engine_module._runtimes)
+    clip = core.std.BlankClip(format=vs.YUV420P8, width=32, height=32, length=1)
+    nodes = [core.cugan.Upscale(clip, scale=4, noise="denoise3x", alpha=alpha) for alpha in (0.9, 1.0, 1.1)]
+    for node in nodes:
+        node.get_frame(0).close()
+    assert len(engine_module._runtimes) == before + 1
+    del nodes, node
+    gc.collect()
+    assert len(engine_module._runtimes) == before

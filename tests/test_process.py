@@ -195,3 +195,9 @@ def test_the_wheel_serves_every_python_and_holds_the_plugin(tmp_path: Path) -> N
     assert {"vscugan/py.typed", "vscugan/weights/manifest.json", "vscugan/plugin.pyi"} <= names
     plugin = next(p for p in (target / "vapoursynth" / "plugins").iterdir() if p.stem == "vscugan")
     subprocess.run([sys.executable, "-c", doctor._LOAD, plugin], check=True)
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.vpy")), ids=lambda p: p.name)
+def test_examples_run_as_they_stand(example: Path) -> None:
+    run = vspipe("-e", "0", str(example), "--", timeout=120)
+    assert run.returncode == 0, run.stderr
