@@ -36,6 +36,13 @@ has_compiler() {
         "Get one by: apt-get install g++      (Fedora: dnf install gcc-c++), or name yours by CXX=..."
 }
 
+has_headers() {
+    "$1" -c 'import os, sys, sysconfig
+sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' && return
+    fail "vscugan needs the headers of $("$1" --version) to build its plugin, and found no Python.h." \
+        "Get them by: apt-get install python3-dev      (or python3.12-dev, for the version that is used)"
+}
+
 sources_stamp() { # changes with whatever the installed package is made from
     find pyproject.toml setup.py vscugan weights -type f -not -path '*/__pycache__/*' -print0 | sort -z |
         xargs -0 sha256sum | sha256sum | cut -d ' ' -f 1
@@ -57,12 +64,14 @@ prepare() {
     dependencies="$(sha256sum pyproject.toml | cut -d ' ' -f 1) $extra"
     if ! grep -qxF "$dependencies" .venv/vscugan-dependencies 2>/dev/null; then
         has_compiler
+        has_headers .venv/bin/python
         echo "Installing vscugan and what it needs (the first time this loads about 3 GB: torch)"
         .venv/bin/pip install --quiet ".[$extra]"
         echo "$dependencies" >>.venv/vscugan-dependencies
         echo "$stamp" >.venv/vscugan-sources
     elif [ "$(cat .venv/vscugan-sources 2>/dev/null)" != "$stamp" ]; then
         has_compiler
+        has_headers .venv/bin/python
         echo "Installing the changed vscugan"
         .venv/bin/pip install --quiet --no-deps --force-reinstall .
         echo "$stamp" >.venv/vscugan-sources

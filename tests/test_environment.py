@@ -39,3 +39,15 @@ def test_a_shim_that_refuses_to_run_is_passed_over(tmp_path: Path) -> None:
     run = bash(f"PATH={tmp_path}:$PATH; PYTHON={shim}; find_python")
     assert run.stdout.strip() != str(shim)
     assert run.returncode == 0, run.stderr
+
+
+def test_missing_headers_say_how_to_get_them(tmp_path: Path) -> None:
+    bare = tmp_path / "python3"
+    bare.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.12.0" && exit 0\nexit 1\n')
+    bare.chmod(0o755)
+    run = bash(f"has_headers {bare}")
+    assert run.returncode == 1
+    assert run.stderr.startswith(
+        "vscugan needs the headers of Python 3.12.0 to build its plugin, and found no Python.h.\n"
+    )
+    assert "apt-get install python3-dev" in run.stderr
