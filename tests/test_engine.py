@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from conftest import psnr
 from vscugan import engine as module
 from vscugan.engine import Engine, choose_plan
 from vscugan.errors import DeviceError
+from vscugan.models.registry import find
+from vscugan.models.weights import load_released
 from vscugan.network import ARCHITECTURES
 from vscugan.settings import validate
 from vscugan.tiling.run import Plan, waiting_bytes, working_bytes
@@ -118,3 +121,18 @@ def test_features_that_wait_on_the_host_change_nothing(picture: np.ndarray) -> N
     wanted = upscale(engine, x)
     engine._plan, engine._plan_size = Plan(tile=(32, 32), keep_skips=False, on_host=True), (64, 96)
     assert psnr(upscale(engine, x), wanted) == 200
+
+
+def test_weights_that_overflow_fp16_still_give_the_picture(picture: np.ndarray, tmp_path: Path) -> None:
+    """One layer's output scaled by 2^16 and the next layer's input by 2^-16: the same network, but not in fp16."""
+    tensors = dict(load_released(find(model="se", scale=2, noise="no-denoise")).tensors)
+    for kind in ("weight", "bias"):
+        tensors[f"unet1.conv1.conv.0.{kind}"] = tensors[f"unet1.conv1.conv.0.{kind}"] * 2.0**16
+    tensors["unet1.conv1.conv.2.weight"] = tensors["unet1.conv1.conv.2.weight"] * 2.0**-16
+    path = tmp_path / "overflows.pth"
+    torch.save(tensors, path)
+    x = np.ascontiguousarray(picture[:, :48, :64])
+    told: list[str] = []
+    got = upscale(Engine(validate(weights=str(path), precision="fp16", tile=0), notify=told.append), x)
+    assert np.abs(got - upscale(Engine(validate(tile=0)), x)).max() < 2e-5
+    assert told == ["frame 0 gave NaN or Inf in torch.float16; it was computed again in fp32"]
