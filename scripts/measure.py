@@ -20,7 +20,9 @@ import numpy as np
 import psutil
 import torch
 
-from vscugan.engine import Engine, load_weights
+from vscugan.engine import Engine
+from vscugan.models.registry import find
+from vscugan.models.weights import load_released
 from vscugan.settings import validate
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,7 +47,7 @@ def speed() -> None:
     from plain_upcunet import plain_upcunet
 
     settings = validate(tile=0)
-    weights, engine = load_weights(settings).tensors, Engine(settings)
+    weights, engine = load_released(find(model="se", scale=2, noise=settings.noise)).tensors, Engine(settings)
     x = np.random.default_rng(0).random((3, 180, 320), dtype=np.float32)
     out = np.empty((3, 360, 640), np.float32)
 

@@ -11,6 +11,8 @@ import pytest
 import vapoursynth as vs
 from PIL import Image
 
+from vscugan.engine import Engine
+
 DATA = Path(__file__).parent / "data"
 
 
@@ -53,3 +55,10 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
     """dB for a full range of 1."""
     error = float(np.mean((a.astype(np.float64) - b) ** 2))
     return 200.0 if error == 0 else 10 * np.log10(1 / error)
+
+
+def upscale(engine: Engine, x: np.ndarray) -> np.ndarray:
+    """(3, H, W) fp32 through an engine."""
+    out = np.empty((3, x.shape[1] * engine.scale, x.shape[2] * engine.scale), np.float32)
+    engine.upscale(x, list(out))
+    return out

@@ -15,6 +15,7 @@ from conftest import planes
 
 import vscugan
 from vscugan import engine as engine_module
+from vscugan import network_pass, route
 from vscugan.models import weights as weights_module
 
 MAKE = Callable[..., vs.VideoNode]
@@ -144,7 +145,20 @@ def test_tiles_through_the_filter(core: Any, art_clip: MAKE) -> None:
 
 
 ARGUMENTS = [
-    ({"scale": 5}, "scale must be 2, 3 or 4, got 5; use one of these"),
+    (
+        {"scale": 0.5},
+        "scale must be 1 to 16, got 0.5; 1 restores without resizing, and width or height makes a smaller picture",
+    ),
+    ({"scale": 2, "width": 32}, "scale must be left out where width or height is given, got 2; use one of the two"),
+    ({"height": 0}, "height must be at least 1 px, got 0; leave it out to follow the display shape"),
+    (
+        {"width": 31},
+        "width must be a multiple of 2 for YUV420P8, got 31; use 30 or 32, or a format with full-resolution chroma",
+    ),
+    ({"height": 258}, "width must be at most 16 times the source's 16, got 258; use 256 or less"),
+    ({"kernel": "mitchell"}, "kernel must be spline36, lanczos, bicubic or area, got mitchell; use one of these"),
+    ({"linear": 2}, "linear must be 0 or 1, got 2; use one of these"),
+    ({"overshoot": "keep"}, "overshoot must be clip or restore, got keep; use one of these"),
     ({"model": "x"}, "model must be se or pro, got x; use one of these"),
     (
         {"noise": "denoise9x"},
@@ -199,7 +213,7 @@ def test_bad_clips_are_refused_before_any_weight_file(core: Any, monkeypatch: py
         raise AssertionError("a weight file was opened")
 
     monkeypatch.setattr(weights_module, "load_released", no_file)
-    monkeypatch.setattr(engine_module, "load_released", no_file)
+    monkeypatch.setattr(route, "load_released", no_file)
     a = core.std.BlankClip(format=vs.YUV420P8, width=16, height=16, length=2)
     b = core.std.BlankClip(format=vs.YUV444P8, width=16, height=16, length=2)
     c = core.std.BlankClip(format=vs.YUV420P8, width=32, height=16, length=2)
@@ -291,12 +305,12 @@ def test_input_outside_the_range_is_clamped(core: Any) -> None:
 
 def test_scripts_share_one_copy_of_the_weights_which_goes_with_the_last_node(core: Any) -> None:
     gc.collect()
-    before = len(engine_module._runtimes)
+    before = len(network_pass._runtimes)
     clip = core.std.BlankClip(format=vs.YUV420P8, width=32, height=32, length=1)
     nodes = [core.cugan.Upscale(clip, scale=4, noise="denoise3x", alpha=alpha) for alpha in (0.9, 1.0, 1.1)]
     for node in nodes:
         node.get_frame(0).close()
-    assert len(engine_module._runtimes) == before + 1
+    assert len(network_pass._runtimes) == before + 1
     del nodes, node
     gc.collect()
-    assert len(engine_module._runtimes) == before
+    assert len(network_pass._runtimes) == before

@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_upcunet import plain_upcunet
 
-from vscugan.engine import Engine, pad
+from vscugan.engine import Engine
 from vscugan.models.registry import ModelRow, find, rows
 from vscugan.models.weights import _released_folder, load_released
 from vscugan.network import ARCHITECTURES, PRO_GAIN, PRO_OFFSET
+from vscugan.network_pass import pad
 from vscugan.settings import validate
 from vscugan.tiling.geometry import core, owned, split, window
 

@@ -27,12 +27,15 @@ ORDER = (
     "errors",
     "settings",
     "models",
+    "route",
     "network",
     "tiling.geometry",
     "runtime",
     "tiling",
     "memory",
+    "network_pass",
     "engine",
+    "pictures",
     "clip",
     "cli",
 )
@@ -120,10 +123,10 @@ def test_vspipe_writes_frames_and_nothing_else(tmp_path: Path) -> None:
 
 def test_vspipe_shows_our_message(tmp_path: Path) -> None:
     script = tmp_path / "a.vpy"
-    script.write_text(SCRIPT.replace("scale=2", "scale=7"))
+    script.write_text(SCRIPT.replace("scale=2", "scale=17"))
     run = vspipe(str(script), "--")
     assert run.returncode != 0
-    assert b"cugan.Upscale: scale must be 2, 3 or 4, got 7; use one of these" in run.stderr
+    assert b"cugan.Upscale: scale must be 1 to 16, got 17; 1 restores without resizing" in run.stderr
 
 
 def test_short_runs_end_in_time(tmp_path: Path) -> None:

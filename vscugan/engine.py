@@ -1,14 +1,12 @@
-"""The engine: a frame in, a frame out. Device, precision, streams and the memory policy live here."""
+"""The engine: a frame in, a frame out. Device, precision, streams and the passes live here."""
 
 from __future__ import annotations
 
-import gc
 import logging
 import threading
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from math import prod
 
 import numpy as np
 import torch
@@ -16,27 +14,15 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vscugan.errors import ArgumentError, DeviceError, FrameError
-from vscugan.memory import free_bytes
-from vscugan.models.registry import find
-from vscugan.models.weights import Weights, load_file, load_released
-from vscugan.network import PRO_GAIN, PRO_OFFSET, Architecture
-from vscugan.runtime.torch_runtime import TorchRuntime
-from vscugan.settings import SMALLEST_TILE_PX, Settings
-from vscugan.tiling.geometry import round_up
-from vscugan.tiling.run import Plan, run, waiting_bytes, working_bytes
+from vscugan.errors import DeviceError, FrameError
+from vscugan.network_pass import MEMORY_SHARE, NetworkPass
+from vscugan.route import Pass, direct
+from vscugan.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-#: Share of the free memory that one engine may plan with: others live on the machine too.
-MEMORY_SHARE = 0.5
-#: Tiles that are tried when the whole frame does not fit, in px.
-AUTO_TILES_PX = (1024, 768, 512, 384, 256, 192, 128, 96, 64, SMALLEST_TILE_PX)
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 DEFAULT_STREAMS = {"cpu": 1, "cuda": 2}
-
-_runtimes: weakref.WeakValueDictionary[tuple[str, str, torch.dtype, bool], TorchRuntime] = weakref.WeakValueDictionary()
-_runtimes_lock = threading.Lock()
 
 
 def pick_device(name: str) -> torch.device:
@@ -58,139 +44,61 @@ def pick_device(name: str) -> torch.device:
     return torch.device("cuda", index)
 
 
-def load_weights(settings: Settings) -> Weights:
-    """The weights that the settings ask for: a released model, or the user's own file.
-
-    Raises: ArgumentError, WeightsError.
-    """
-    if settings.weights is None:
-        assert settings.model is not None  # validate() filled both in
-        assert settings.scale is not None
-        return load_released(find(model=settings.model, scale=settings.scale, noise=settings.noise))
-    weights = load_file(settings.weights, model=settings.model)
-    if settings.scale not in (None, weights.scale):
-        raise ArgumentError(
-            f"scale={settings.scale} must be that of the weights, got a file for scale={weights.scale}; "
-            "leave scale out or use another file"
-        )
-    return weights
-
-
-def shared_runtime(weights: Weights, device: torch.device, dtype: torch.dtype) -> TorchRuntime:
-    """The one runtime of this process for these weights; it goes when its last user goes."""
-    key = (weights.sha256, str(device), dtype, weights.pro)
-    with _runtimes_lock:
-        runtime = _runtimes.get(key)
-        if runtime is None:
-            runtime = TorchRuntime(weights.tensors, scale=weights.scale, pro=weights.pro, device=device, dtype=dtype)
-            if device.type == "cuda":  # other streams must not read parameters that are still on their way
-                torch.cuda.synchronize(device)
-            _runtimes[key] = runtime
-        return runtime
-
-
-def pad(x: Tensor, top_left: int, bottom: int, right: int) -> Tensor:
-    """Reflect the borders of (1, C, H, W) as far as that is legal, then replicate the rest."""
-    height, width = x.shape[2:]
-    wanted = (top_left, right, top_left, bottom)
-    limits = (width - 1, width - 1, height - 1, height - 1)
-    reflected = [min(w, limit) for w, limit in zip(wanted, limits, strict=True)]
-    x = F.pad(x, reflected, mode="reflect")
-    rest = [w - r for w, r in zip(wanted, reflected, strict=True)]
-    return F.pad(x, rest, mode="replicate") if any(rest) else x
-
-
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether torch raised because an allocation failed, on any device."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-
-
 class Engine:
-    """Upscales frames with one model on one device.
+    """Upscales frames by one or more passes of the network on one device.
 
-    Safe to call from several threads; ``streams`` frames are computed at once, the others wait.
-    ``notify`` receives what the script's author should know once, such as the tile that was chosen.
+    ``passes``: the route; left out, the one pass that ``settings`` names. Safe to call from several threads;
+    ``streams`` frames are computed at once, the others wait. ``notify`` receives what the script's author
+    should know once, such as the tile that was chosen.
     """
 
-    def __init__(self, settings: Settings, *, notify: Callable[[str], None] = logger.info) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        passes: Sequence[Pass] | None = None,
+        *,
+        notify: Callable[[str], None] = logger.info,
+    ) -> None:
         self.device = pick_device(settings.device)
         precision = settings.precision
         if precision == "auto":
             precision = "fp16" if self.device.type == "cuda" else "fp32"
         self.dtype = DTYPES[precision]
-        weights = load_weights(settings)
-        self._settings = settings
-        self._fp32: TorchRuntime | None = None
-        self.runtime = shared_runtime(weights, self.device, self.dtype)
-        self.scale = weights.scale
-        self.alpha = settings.alpha
-        self._tile = settings.tile
-        self._plan: Plan | None = None
-        self._plan_size: tuple[int, int] | None = None
-        self._plan_lock = threading.Lock()
-        self._notify = notify
-        self._streams = settings.streams or DEFAULT_STREAMS.get(self.device.type, 1)
-        self._slots = threading.BoundedSemaphore(self._streams)
+        streams = settings.streams or DEFAULT_STREAMS.get(self.device.type, 1)
+        route = passes or direct(settings)
+        assert route is not None  # a size needs a route
+        share = MEMORY_SHARE / streams
+        self.passes = tuple(
+            NetworkPass(p, self.device, self.dtype, tile=settings.tile, share=share, notify=notify) for p in route
+        )
+        self.scale = prod(p.scale for p in self.passes)
+        self._restore_overshoot = settings.overshoot == "restore"
+        self._slots = threading.BoundedSemaphore(streams)
 
     def upscale(self, source: NDArray[np.float32], target: Sequence[NDArray[np.float32]], n: int = 0) -> None:
         """Upscale one frame.
 
-        ``source``: (3, H, W) fp32 RGB, any stride; clamped to 0..1. ``target``: three planes (scale*H, scale*W)
-        fp32, written with values in 0..1. ``n``: frame number, for messages.
+        ``source``: (3, H, W) fp32 RGB, any stride; clamped to 0..1 for the network. ``target``: three planes
+        (scale*H, scale*W) fp32, written with values in 0..1, or with the source's excess over 0..1 added where
+        the settings say so. ``n``: frame number, for messages.
         Raises: FrameError when the result holds NaN or Inf even in fp32; DeviceError when the smallest
         tile does not fit into memory.
         """
         with self._slots, torch.inference_mode(), self._stream():
             host = torch.empty(source.shape, dtype=torch.float32, pin_memory=self.device.type == "cuda")
             np.copyto(host.numpy(), source)
-            x = host.to(self.device, non_blocking=True).clamp_(0, 1).unsqueeze_(0)
-            y = self._network(self.runtime, x)
-            if y is None and self.dtype != torch.float32:
-                self._notify(f"frame {n} gave NaN or Inf in {self.dtype}; it was computed again in fp32")
-                y = self._network(self._fp32_runtime(), x)
-            if y is None:
-                raise FrameError(
-                    f"frame {n} must come out finite, got NaN or Inf from the network in fp32; "
-                    "look for NaN in the source there, and check the weights"
-                )
-            for plane, values in zip(target, y.clamp_(0, 1).cpu().numpy(), strict=True):
+            x = host.to(self.device, non_blocking=True).unsqueeze_(0)
+            y = x.clamp(0, 1)
+            for network in self.passes:
+                y = network.run(y, n)
+            if self._restore_overshoot:
+                y += excess(x, self.scale)
+                if not torch.isfinite(y).all():
+                    raise FrameError(
+                        f"frame {n} must be finite for overshoot=restore, got Inf; look for it in the source there"
+                    )
+            for plane, values in zip(target, y[0].cpu().numpy(), strict=True):
                 np.copyto(plane, values)
-
-    def _fp32_runtime(self) -> TorchRuntime:
-        """The same network in fp32, loaded when a frame first needs it."""
-        if self._fp32 is None:
-            self._fp32 = shared_runtime(load_weights(self._settings), self.device, torch.float32)
-        return self._fp32
-
-    def _network(self, runtime: TorchRuntime, x: Tensor) -> Tensor | None:
-        """(1, 3, H, W) in 0..1 -> (3, scale*H, scale*W) fp32, or None where that is not finite."""
-        height, width = x.shape[2:]
-        while True:
-            plan = self._plan_for(height, width)
-            try:
-                return self._try(runtime, x, plan)
-            except RuntimeError as error:
-                if not is_out_of_memory(error):
-                    raise
-            # outside of the handler: the traceback would keep the failed run's tensors alive
-            gc.collect()
-            if self.device.type == "cuda":
-                torch.cuda.empty_cache()
-            self._shrink(plan, height, width)
-
-    def _try(self, runtime: TorchRuntime, x: Tensor, plan: Plan) -> Tensor | None:
-        architecture = runtime.architecture
-        height, width = x.shape[2:]
-        size = (round_up(height, architecture.multiple), round_up(width, architecture.multiple))
-        if runtime.pro:
-            x = x * PRO_GAIN + PRO_OFFSET
-        edge = architecture.pad_px
-        padded = pad(x, edge, edge + size[0] - height, edge + size[1] - width)
-        padded = padded.to(runtime.dtype).contiguous(memory_format=runtime.memory_format)
-        out = torch.empty((3, height * self.scale, width * self.scale), dtype=torch.float32, device=self.device)
-        if not run(runtime, padded, size, plan, out, self.alpha):
-            return None
-        return out.sub_(PRO_OFFSET).div_(PRO_GAIN) if runtime.pro else out
 
     @contextmanager
     def _stream(self) -> Iterator[None]:
@@ -203,53 +111,7 @@ class Engine:
             yield
             stream.synchronize()
 
-    def _plan_for(self, height: int, width: int) -> Plan:
-        with self._plan_lock:
-            if self._plan is None or self._plan_size != (height, width):
-                self._plan, self._plan_size = self._choose(height, width), (height, width)
-            return self._plan
 
-    def _choose(self, height: int, width: int) -> Plan:
-        """The first plan that fits, fastest first; the user's own tile means that memory is short."""
-        if self._tile is not None:
-            plan = Plan(tile=(self._tile[1], self._tile[0]))
-            return replace(plan, keep_skips=plan.whole(height, width))
-        free = free_bytes(self.device)
-        budget = int(free * MEMORY_SHARE / self._streams)
-        plan = choose_plan(self.runtime.architecture, height, width, budget, self.dtype.itemsize)
-        tile = "whole frame" if plan.tile == (0, 0) else f"{plan.tile[1]} px"
-        where = "computed again" if not plan.keep_skips else "kept"
-        self._notify(f"tile: {tile}, skips {where} (left out, chosen for {free >> 20} MiB free on {self.device})")
-        return plan
-
-    def _shrink(self, failed: Plan, height: int, width: int) -> None:
-        """Halve the tile after an out-of-memory, unless another thread has done so already."""
-        with self._plan_lock:
-            if self._plan is not failed:
-                return
-            old = [t or s for t, s in zip(failed.tile, (height, width), strict=True)]
-            new = [max(SMALLEST_TILE_PX, min(o, s) // 2) for o, s in zip(old, (height, width), strict=True)]
-            if all(n >= min(o, s) for n, o, s in zip(new, old, (height, width), strict=True)):
-                raise DeviceError(
-                    f"{self.device} must have room for a tile of {SMALLEST_TILE_PX} px, got out of memory; "
-                    "close other programs, lower streams, or use device=cpu"
-                )
-            on_host = self.device.type != "cpu" and not failed.keep_skips
-            self._plan = Plan(tile=(new[0], new[1]), keep_skips=False, on_host=on_host)
-            self._notify(
-                f"out of memory on {self.device}: tile {old[1]}x{old[0]} -> {new[1]}x{new[0]}, "
-                f"features wait on the {'host' if on_host else 'device'}"
-            )
-
-
-def choose_plan(architecture: Architecture, height: int, width: int, budget: int, item_bytes: int) -> Plan:
-    """The fastest plan whose features and work fit into ``budget`` bytes; the leanest where none does."""
-    plans = [Plan(tile=(0, 0))] + [
-        Plan(tile=(t, t), keep_skips=keep) for t in AUTO_TILES_PX if t < max(height, width) for keep in (True, False)
-    ]
-    for plan in plans:
-        tile = (min(plan.tile[0] or height, height), min(plan.tile[1] or width, width))
-        need = waiting_bytes(architecture, height, width, plan, item_bytes)
-        if need + working_bytes(architecture, tile, item_bytes) <= budget:
-            return plan
-    return Plan(tile=plans[-1].tile, keep_skips=False)
+def excess(x: Tensor, scale: int) -> Tensor:
+    """What of (1, C, H, W) lies outside of 0..1, enlarged; bilinear, which adds no rings around hard edges."""
+    return F.interpolate(x - x.clamp(0, 1), scale_factor=scale, mode="bilinear", align_corners=False)

@@ -8,10 +8,14 @@ from dataclasses import dataclass
 
 from vscugan.errors import ArgumentError
 
+#: A released model exists for each of these; any other scale is a size.
 SCALES = (2, 3, 4)
+LARGEST_SCALE = 16
 MODELS = ("se", "pro")
 #: names come first; the integers are vs-mlrt's
 NOISES = {-1: "no-denoise", 0: "conservative", 1: "denoise1x", 2: "denoise2x", 3: "denoise3x"}
+KERNELS = ("spline36", "lanczos", "bicubic", "area")
+OVERSHOOTS = ("clip", "restore")
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 #: below this the halo costs more than the tile
 SMALLEST_TILE_PX = 32
@@ -22,21 +26,32 @@ LARGEST_STREAMS = 32
 class Settings:
     """Checked options of one Upscale.
 
-    ``scale`` and ``model`` are None only where ``weights`` is given and they were left out: then the
-    file tells. ``tile`` is (width, height) in source pixels, 0 = the whole axis, None = chosen from free
+    ``scale`` is None where ``width`` or ``height`` is given, or where ``weights`` is and the file tells;
+    ``model`` is None only where the file tells. ``width`` and ``height`` are the output's, None = by the
+    display shape. ``tile`` is (width, height) in source pixels, 0 = the whole axis, None = chosen from free
     memory. ``format`` is a VapourSynth format id, None = the input's.
     """
 
-    scale: int | None = 2
+    scale: float | None = 2
+    width: int | None = None
+    height: int | None = None
     noise: str = "no-denoise"
     model: str | None = "se"
     weights: str | None = None
     alpha: float = 1.0
+    kernel: str = "spline36"
+    linear: bool = False
+    overshoot: str = "clip"
     tile: tuple[int, int] | None = None
     device: str = "auto"
     precision: str = "auto"
     streams: int | None = None
     format: int | None = None
+
+    @property
+    def sized(self) -> bool:
+        """Whether the output's size is given, and not a scale."""
+        return self.width is not None or self.height is not None
 
 
 def _choice(name: str, value: object, allowed: Sequence[object]) -> None:
@@ -82,13 +97,33 @@ def _device(value: str) -> str:
     return value
 
 
+def _size(scale: float | None, width: int | None, height: int | None) -> None:
+    for name, value in (("width", width), ("height", height)):
+        if value is not None and value < 1:
+            raise ArgumentError(f"{name} must be at least 1 px, got {value}; leave it out to follow the display shape")
+    if scale is None:
+        return
+    if width is not None or height is not None:
+        raise ArgumentError(f"scale must be left out where width or height is given, got {scale:g}; use one of the two")
+    if not (math.isfinite(scale) and 1 <= scale <= LARGEST_SCALE):
+        raise ArgumentError(
+            f"scale must be 1 to {LARGEST_SCALE}, got {scale:g}; 1 restores without resizing, "
+            "and width or height makes a smaller picture"
+        )
+
+
 def validate(
     *,
-    scale: int | None = None,
+    scale: float | None = None,
+    width: int | None = None,
+    height: int | None = None,
     noise: str | int | None = None,
     model: str | None = None,
     weights: str | None = None,
     alpha: float = 1.0,
+    kernel: str = "spline36",
+    linear: bool | int = False,
+    overshoot: str = "clip",
     tile: int | Sequence[int] | None = None,
     device: str = "auto",
     precision: str = "auto",
@@ -99,8 +134,7 @@ def validate(
 
     Raises: ArgumentError, whose message names the argument, what is allowed and the way out.
     """
-    if scale is not None:
-        _choice("scale", scale, SCALES)
+    _size(scale, width, height)
     if model is not None:
         _choice("model", model, MODELS)
     if weights is not None and noise is not None:
@@ -111,15 +145,23 @@ def validate(
         raise ArgumentError("weights must be a file, got an empty path; leave it out for the released models")
     if not (math.isfinite(alpha) and 0 < alpha <= 4):
         raise ArgumentError(f"alpha must be above 0 and at most 4, got {alpha:g}; 1 is off, 0.7 to 1.3 is useful")
+    _choice("kernel", kernel, KERNELS)
+    _choice("linear", linear, (0, 1))
+    _choice("overshoot", overshoot, OVERSHOOTS)
     _choice("precision", precision, PRECISIONS)
     if streams is not None and not 1 <= streams <= LARGEST_STREAMS:
         raise ArgumentError(f"streams must be 1 to {LARGEST_STREAMS}, got {streams}; leave it out for the default")
     return Settings(
-        scale=scale if scale is not None or weights is not None else 2,
+        scale=2 if scale is None and width is None and height is None and weights is None else scale,
+        width=width,
+        height=height,
         noise=_noise("no-denoise" if noise is None else noise),
         model=model if model is not None or weights is not None else "se",
         weights=weights,
         alpha=alpha,
+        kernel=kernel,
+        linear=bool(linear),
+        overshoot=overshoot,
         tile=_tile(tile),
         device=_device(device),
         precision=precision,

@@ -1,7 +1,8 @@
 // cugan.Upscale for VapourSynth: registers the function, hands planes to Python, and builds the graph
 // that Python asks for. Policy, messages and pixels are Python's; see vscugan/clip/filter.py.
 //
-//   clip -> [resize to RGBS] -> Upscale -> [resize to the output format] -> UpscaleOutput
+//   clip -> [resize] -> Upscale (one node per stage) -> ... -> [resize to the output] -> UpscaleOutput
+//   alpha -> [resize to gray] -> Upscale -> ... -> [resize] -> UpscaleOutput -> attached to the clip's output
 //
 // The resize nodes depend on the frame's colour props, so they are made when a frame needs them, one for
 // each set of arguments, and kept. Two rules keep threads apart: our mutex is only taken without the GIL
@@ -19,15 +20,19 @@
 #include <stdexcept>
 #include <string>
 #include <tuple>
+#include <vector>
 
 namespace {
 
 constexpr const char *kPrefix = "cugan.Upscale: ";
 // what the policy in Python decides by
 constexpr const char *kColourProps[] = {"_Matrix",   "_Range",          "_ColorRange", "_Transfer",
-                                        "_Primaries", "_ChromaLocation", "_FieldBased"};
+                                        "_Primaries", "_ChromaLocation", "_FieldBased", "_SARNum",
+                                        "_SARDen"};
 // what the resizer knows better when the output's format is not the input's
 constexpr const char *kFormatProps[] = {"_Matrix", "_Range", "_ColorRange", "_ChromaLocation"};
+
+constexpr const char *kAlphaProp = "_Alpha";
 
 class Gil {
     PyGILState_STATE state_ = PyGILState_Ensure();
@@ -64,6 +69,15 @@ void setItem(PyObject *dict, const char *key, PyObject *value) {
     if (PyDict_SetItemString(dict, key, owned.get()) < 0)
         raisePython();
 }
+
+// Python objects that are given up when the scope ends, wherever the GIL is then.
+struct Held {
+    PyObject *python;
+    ~Held() {
+        Gil gil;
+        Py_XDECREF(python);
+    }
+};
 
 // A list of whatever `item` makes for 0..count-1.
 template <typename F> Ref listOf(int count, F item) {
@@ -118,9 +132,12 @@ Ref propsToDict(const VSFrame *frame, const VSAPI *vsapi) {
     return dict;
 }
 
-// Planes as a list of (memoryview, height, stride in bytes).
-Ref planesToList(const VSFrame *frame, VSFrame *writable, const VSAPI *vsapi) {
-    return listOf(vsapi->getVideoFrameFormat(frame)->numPlanes, [&](int p) -> PyObject * {
+// Planes as a list of (memoryview, height, stride in bytes); those of `last`, where there is one, come last.
+Ref planesToList(const VSFrame *first, const VSFrame *last, VSFrame *writable, const VSAPI *vsapi) {
+    const int own = vsapi->getVideoFrameFormat(first)->numPlanes;
+    return listOf(own + (last ? vsapi->getVideoFrameFormat(last)->numPlanes : 0), [&](int i) -> PyObject * {
+        const VSFrame *frame = i < own ? first : last;
+        const int p = i < own ? i : i - own;
         const Py_ssize_t stride = vsapi->getStride(frame, p), height = vsapi->getFrameHeight(frame, p);
         auto *data = writable ? vsapi->getWritePtr(writable, p) : const_cast<uint8_t *>(vsapi->getReadPtr(frame, p));
         Ref view = checked(PyMemoryView_FromMemory(reinterpret_cast<char *>(data), stride * height,
@@ -129,7 +146,7 @@ Ref planesToList(const VSFrame *frame, VSFrame *writable, const VSAPI *vsapi) {
     });
 }
 
-// A call of the resizer as Python words it: (function, {argument: int or str}), or None for no call.
+// A call of the resizer as Python words it: (function, {argument: int or str}).
 // Arguments that begin with _ are frame props, set on the clip first.
 struct Resize {
     std::string function;
@@ -141,8 +158,6 @@ struct Resize {
 
     static Resize from(PyObject *call) {
         Resize r;
-        if (call == Py_None)
-            return r;
         const char *function = nullptr;
         PyObject *arguments = nullptr, *key = nullptr, *value = nullptr;
         if (!PyArg_ParseTuple(call, "sO", &function, &arguments))
@@ -163,13 +178,21 @@ struct Resize {
         }
         return r;
     }
+
+    static std::vector<Resize> listFrom(PyObject *calls) {
+        std::vector<Resize> list;
+        for (Py_ssize_t i = 0, count = PyList_Size(calls); i < count; i++)
+            list.push_back(from(PyList_GetItem(calls, i)));
+        return list;
+    }
 };
+using Calls = std::vector<Resize>;
 
 // One input and its resize nodes, made on demand.
 class Resizers {
     VSNode *input_;
     std::mutex mutex_;
-    std::map<Resize, VSNode *> nodes_;
+    std::map<Calls, VSNode *> nodes_; // the calls so far -> the node after them
     std::string error_;
 
     // The node that a function makes of `clip`, or null with error_ set.
@@ -195,35 +218,43 @@ public:
         vsapi->freeNode(input_);
     }
 
-    VSNode *node(const Resize &call, VSCore *core, const VSAPI *vsapi) {
-        if (call.function.empty())
-            return input_;
+    VSNode *node(const Calls &calls, VSCore *core, const VSAPI *vsapi) {
         std::lock_guard<std::mutex> lock(mutex_);
-        auto found = nodes_.find(call);
-        if (found != nodes_.end())
-            return found->second;
+        VSNode *at = input_;
+        for (size_t i = 0; i < calls.size(); i++) {
+            VSNode *&next = nodes_[Calls(calls.begin(), calls.begin() + i + 1)];
+            if (!next)
+                next = resized(calls[i], at, core, vsapi);
+            at = next;
+        }
+        return at;
+    }
+
+private:
+    VSNode *resized(const Resize &call, VSNode *clip, VSCore *core, const VSAPI *vsapi) {
         VSMap *props = vsapi->createMap(), *args = vsapi->createMap();
         for (auto &a : call.numbers)
             vsapi->mapSetInt(a.first[0] == '_' ? props : args, a.first.c_str(), a.second, maReplace);
         for (auto &a : call.texts)
             vsapi->mapSetData(args, a.first.c_str(), a.second.c_str(), -1, dtUtf8, maReplace);
-        VSNode *from = vsapi->mapNumKeys(props) ? invoke(VSH_STD_PLUGIN_ID, "SetFrameProps", props, input_, core, vsapi)
-                                                : vsapi->addNodeRef(input_);
+        VSNode *from = vsapi->mapNumKeys(props) ? invoke(VSH_STD_PLUGIN_ID, "SetFrameProps", props, clip, core, vsapi)
+                                                : vsapi->addNodeRef(clip);
         VSNode *made = from ? invoke(VSH_RESIZE_PLUGIN_ID, call.function.c_str(), args, from, core, vsapi) : nullptr;
         vsapi->freeNode(from);
         vsapi->freeMap(props);
         vsapi->freeMap(args);
         if (!made)
             throw std::runtime_error(error_);
-        return nodes_[call] = made;
+        return made;
     }
 };
 
-// State of one of the two filters: both hold the Python filter, each has its own input.
+// State of a node: a stage of the graph, or its output.
 struct Instance {
     PyObject *python; // owned; given up under the GIL
     Resizers resizers;
     VSNode *source; // owned; where the props come from
+    VSNode *matte;  // owned; GRAYS that a stage is handed beside its input, or null
     VSVideoInfo vi;
 };
 
@@ -231,6 +262,7 @@ void VS_CC freeInstance(void *data, VSCore *, const VSAPI *vsapi) {
     auto *d = static_cast<Instance *>(data);
     d->resizers.free(vsapi);
     vsapi->freeNode(d->source);
+    vsapi->freeNode(d->matte);
     if (Py_IsInitialized()) { // else the interpreter is gone, and the object with it
         Gil gil;
         Py_DECREF(d->python);
@@ -258,35 +290,39 @@ struct FrameRef {
     ~FrameRef() { vsapi->freeFrame(frame); }
 };
 
-const VSFrame *upscaleFrame(int n, int reason, Instance *d, void **frameData, VSFrameContext *ctx, VSCore *core,
-                            const VSAPI *vsapi) {
-    if (reason == arInitial)
+const VSFrame *stageFrame(int n, int reason, Instance *d, void **frameData, VSFrameContext *ctx, VSCore *core,
+                          const VSAPI *vsapi) {
+    if (reason == arInitial) {
         vsapi->requestFrameFilter(n, d->source, ctx);
+        if (d->matte)
+            vsapi->requestFrameFilter(n, d->matte, ctx);
+    }
     if (reason != arAllFramesReady)
         return nullptr;
     if (!*frameData) { // the source frame is here: what colour is it?
         FrameRef source{vsapi->getFrameFilter(n, d->source, ctx), vsapi};
-        Resize call;
+        Calls calls;
         {
             Gil gil;
             Ref props = propsToDict(source.frame, vsapi);
-            call = Resize::from(checked(PyObject_CallMethod(d->python, "to_rgb", "iO", n, props.get())).get());
+            calls = Resize::listFrom(checked(PyObject_CallMethod(d->python, "prepare", "iO", n, props.get())).get());
         }
-        VSNode *node = d->resizers.node(call, core, vsapi);
+        VSNode *node = d->resizers.node(calls, core, vsapi);
         *frameData = node;
         if (node != d->source) {
             vsapi->requestFrameFilter(n, node, ctx);
             return nullptr;
         }
     }
-    FrameRef rgb{vsapi->getFrameFilter(n, static_cast<VSNode *>(*frameData), ctx), vsapi};
-    VSFrame *out = vsapi->newVideoFrame(&d->vi.format, d->vi.width, d->vi.height, rgb.frame, core);
-    if (vsapi->getVideoFrameFormat(rgb.frame)->colorFamily == cfGray)
+    FrameRef in{vsapi->getFrameFilter(n, static_cast<VSNode *>(*frameData), ctx), vsapi};
+    FrameRef matte{d->matte ? vsapi->getFrameFilter(n, d->matte, ctx) : nullptr, vsapi};
+    VSFrame *out = vsapi->newVideoFrame(&d->vi.format, d->vi.width, d->vi.height, in.frame, core);
+    if (d->vi.format.colorFamily == cfRGB)
         vsapi->mapSetInt(vsapi->getFramePropertiesRW(out), "_Matrix", 0, maReplace);
     try {
         Gil gil;
-        Ref from = planesToList(rgb.frame, nullptr, vsapi), to = planesToList(out, out, vsapi);
-        checked(PyObject_CallMethod(d->python, "upscale", "iiOO", n, vsapi->getFrameWidth(rgb.frame, 0), from.get(),
+        Ref from = planesToList(in.frame, matte.frame, nullptr, vsapi), to = planesToList(out, nullptr, out, vsapi);
+        checked(PyObject_CallMethod(d->python, "compute", "iiOO", n, vsapi->getFrameWidth(in.frame, 0), from.get(),
                                     to.get()));
     } catch (...) {
         vsapi->freeFrame(out);
@@ -302,22 +338,22 @@ const VSFrame *outputFrame(int n, int reason, Instance *d, void **frameData, VSF
     if (reason != arAllFramesReady)
         return nullptr;
     FrameRef source{vsapi->getFrameFilter(n, d->source, ctx), vsapi};
-    Resize call;
-    int64_t matrix = -1;
+    Calls calls;
+    std::map<std::string, int64_t> write;
     int newFormat = 0;
     {
         Gil gil;
         Ref props = propsToDict(source.frame, vsapi);
-        Ref answer = checked(PyObject_CallMethod(d->python, "from_rgb", "iO", n, props.get()));
-        PyObject *resize = nullptr;
-        long long value = -1;
-        if (!PyArg_ParseTuple(answer.get(), "OLp", &resize, &value, &newFormat))
+        Ref answer = checked(PyObject_CallMethod(d->python, "finish", "iO", n, props.get()));
+        PyObject *list = nullptr, *dict = nullptr, *key = nullptr, *value = nullptr;
+        if (!PyArg_ParseTuple(answer.get(), "OOp", &list, &dict, &newFormat))
             raisePython();
-        call = Resize::from(resize);
-        matrix = value;
+        calls = Resize::listFrom(list);
+        for (Py_ssize_t at = 0; PyDict_Next(dict, &at, &key, &value);)
+            write[PyUnicode_AsUTF8AndSize(key, nullptr)] = PyLong_AsLongLong(value);
     }
     if (!*frameData) {
-        *frameData = d->resizers.node(call, core, vsapi);
+        *frameData = d->resizers.node(calls, core, vsapi);
         vsapi->requestFrameFilter(n, static_cast<VSNode *>(*frameData), ctx);
         return nullptr;
     }
@@ -337,8 +373,9 @@ const VSFrame *outputFrame(int n, int reason, Instance *d, void **frameData, VSF
                 vsapi->mapSetInt(props, key, value, maReplace);
         }
     }
-    if (matrix >= 0)
-        vsapi->mapSetInt(props, "_Matrix", matrix, maReplace);
+    for (auto &prop : write)
+        vsapi->mapSetInt(props, prop.first.c_str(), prop.second, maReplace);
+    vsapi->mapDeleteKey(props, kAlphaProp); // of the source's size; the graph attaches the new one
     return out;
 }
 
@@ -363,68 +400,142 @@ PyObject *logMessage(PyObject *self, PyObject *text) {
 }
 PyMethodDef kLogMethod = {"log", logMessage, METH_O, "Write one line to the core's log."};
 
-struct Created {
-    PyObject *python;
-    int scale, format;
-};
-
-Created createPython(const VSMap *in, const VSVideoInfo *vi, const VSFrame *first, VSCore *core, const VSAPI *vsapi) {
-    Gil gil;
-    Ref capsule = checked(PyCapsule_New(new Host{core, vsapi}, nullptr, freeHost));
-    Ref log = checked(PyCFunction_New(&kLogMethod, capsule.get()));
-    Ref module = checked(PyImport_ImportModule("vscugan.clip.filter"));
-    Ref arguments = argumentsToDict(in, vsapi);
-    Ref props = first ? propsToDict(first, vsapi) : checked(PyDict_New());
+// The clip as Python's `Video`.
+Ref describe(VSNode *node, const VSAPI *vsapi) {
+    const VSVideoInfo *vi = vsapi->getVideoInfo(node);
     const VSVideoFormat &f = vi->format;
-    Ref filter = checked(PyObject_CallMethod(module.get(), "create", "O(iiiiiii)OO", arguments.get(), vi->width,
-                                             vi->height, f.colorFamily, f.sampleType, f.bitsPerSample, f.subSamplingW,
-                                             f.subSamplingH, props.get(), log.get()));
-    Created made{};
-    Ref scale = checked(PyObject_GetAttrString(filter.get(), "scale"));
-    Ref format = checked(PyObject_GetAttrString(filter.get(), "format_id"));
-    made.scale = static_cast<int>(PyLong_AsLong(scale.get()));
-    made.format = static_cast<int>(PyLong_AsLong(format.get()));
+    return checked(Py_BuildValue("(iiiiiiii)", vi->width, vi->height, f.colorFamily, f.sampleType, f.bitsPerSample,
+                                 f.subSamplingW, f.subSamplingH, vi->numFrames));
+}
+
+int number(PyObject *python, const char *name) {
+    const int value = static_cast<int>(PyLong_AsLong(checked(PyObject_GetAttrString(python, name)).get()));
     if (PyErr_Occurred())
         raisePython();
-    made.python = filter.release();
-    return made;
+    return value;
+}
+
+// Size and format of what a stage or graph writes.
+VSVideoInfo infoOf(PyObject *python, VSNode *source, VSCore *core, const VSAPI *vsapi) {
+    VSVideoInfo vi = *vsapi->getVideoInfo(source);
+    vi.width = number(python, "width");
+    vi.height = number(python, "height");
+    if (!vsapi->getVideoFormatByID(&vi.format, number(python, "format_id"), core))
+        throw std::runtime_error(std::string(kPrefix) + "VapourSynth refused the output format");
+    return vi;
+}
+
+struct NodeRef {
+    VSNode *node;
+    const VSAPI *vsapi;
+    ~NodeRef() { vsapi->freeNode(node); }
+};
+
+// The nodes of a Python Graph over `source`; `matte` goes to the first stage.
+VSNode *build(PyObject *graph, VSNode *source, VSNode *matte, VSCore *core, const VSAPI *vsapi) {
+    struct Step {
+        PyObject *python;
+        VSVideoInfo vi;
+    };
+    std::vector<Step> steps;
+    {
+        Gil gil;
+        Ref stages = checked(PyObject_GetAttrString(graph, "stages"));
+        for (Py_ssize_t i = 0, count = PyTuple_Size(stages.get()); i < count; i++)
+            steps.push_back({PyTuple_GetItem(stages.get(), i), {}});
+        steps.push_back({graph, {}});
+        for (Step &step : steps)
+            step.vi = infoOf(step.python, source, core, vsapi);
+        for (Step &step : steps)
+            Py_INCREF(step.python);
+    }
+    NodeRef at{vsapi->addNodeRef(source), vsapi};
+    for (size_t i = 0; i < steps.size(); i++) {
+        const bool isOutput = i + 1 == steps.size();
+        VSNode *props = isOutput ? source : at.node, *beside = i == 0 ? matte : nullptr;
+        auto *data = new Instance{steps[i].python, Resizers(vsapi->addNodeRef(at.node)), vsapi->addNodeRef(props),
+                                  beside ? vsapi->addNodeRef(beside) : nullptr, steps[i].vi};
+        VSFilterDependency dependencies[3] = {{at.node, rpStrictSpatial}};
+        int count = 1;
+        for (VSNode *other : {props, beside})
+            if (other && other != at.node)
+                dependencies[count++] = {other, rpStrictSpatial};
+        VSNode *made = vsapi->createVideoFilter2(isOutput ? "UpscaleOutput" : "Upscale", &data->vi,
+                                                 isOutput ? getFrame<outputFrame> : getFrame<stageFrame>, freeInstance,
+                                                 fmParallel, dependencies, count, data, core);
+        vsapi->freeNode(at.node);
+        at.node = made;
+        if (!made)
+            throw std::runtime_error(std::string(kPrefix) + "VapourSynth refused the filter");
+    }
+    return vsapi->addNodeRef(at.node);
+}
+
+// The alpha clip: the argument, else what the first frame carries; null where there is none. Owned.
+VSNode *findMatte(const VSMap *in, VSNode *source, const VSFrame *first, VSCore *core, const VSAPI *vsapi) {
+    int error = 0;
+    VSNode *given = vsapi->mapGetNode(in, "alpha_clip", 0, &error);
+    if (given || !first || vsapi->mapGetType(vsapi->getFramePropertiesRO(first), kAlphaProp) != ptVideoFrame)
+        return given;
+    VSMap *args = vsapi->createMap();
+    vsapi->mapSetNode(args, "clip", source, maReplace);
+    vsapi->mapSetData(args, "prop", kAlphaProp, -1, dtUtf8, maReplace);
+    VSMap *out = vsapi->invoke(vsapi->getPluginByID(VSH_STD_PLUGIN_ID, core), "PropToClip", args);
+    vsapi->freeMap(args);
+    VSNode *attached = vsapi->mapGetNode(out, "clip", 0, &error);
+    vsapi->freeMap(out);
+    return attached;
 }
 
 void create(const VSMap *in, VSMap *out, VSNode *source, VSCore *core, const VSAPI *vsapi) {
     if (!Py_IsInitialized())
         throw std::runtime_error(std::string(kPrefix) + "the host must run Python, got none; use python or vspipe");
-    const VSVideoInfo *vi = vsapi->getVideoInfo(source);
-    // The first frame tells an interlaced clip before any weight file is opened.
-    const VSFrame *first = nullptr;
-    if (vsh::isConstantVideoFormat(vi)) {
+    // The first frame tells an interlaced clip before any weight file is opened, and whether there is alpha.
+    FrameRef first{nullptr, vsapi};
+    if (vsh::isConstantVideoFormat(vsapi->getVideoInfo(source))) {
         char error[1024] = "";
-        first = vsapi->getFrame(0, source, error, sizeof error);
-        if (!first)
+        first.frame = vsapi->getFrame(0, source, error, sizeof error);
+        if (!first.frame)
             throw std::runtime_error(kPrefix + std::string("the clip must give its first frame, got: ") + error);
     }
-    std::unique_ptr<const VSFrame, void (*)(const VSFrame *)> owned(first, vsapi->freeFrame);
-    const Created made = createPython(in, vi, first, core, vsapi);
-
-    VSVideoInfo rgb = *vi, final = *vi;
-    rgb.width = final.width = vi->width * made.scale;
-    rgb.height = final.height = vi->height * made.scale;
-    vsapi->getVideoFormatByID(&rgb.format, pfRGBS, core);
-    const bool known = vsapi->getVideoFormatByID(&final.format, made.format, core) != 0;
-
-    auto *first_data = new Instance{made.python, Resizers(vsapi->addNodeRef(source)), vsapi->addNodeRef(source), rgb};
-    const VSFilterDependency sourceOnly[] = {{source, rpStrictSpatial}};
-    VSNode *upscaled = vsapi->createVideoFilter2("Upscale", &rgb, getFrame<upscaleFrame>, freeInstance, fmParallel,
-                                                 sourceOnly, 1, first_data, core);
-    if (!upscaled || !known)
-        throw std::runtime_error(std::string(kPrefix) + "VapourSynth refused the filter or the output format");
+    NodeRef matte{findMatte(in, source, first.frame, core, vsapi), vsapi};
+    PyObject *graph = nullptr, *matteGraph = nullptr;
+    Calls toGray;
     {
         Gil gil;
-        Py_INCREF(made.python);
+        Ref capsule = checked(PyCapsule_New(new Host{core, vsapi}, nullptr, freeHost));
+        Ref log = checked(PyCFunction_New(&kLogMethod, capsule.get()));
+        Ref module = checked(PyImport_ImportModule("vscugan.clip.filter"));
+        Ref arguments = argumentsToDict(in, vsapi);
+        Ref props = first.frame ? propsToDict(first.frame, vsapi) : checked(PyDict_New());
+        Ref video = describe(source, vsapi), alpha(matte.node ? describe(matte.node, vsapi).release() : nullptr);
+        Ref made = checked(PyObject_CallMethod(module.get(), "create", "OOOOO", arguments.get(), video.get(),
+                                               alpha ? alpha.get() : Py_None, props.get(), log.get()));
+        if (matte.node) {
+            matteGraph = checked(PyObject_GetAttrString(made.get(), "matte")).release();
+            toGray = Resize::listFrom(checked(PyObject_GetAttrString(made.get(), "matte_calls")).get());
+        }
+        graph = made.release();
     }
-    auto *second_data = new Instance{made.python, Resizers(upscaled), vsapi->addNodeRef(source), final};
-    const VSFilterDependency both[] = {{source, rpStrictSpatial}, {upscaled, rpStrictSpatial}};
-    vsapi->createVideoFilter(out, "UpscaleOutput", &final, getFrame<outputFrame>, freeInstance, fmParallel, both, 2,
-                             second_data, core);
+    Held held[] = {{graph}, {matteGraph}};
+    if (!matte.node) {
+        NodeRef whole{build(graph, source, nullptr, core, vsapi), vsapi};
+        vsapi->mapSetNode(out, "clip", whole.node, maReplace);
+        return;
+    }
+    Resizers input(vsapi->addNodeRef(matte.node));
+    NodeRef gray{vsapi->addNodeRef(input.node(toGray, core, vsapi)), vsapi};
+    input.free(vsapi);
+    NodeRef colour{build(graph, source, gray.node, core, vsapi), vsapi};
+    NodeRef enlarged{build(matteGraph, gray.node, nullptr, core, vsapi), vsapi};
+    VSMap *args = vsapi->createMap();
+    vsapi->mapSetNode(args, "clip", colour.node, maReplace);
+    vsapi->mapSetNode(args, "mclip", enlarged.node, maReplace);
+    vsapi->mapSetData(args, "prop", kAlphaProp, -1, dtUtf8, maReplace);
+    VSMap *attached = vsapi->invoke(vsapi->getPluginByID(VSH_STD_PLUGIN_ID, core), "ClipToProp", args);
+    vsapi->freeMap(args);
+    vsapi->copyMap(attached, out);
+    vsapi->freeMap(attached);
 }
 
 void VS_CC upscale(const VSMap *in, VSMap *out, void *, VSCore *core, const VSAPI *vsapi) {
@@ -443,8 +554,9 @@ VS_EXTERNAL_API(void) VapourSynthPluginInit2(VSPlugin *plugin, const VSPLUGINAPI
     vspapi->configPlugin("io.github.vscugan", "cugan", "Real-CUGAN upscaling for anime", VS_MAKE_VERSION(0, 1),
                          VAPOURSYNTH_API_VERSION, 0, plugin);
     vspapi->registerFunction("Upscale",
-                             "clip:vnode;scale:int:opt;noise:data:opt;model:data:opt;weights:data:opt;"
+                             "clip:vnode;scale:float:opt;noise:data:opt;model:data:opt;weights:data:opt;"
                              "alpha:float:opt;tile:int[]:opt;device:data:opt;precision:data:opt;"
-                             "streams:int:opt;format:int:opt;",
+                             "streams:int:opt;format:int:opt;width:int:opt;height:int:opt;kernel:data:opt;"
+                             "linear:int:opt;overshoot:data:opt;alpha_clip:vnode:opt;",
                              "clip:vnode;", upscale, nullptr, plugin);
 }

@@ -18,6 +18,14 @@ GRAY, RGB, YUV = 1, 2, 3
 INTEGER, FLOAT = 0, 1
 #: Chroma is resampled by this kernel, in float.
 KERNEL = "Spline36"
+#: What the resizer calls the kernels of a downscale; it has no area averaging, which is ours.
+RESIZERS = {"spline36": "Spline36", "lanczos": "Lanczos", "bicubic": "Bicubic"}
+
+TRANSFER_709, TRANSFER_LINEAR, TRANSFER_SRGB = 1, 8, 13
+#: reserved by H.273, and unspecified
+UNKNOWN_TRANSFERS = (0, 2, 3)
+#: the resizer's default is an approximation
+EXACT_TRANSFER: dict[str, int | str] = {"approximate_gamma": 0}
 
 MATRIX_RGB, MATRIX_709, MATRIX_UNSPECIFIED, MATRIX_170M = 0, 1, 2, 6
 #: What the resizer can turn into RGB: 709, FCC, 470bg, 170m, 240m, YCgCo, 2020ncl, 2020cl,
@@ -53,6 +61,17 @@ class VideoFormat:
         )
 
     @property
+    def name(self) -> str:
+        """VapourSynth's name of the format."""
+        depth = f"P{self.bits}" if self.sample_type == INTEGER else {16: "H", 32: "S"}.get(self.bits, "")
+        if self.color_family != YUV:
+            family, bits = ("RGB", 3 * self.bits) if self.color_family == RGB else ("GRAY", self.bits)
+            return f"{family}{bits if self.sample_type == INTEGER else depth}"
+        ratio = {(0, 0): "444", (1, 0): "422", (1, 1): "420", (0, 1): "440", (2, 0): "411", (2, 2): "410"}
+        subsampling = (self.subsampling_w, self.subsampling_h)
+        return f"YUV{ratio.get(subsampling, 'ssw{}ssh{}'.format(*subsampling))}{depth}"
+
+    @property
     def is_supported(self) -> bool:
         """Whether the resizer converts it: 8 to 16 bit integer, half or single float."""
         bits = range(8, 17) if self.sample_type == INTEGER else (16, 32)
@@ -70,8 +89,18 @@ RGBS = VideoFormat(color_family=RGB, sample_type=FLOAT, bits=32, subsampling_w=0
 GRAYS = VideoFormat(color_family=GRAY, sample_type=FLOAT, bits=32, subsampling_w=0, subsampling_h=0)
 
 
-def output_format(source: VideoFormat, number: int | None, width: int, height: int) -> VideoFormat:
-    """The output's format for the ``format`` argument and the output's size.
+@dataclass(frozen=True, kw_only=True)
+class Downscale:
+    """The step from the network's size to the output's (width, height)."""
+
+    width: int
+    height: int
+    kernel: str
+    linear: bool  #: in linear light, else on coded values
+
+
+def output_format(source: VideoFormat, number: int | None) -> VideoFormat:
+    """The output's format for the ``format`` argument.
 
     Raises: ArgumentError.
     """
@@ -82,12 +111,6 @@ def output_format(source: VideoFormat, number: int | None, width: int, height: i
         raise ArgumentError(
             f"format must be a Gray, RGB or YUV format of 8 to 16 bit, half or single, got {number}; "
             "use one such as vs.YUV420P10"
-        )
-    step_w, step_h = 1 << wanted.subsampling_w, 1 << wanted.subsampling_h
-    if width % step_w or height % step_h:
-        raise ArgumentError(
-            f"format must fit the output's size {width}x{height}, got one whose width goes by {step_w} "
-            f"and height by {step_h}; use a 4:4:4 format, or crop or pad the clip first"
         )
     return wanted
 
@@ -120,10 +143,18 @@ def _range(props: Props, format: VideoFormat) -> str:
     return "full" if is_full_range(props, format) else "limited"
 
 
-def to_rgb(props: Props, format: VideoFormat, width: int, height: int) -> ResizeCall | None:
-    """The call that makes RGBS (GRAYS from gray) of a source frame; None where it is that already."""
+def coded_transfer(props: Props, source: VideoFormat) -> int:
+    """The transfer by which a frame is coded; where it is not told 709, and sRGB for RGB."""
+    transfer = props.get("_Transfer", 2)
+    if transfer in UNKNOWN_TRANSFERS:
+        return TRANSFER_SRGB if source.color_family == RGB else TRANSFER_709
+    return transfer
+
+
+def to_rgb(props: Props, format: VideoFormat, width: int, height: int) -> list[ResizeCall]:
+    """The call that makes RGBS (GRAYS from gray) of a source frame; none where it is that already."""
     if format in (RGBS, GRAYS):
-        return None
+        return []
     target = GRAYS if format.color_family == GRAY else RGBS
     arguments: dict[str, int | str] = {"format": target.id, "range_in_s": _range(props, format)}
     if format.color_family == YUV:
@@ -131,18 +162,58 @@ def to_rgb(props: Props, format: VideoFormat, width: int, height: int) -> Resize
         arguments["_Matrix"] = decided_matrix(props, width, height)[0]
     if format.color_family == GRAY:
         arguments["range_s"] = "full"
-    return KERNEL, arguments
+    return [(KERNEL, arguments)]
 
 
-def from_rgb(props: Props, source: VideoFormat, target: VideoFormat, width: int, height: int) -> ResizeCall | None:
-    """The call that makes the output's format of RGBS, by the props of the source frame of this size."""
-    if target == RGBS:
-        return None
-    arguments: dict[str, int | str] = {"format": target.id}
-    same_family = (target.color_family == RGB) == (source.color_family == RGB)
-    arguments["range_s"] = _range(props if same_family else {}, target)
-    if target.color_family != RGB:
-        arguments["matrix"] = decided_matrix(props, width, height)[0]
-    if "_ChromaLocation" in props and (target.subsampling_w or target.subsampling_h):
-        arguments["chromaloc"] = props["_ChromaLocation"]
-    return KERNEL, arguments
+def to_linear(props: Props, source: VideoFormat) -> list[ResizeCall]:
+    """The call that takes RGBS to linear light by the props of the source frame."""
+    return [(KERNEL, {"transfer_in": coded_transfer(props, source), "transfer": TRANSFER_LINEAR} | EXACT_TRANSFER)]
+
+
+def from_rgb(
+    props: Props,
+    source: VideoFormat,
+    target: VideoFormat,
+    size: tuple[int, int],
+    downscale: Downscale | None,
+) -> list[ResizeCall]:
+    """The calls that make the output of RGBS, by the props of the source frame of ``size`` (width, height).
+
+    With an area ``downscale`` the frame is at the output's size already, and linear where that is linear.
+    """
+    arguments: dict[str, int | str] = {}
+    if target != RGBS:
+        same_family = (target.color_family == RGB) == (source.color_family == RGB)
+        arguments = {"format": target.id, "range_s": _range(props if same_family else {}, target)}
+        if target.color_family != RGB:
+            arguments["matrix"] = decided_matrix(props, *size)[0]
+        if "_ChromaLocation" in props and (target.subsampling_w or target.subsampling_h):
+            arguments["chromaloc"] = props["_ChromaLocation"]
+    if downscale is None:
+        return [(KERNEL, arguments)] if arguments else []
+    resized: dict[str, int | str] = {"width": downscale.width, "height": downscale.height}
+    resizer = RESIZERS.get(downscale.kernel)
+    if not downscale.linear:
+        if resizer:  # one call, so that chroma is resampled once
+            return [(resizer, arguments | resized)]
+        return [(KERNEL, arguments)] if arguments else []
+    coded = arguments | {"transfer_in": TRANSFER_LINEAR, "transfer": coded_transfer(props, source)} | EXACT_TRANSFER
+    # three calls: the resizer is free to choose its order within one, and light must be linear for the middle one
+    return [*to_linear(props, source), (resizer, resized), (KERNEL, coded)] if resizer else [(KERNEL, coded)]
+
+
+def gray_of_matte() -> list[ResizeCall]:
+    """The call that makes GRAYS of an alpha clip, whose range is always full."""
+    return [(KERNEL, {"format": GRAYS.id, "range_in_s": "full", "range_s": "full"})]
+
+
+def matte_of_gray(target: VideoFormat, downscale: Downscale | None) -> list[ResizeCall]:
+    """The call that makes the output's alpha of GRAYS."""
+    arguments: dict[str, int | str] = {}
+    if target != GRAYS:
+        arguments = {"format": target.id, "range_in_s": "full", "range_s": "full"}
+    kernel = KERNEL
+    if downscale is not None and downscale.kernel in RESIZERS:
+        kernel = RESIZERS[downscale.kernel]
+        arguments |= {"width": downscale.width, "height": downscale.height}
+    return [(kernel, arguments)] if arguments else []

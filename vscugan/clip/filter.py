@@ -1,126 +1,115 @@
-"""What the bridge calls: one object for each Upscale in a script."""
+"""What the bridge calls: the graph of one Upscale in a script, as stages and calls of the resizer."""
 
 from __future__ import annotations
 
-import logging
-import traceback
-from collections.abc import Callable
-from functools import wraps
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vscugan.clip import colour
-from vscugan.clip.colour import Props, ResizeCall, VideoFormat
+from vscugan.clip.colour import Downscale, Props, ResizeCall, VideoFormat
+from vscugan.clip.size import output_size, sample_aspect_ratio, sar_props
+from vscugan.clip.stages import Area, Matte, Network, Stage, refuse_interlaced
+from vscugan.clip.wording import PREFIX, worded
 from vscugan.engine import Engine
-from vscugan.errors import ClipError, CuganError
+from vscugan.errors import ClipError
+from vscugan.route import direct, find_route
 from vscugan.settings import validate
 
-logger = logging.getLogger(__name__)
-
-PREFIX = "cugan.Upscale: "
-
-#: A plane as the bridge hands it over: bytes, height in px, stride in bytes.
-Plane = tuple[memoryview, int, int]
-
-
-def _worded[**P, R](function: Callable[P, R]) -> Callable[P, R]:
-    """Word every exception for the script's author; the bridge shows only the exception's text."""
-
-    @wraps(function)
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return function(*args, **kwargs)
-        except CuganError as error:
-            raise RuntimeError(f"{PREFIX}{error}") from error
-        except Exception as error:
-            logger.exception("unexpected error")
-            raise RuntimeError(f"{PREFIX}internal error, please report it\n{traceback.format_exc()}") from error
-
-    return call
+#: A clip as the bridge describes it: width, height, colour family, sample type, bits, subsampling_w,
+#: subsampling_h, number of frames. Family 0 is a variable format, width 0 a variable size.
+Video = tuple[int, int, int, int, int, int, int, int]
+#: The resizer's calls after the last stage, props to write, and whether the format is not the source's.
+Finish = tuple[list[ResizeCall], dict[str, int], bool]
+MATRIX_NAMES = {colour.MATRIX_170M: "170m", colour.MATRIX_709: "709"}
 
 
-def _array(plane: Plane, width: int) -> NDArray[np.float32]:
-    """The (height, width) fp32 view of a plane; it must not outlive the call."""
-    data, height, stride = plane
-    return np.frombuffer(data, dtype=np.float32).reshape(height, stride // 4)[:, :width]
+class Graph(ABC):
+    """What the bridge builds: the stages one after the other, then an output node of this size and format."""
+
+    def __init__(self, size: tuple[int, int], format: VideoFormat, stages: Sequence[Stage]) -> None:
+        self.width, self.height = size
+        self.format_id = format.id
+        self.stages = tuple(stages)
+
+    @abstractmethod
+    def finish(self, n: int, props: Props) -> Finish:
+        """How output frame ``n`` is made of the last stage's, by the props of the source frame."""
 
 
-class Filter:
-    """One Upscale: its settings, its engine and its colour policy. Safe to call from several threads."""
+class MatteGraph(Graph):
+    """The graph of the alpha clip, from GRAYS to gray of the output's depth."""
+
+    def __init__(self, engine: Engine, source: tuple[int, int], target: VideoFormat, downscale: Downscale | None,
+                 size: tuple[int, int]) -> None:  # fmt: skip
+        self._target = VideoFormat(
+            color_family=colour.GRAY,
+            sample_type=target.sample_type,
+            bits=target.bits,
+            subsampling_w=0,
+            subsampling_h=0,
+        )
+        stages: list[Stage] = [Matte(engine, *source)]
+        if downscale and downscale.kernel == "area":
+            stages.append(Area(downscale, colour.GRAYS, colour.GRAYS))
+        super().__init__(size, self._target, stages)
+        self._downscale = downscale
+
+    @worded
+    def finish(self, n: int, props: Props) -> Finish:
+        """To gray of the output's depth."""
+        return colour.matte_of_gray(self._target, self._downscale), {}, False
+
+
+class ColourGraph(Graph):
+    """The graph of the clip itself; ``matte`` is that of its alpha, where it has one."""
 
     def __init__(
         self,
-        source: VideoFormat,
-        size: tuple[int, int],
-        target: VideoFormat,
         engine: Engine,
+        source: VideoFormat,
+        source_size: tuple[int, int],
+        target: VideoFormat,
+        downscale: Downscale | None,
+        size: tuple[int, int],
         log: Callable[[str], None],
     ) -> None:
-        self.scale = engine.scale
-        self.format_id = target.id
-        self._source, self._target, self._engine = source, target, engine
-        self._width, self._height = size
+        stages: list[Stage] = [Network(engine, source, *source_size)]
+        if downscale and downscale.kernel == "area":
+            stages.append(Area(downscale, source, colour.RGBS))
+        super().__init__(size, target, stages)
+        self.matte: MatteGraph | None = None
+        self.matte_calls = colour.gray_of_matte()
+        self._source, self._source_size = source, source_size
+        self._target, self._downscale = target, downscale
         self._log = log
         self._matrix_told = False
 
-    @_worded
-    def to_rgb(self, n: int, props: Props) -> ResizeCall | None:
-        """The resizer's call for source frame ``n``; refuses what must not be upscaled."""
-        refuse_interlaced(n, props)
-        return colour.to_rgb(props, self._source, self._width, self._height)
-
-    @_worded
-    def from_rgb(self, n: int, props: Props) -> tuple[ResizeCall | None, int, bool]:
-        """The resizer's call for output frame ``n``, the matrix to write (-1: none), and whether the format is new."""
-        matrix = -1
+    @worded
+    def finish(self, n: int, props: Props) -> Finish:
+        """To the output's format, with the matrix and SAR that the new size needs."""
+        write = sar_props(props, self._source_size, (self.width, self.height), self._target)
         if self._source.color_family == self._target.color_family == colour.YUV:
-            value, was_decided = colour.decided_matrix(props, self._width, self._height)
+            matrix, was_decided = colour.decided_matrix(props, *self._source_size)
             if was_decided:
-                matrix = value
+                write["_Matrix"] = matrix
                 if not self._matrix_told:
                     self._matrix_told = True
-                    name = "170m" if value == colour.MATRIX_170M else "709"
+                    name = MATRIX_NAMES[matrix]
                     self._log(f"_Matrix is unspecified: taken as {name} by the size, and written into the output")
-        call = colour.from_rgb(props, self._source, self._target, self._width, self._height)
-        return call, matrix, self._source != self._target
-
-    @_worded
-    def upscale(self, n: int, width: int, source: list[Plane], target: list[Plane]) -> None:
-        """Upscale frame ``n``; one source plane (gray) stands for three."""
-        planes = [_array(p, width) for p in source]
-        rgb = np.stack(planes if len(planes) == 3 else planes * 3)
-        out = [_array(p, width * self.scale) for p in target]
-        self._engine.upscale(rgb, out, n)
+        calls = colour.from_rgb(props, self._source, self._target, self._source_size, self._downscale)
+        return calls, write, self._source != self._target
 
 
-def refuse_interlaced(n: int, props: Props) -> None:
-    """Raise ClipError for a frame of two fields."""
-    field = props.get("_FieldBased", 0)
-    if field in (1, 2):
-        raise ClipError(
-            f"frame {n} must be progressive, got _FieldBased={field}; deinterlace or match fields first "
-            "(bwdif, vivtc), or std.SetFieldBased(clip, 0) where the flag is wrong"
-        )
-
-
-@_worded
-def create(
-    arguments: dict[str, Any],
-    video: tuple[int, int, int, int, int, int, int],
-    props: Props,
-    log: Callable[[str], None],
-) -> Filter:
-    """Check clip and arguments, then load the model.
-
-    ``video``: width, height, colour family, sample type, bits, subsampling_w, subsampling_h;
-    ``props``: of the first frame; ``log`` writes one line to the core's log.
-    """
-    settings = validate(**arguments)
-    width, height, *description = video
+def _described(video: Video) -> VideoFormat:
     names = ("color_family", "sample_type", "bits", "subsampling_w", "subsampling_h")
-    source = VideoFormat(**dict(zip(names, description, strict=True)))
+    return VideoFormat(**dict(zip(names, video[2:7], strict=True)))
+
+
+def _checked_source(video: Video, props: Props) -> VideoFormat:
+    """The clip's format; raises ClipError for a clip that can't be upscaled."""
+    source = _described(video)
+    width, height = video[:2]
     if source.color_family == 0:
         raise ClipError(
             "clip must have one format, got a variable one; convert the frames to one first, "
@@ -139,12 +128,55 @@ def create(
     refuse_interlaced(0, props)
     if source.color_family == colour.YUV:
         colour.decided_matrix(props, width, height)
+    return source
+
+
+def _check_matte(matte: Video, video: Video) -> None:
+    """Raise ClipError for an alpha clip that does not go with the clip."""
+    format = _described(matte)
+    name = format.name if format.color_family else "variable format"
+    if format.color_family != colour.GRAY or not format.is_supported or matte[:2] != video[:2]:
+        raise ClipError(
+            f"alpha_clip must be gray of {video[0]}x{video[1]} px, got {name} of {matte[0]}x{matte[1]} px; "
+            "use std.ShufflePlanes or resize to make it so"
+        )
+    if matte[7] != video[7]:
+        raise ClipError(f"alpha_clip must have the clip's {video[7]} frames, got {matte[7]}; use std.Trim or std.Loop")
+
+
+@worded
+def create(
+    arguments: dict[str, Any], video: Video, matte: Video | None, props: Props, log: Callable[[str], None]
+) -> ColourGraph:
+    """Check clip and arguments, then load the models of the route.
+
+    ``matte``: the alpha clip, given or attached to the first frame; ``props``: of the first frame; ``log``
+    writes one line to the core's log.
+    """
+    settings = validate(**arguments)
+    source = _checked_source(video, props)
+    if matte is not None:
+        _check_matte(matte, video)
+    target = colour.output_format(source, settings.format)
+    width, height = video[:2]
 
     def tell(text: str) -> None:
         log(f"{PREFIX}{text}")
 
-    # the output's size needs the scale, which may be in the file: check the format's id first
-    colour.output_format(source, settings.format, 4, 4)
-    engine = Engine(settings, notify=tell)
-    target = colour.output_format(source, settings.format, width * engine.scale, height * engine.scale)
-    return Filter(source, (width, height), target, engine, tell)
+    passes = direct(settings)
+    file_scale = passes[0].load().scale if passes and settings.weights is not None else None
+    size = output_size(settings, (width, height), sample_aspect_ratio(props), target, file_scale)
+    if passes is None:
+        passes = find_route(settings, (width, height), size)
+    engine = Engine(settings, passes, notify=tell)
+    network_size = (width * engine.scale, height * engine.scale)
+    downscale = None
+    if size != network_size:
+        downscale = Downscale(width=size[0], height=size[1], kernel=settings.kernel, linear=settings.linear)
+    if settings.sized or len(passes) > 1 or downscale:
+        steps = [f"{p.scale}x {p.weights or p.noise}" for p in passes] + ([settings.kernel] if downscale else [])
+        tell(f"{width}x{height} -> {size[0]}x{size[1]} by {', then '.join(steps)}")
+    graph = ColourGraph(engine, source, (width, height), target, downscale, size, tell)
+    if matte is not None:
+        graph.matte = MatteGraph(engine, (width, height), target, downscale, size)
+    return graph

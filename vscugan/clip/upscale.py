@@ -6,17 +6,23 @@ from collections.abc import Sequence
 
 import vapoursynth as vs
 
-PREFIX = "cugan.Upscale: "
+from vscugan.clip.wording import PREFIX
 
 
 def upscale(
     clip: vs.VideoNode,
     *,
-    scale: int | None = None,
+    scale: float | None = None,
+    width: int | None = None,
+    height: int | None = None,
     noise: str | int | None = None,
     model: str | None = None,
     weights: str | None = None,
     alpha: float | None = None,
+    kernel: str | None = None,
+    linear: bool | None = None,
+    overshoot: str | None = None,
+    alpha_clip: vs.VideoNode | None = None,
     tile: int | Sequence[int] | None = None,
     device: str | None = None,
     precision: str | None = None,
@@ -26,7 +32,9 @@ def upscale(
     """Upscale a clip with Real-CUGAN; see the README's table for the arguments.
 
     Takes any constant-format YUV, RGB or gray clip (8 to 16 bit, half, single) and returns it ``scale``
-    times as wide and high, in its own format or in ``format``. Arguments left out take the defaults.
+    times as wide and high, or ``width`` x ``height`` px, in its own format or in ``format``. Alpha, in
+    ``alpha_clip`` or attached to the frames, comes back attached (``_Alpha``). Arguments left out take the
+    defaults.
     Raises: vs.Error, worded ``cugan.Upscale: <argument> must be <allowed>, got <value>; <next step>``.
     """
     if not isinstance(clip, vs.VideoNode):
@@ -35,10 +43,16 @@ def upscale(
         raise vs.Error(f"{PREFIX}the plugin must be loaded, got no core.cugan; run python -m vscugan doctor")
     given = {
         "scale": scale,
+        "width": width,
+        "height": height,
         "noise": None if noise is None else str(noise),
         "model": model,
         "weights": weights,
         "alpha": alpha,
+        "kernel": kernel,
+        "linear": None if linear is None else int(linear),
+        "overshoot": overshoot,
+        "alpha_clip": alpha_clip,
         "tile": tile,
         "device": device,
         "precision": precision,

@@ -1,0 +1,114 @@
+"""Routes: the cheapest passes to a size, and with which models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from vscugan.errors import ArgumentError
+from vscugan.models.registry import find
+from vscugan.models.weights import load_released
+from vscugan.network import ARCHITECTURES, run_stage
+from vscugan.route import COST, cheapest, direct, find_route
+from vscugan.settings import validate
+
+ALL = (2, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "route"),
+    [
+        ((640, 360), (640, 360), (2,)),  # 1x: twice and back
+        ((640, 360), (320, 180), (2,)),
+        ((640, 360), (1280, 720), (2,)),
+        ((640, 360), (1282, 720), (4,)),  # one px beyond: the 4x model is cheaper than the 3x one
+        ((640, 360), (1280, 722), (4,)),
+        ((640, 360), (1920, 1080), (4,)),
+        ((960, 540), (3840, 2160), (4,)),  # not two of 2x
+        ((320, 180), (1600, 900), (2, 4)),  # 8x: small pictures first
+        ((100, 100), (401, 100), (2, 4)),
+        ((10, 10), (160, 160), (4, 4)),
+    ],
+)
+def test_the_cheapest_passes(source: tuple[int, int], target: tuple[int, int], route: tuple[int, ...]) -> None:
+    assert cheapest(source, target, ALL, ALL) == route
+
+
+def test_what_exists_limits_the_route() -> None:
+    assert cheapest((10, 10), (25, 25), {2}, ALL) == (2, 2)  # denoise1x exists only for 2x
+    assert cheapest((10, 10), (25, 25), {2, 3}, {2, 3}) == (3,)  # pro
+    assert cheapest((10, 10), (40, 40), {2, 3}, {2, 3}) == (2, 2)
+    assert cheapest((10, 10), (80, 80), {2}, {2}) == (2, 2, 2)
+
+
+def test_only_the_first_pass_removes_noise_and_sharpens() -> None:
+    route = find_route(validate(scale=6, noise="denoise1x", alpha=0.8), (10, 10), (60, 60))
+    assert [(p.scale, p.noise, p.alpha) for p in route] == [(2, "denoise1x", 0.8), (4, "conservative", 1.0)]
+
+
+def test_a_scale_with_a_model_is_that_model_and_no_route() -> None:
+    for scale in ALL:
+        passes = direct(validate(scale=scale))
+        assert passes is not None
+        assert [p.scale for p in passes] == [scale]
+    for arguments in ({"scale": 1}, {"scale": 2.5}, {"scale": 5}, {"width": 1280}, {"height": 720}):
+        assert direct(validate(**arguments)) is None
+
+
+def test_a_noise_level_that_no_model_of_the_kind_has() -> None:
+    with pytest.raises(ArgumentError) as error:
+        find_route(validate(width=20, model="pro", noise="denoise1x"), (10, 10), (20, 20))
+    assert str(error.value) == (
+        "noise=denoise1x exists only for model=se, got model=pro; use conservative, no-denoise or denoise3x"
+    )
+
+
+@pytest.mark.parametrize("scale", ALL)
+def test_the_costs_are_those_of_the_networks(scale: int) -> None:
+    """Multiply-adds per source pixel, counted at two sizes so that the halo drops out."""
+
+    def count(size: int) -> int:
+        tensors = load_released(find(model="se", scale=scale, noise="conservative")).tensors
+        architecture, total = ARCHITECTURES[scale], 0
+
+        def convolution(layer: str, x: torch.Tensor, _: bool) -> torch.Tensor:
+            nonlocal total
+            weight = tensors[f"{layer}.weight"]
+            kernel = weight.shape[2]
+            up = layer in ("unet1.conv_bottom",) or layer.endswith("_up")
+            if up:
+                bottom = layer == "unet1.conv_bottom"
+                stride, padding = (architecture.tail_stride, architecture.tail_padding) if bottom else (2, 0)
+                side = (x.shape[2] - 1) * stride - 2 * padding + kernel
+                total += weight.numel() * x.shape[2] ** 2
+                return torch.empty(1, weight.shape[1], side, side, device="meta")
+            stride = 2 if layer.endswith("_down") else 1
+            side = (x.shape[2] - kernel) // stride + 1
+            total += weight.numel() * side**2
+            return torch.empty(1, weight.shape[0], side, side, device="meta")
+
+        run_all(convolution, size)
+        return total
+
+    def run_all(convolution: Callable[..., torch.Tensor], size: int) -> None:
+        architecture = ARCHITECTURES[scale]
+        edge = size + 2 * architecture.pad_px
+        maps: dict[str, Any] = {"input": torch.empty(1, 3, edge, edge, device="meta")}
+        gates: list[torch.Tensor] = []
+        for k, stage in enumerate(architecture.stages(keep_skips=True)):
+            read = {
+                n: maps[n][:, :, px : maps[n].shape[2] - px, px : maps[n].shape[3] - px]
+                for n, px in stage.reads.items()
+            }
+            maps |= run_stage(architecture, k, convolution, read, gates)
+            written = f"se{k + 1}"
+            if written in maps:
+                gates.append(torch.empty(1, maps[written].shape[1], 1, 1, device="meta"))
+
+    # second difference of a quadratic: 2 a d^2
+    a, b, c = (count(size) for size in (48, 96, 144))
+    per_pixel = (a - 2 * b + c) / (2 * 48**2)
+    assert per_pixel / 770_016 == pytest.approx(COST[scale], rel=0.01)

@@ -1,0 +1,119 @@
+"""The pixel stages of an Upscale: what the bridge calls with the planes of a frame.
+
+Each stage has a ``width``, ``height`` and ``format_id`` of its output, ``prepare(n, props)``, which says how the
+resizer must make the stage's input of the frame before it, and ``compute(n, width, source, target)``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vscugan import pictures
+from vscugan.clip import colour
+from vscugan.clip.colour import Props, ResizeCall, VideoFormat
+from vscugan.clip.wording import worded
+from vscugan.engine import Engine
+from vscugan.errors import ClipError
+
+#: A plane as the bridge hands it over: bytes, height in px, stride in bytes.
+Plane = tuple[memoryview, int, int]
+
+
+def array(plane: Plane, width: int) -> NDArray[np.float32]:
+    """The (height, width) fp32 view of a plane; it must not outlive the call."""
+    data, height, stride = plane
+    return np.frombuffer(data, dtype=np.float32).reshape(height, stride // 4)[:, :width]
+
+
+def refuse_interlaced(n: int, props: Props) -> None:
+    """Raise ClipError for a frame of two fields."""
+    field = props.get("_FieldBased", 0)
+    if field in (1, 2):
+        raise ClipError(
+            f"frame {n} must be progressive, got _FieldBased={field}; deinterlace or match fields first "
+            "(bwdif, vivtc), or std.SetFieldBased(clip, 0) where the flag is wrong"
+        )
+
+
+class Stage(ABC):
+    """A step whose pixels we compute; see the module's docstring. Safe to call from several threads."""
+
+    def __init__(self, width: int, height: int, format: VideoFormat) -> None:
+        self.width, self.height, self.format_id = width, height, format.id
+
+    def prepare(self, n: int, props: Props) -> list[ResizeCall]:
+        """The resizer's calls between the frame before this stage and the stage."""
+        return []
+
+    @abstractmethod
+    def compute(self, n: int, width: int, source: list[Plane], target: list[Plane]) -> None:
+        """Write frame ``n``'s target planes from its source planes of ``width`` px."""
+
+
+class Network(Stage):
+    """RGBS, or GRAYS that stands for three planes, through the network; a matte may follow as the last plane."""
+
+    def __init__(self, engine: Engine, source: VideoFormat, width: int, height: int) -> None:
+        super().__init__(width * engine.scale, height * engine.scale, colour.RGBS)
+        self._engine, self._source, self._size = engine, source, (width, height)
+
+    @worded
+    def prepare(self, n: int, props: Props) -> list[ResizeCall]:
+        """To RGBS by the frame's own colour; refuses what must not be upscaled."""
+        refuse_interlaced(n, props)
+        return colour.to_rgb(props, self._source, *self._size)
+
+    @worded
+    def compute(self, n: int, width: int, source: list[Plane], target: list[Plane]) -> None:
+        """Upscale the picture, its transparent part filled with the colour around."""
+        planes = [array(p, width) for p in source]
+        matte = planes.pop() if len(planes) in (2, 4) else None
+        rgb = np.stack(planes if len(planes) == 3 else planes * 3)
+        if matte is not None:
+            x, visible = torch.from_numpy(rgb)[None], torch.from_numpy(matte.copy())[None, None]
+            rgb = pictures.bleed(x, visible)[0].numpy()
+        self._engine.upscale(rgb, [array(p, self.width) for p in target], n)
+
+
+class Matte(Stage):
+    """An alpha clip (GRAYS) through the network as a gray picture, kept within what surrounds each pixel."""
+
+    def __init__(self, engine: Engine, width: int, height: int) -> None:
+        super().__init__(width * engine.scale, height * engine.scale, colour.GRAYS)
+        self._engine = engine
+
+    @worded
+    def compute(self, n: int, width: int, source: list[Plane], target: list[Plane]) -> None:
+        """Upscale the matte; one of a single value needs no network."""
+        matte, out = array(source[0], width).copy(), array(target[0], self.width)
+        if matte.min() == matte.max():  # opaque, most of the time
+            out[:] = matte[0, 0]
+            return
+        rgb = np.empty((3, *out.shape), np.float32)
+        self._engine.upscale(np.stack([matte] * 3), list(rgb), n)
+        x, enlarged = torch.from_numpy(matte)[None, None], torch.from_numpy(rgb.mean(axis=0))[None, None]
+        out[:] = pictures.within_neighbours(enlarged, x, self._engine.scale)[0, 0].numpy()
+
+
+class Area(Stage):
+    """A downscale by area averaging, in linear light where ``downscale`` says so."""
+
+    def __init__(self, downscale: colour.Downscale, source: VideoFormat, format: VideoFormat) -> None:
+        super().__init__(downscale.width, downscale.height, format)
+        self._linear, self._source = downscale.linear and format == colour.RGBS, source
+
+    @worded
+    def prepare(self, n: int, props: Props) -> list[ResizeCall]:
+        """To linear light, where that is asked for."""
+        return colour.to_linear(props, self._source) if self._linear else []
+
+    @worded
+    def compute(self, n: int, width: int, source: list[Plane], target: list[Plane]) -> None:
+        """Average."""
+        x = torch.from_numpy(np.stack([array(p, width) for p in source]))[None]
+        for plane, values in zip(target, pictures.area(x, self.height, self.width)[0].numpy(), strict=True):
+            array(plane, self.width)[:] = values

@@ -1,0 +1,30 @@
+"""Every exception that leaves for the bridge is worded here; the bridge shows only its text."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+from functools import wraps
+
+from vscugan.errors import CuganError
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "cugan.Upscale: "
+
+
+def worded[**P, R](function: Callable[P, R]) -> Callable[P, R]:
+    """Word the function's exceptions for the script's author."""
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except CuganError as error:
+            raise RuntimeError(f"{PREFIX}{error}") from error
+        except Exception as error:
+            logger.exception("unexpected error")
+            raise RuntimeError(f"{PREFIX}internal error, please report it\n{traceback.format_exc()}") from error
+
+    return call

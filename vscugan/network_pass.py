@@ -1,0 +1,191 @@
+"""One pass of the network over a picture: padding, memory plan, and what to do when it does not work out."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vscugan.errors import DeviceError, FrameError
+from vscugan.memory import free_bytes
+from vscugan.models.weights import Weights
+from vscugan.network import PRO_GAIN, PRO_OFFSET, Architecture
+from vscugan.route import Pass
+from vscugan.runtime.torch_runtime import TorchRuntime
+from vscugan.settings import SMALLEST_TILE_PX
+from vscugan.tiling.geometry import round_up
+from vscugan.tiling.run import Plan, run, waiting_bytes, working_bytes
+
+#: Share of the free memory that one engine may plan with: others live on the machine too.
+MEMORY_SHARE = 0.5
+#: Tiles that are tried when the whole frame does not fit, in px.
+AUTO_TILES_PX = (1024, 768, 512, 384, 256, 192, 128, 96, 64, SMALLEST_TILE_PX)
+
+_runtimes: weakref.WeakValueDictionary[tuple[str, str, torch.dtype, bool], TorchRuntime] = weakref.WeakValueDictionary()
+_runtimes_lock = threading.Lock()
+
+
+def shared_runtime(weights: Weights, device: torch.device, dtype: torch.dtype) -> TorchRuntime:
+    """The one runtime of this process for these weights; it goes when its last user goes."""
+    key = (weights.sha256, str(device), dtype, weights.pro)
+    with _runtimes_lock:
+        runtime = _runtimes.get(key)
+        if runtime is None:
+            runtime = TorchRuntime(weights.tensors, scale=weights.scale, pro=weights.pro, device=device, dtype=dtype)
+            if device.type == "cuda":  # other streams must not read parameters that are still on their way
+                torch.cuda.synchronize(device)
+            _runtimes[key] = runtime
+        return runtime
+
+
+def pad(x: Tensor, top_left: int, bottom: int, right: int) -> Tensor:
+    """Reflect the borders of (1, C, H, W) as far as that is legal, then replicate the rest."""
+    height, width = x.shape[2:]
+    wanted = (top_left, right, top_left, bottom)
+    limits = (width - 1, width - 1, height - 1, height - 1)
+    reflected = [min(w, limit) for w, limit in zip(wanted, limits, strict=True)]
+    x = F.pad(x, reflected, mode="reflect")
+    rest = [w - r for w, r in zip(wanted, reflected, strict=True)]
+    return F.pad(x, rest, mode="replicate") if any(rest) else x
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch raised because an allocation failed, on any device."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+class NetworkPass:
+    """Runs one model on one device.
+
+    ``tile``: (width, height) in px of this pass's input, 0 = the whole axis, None = chosen from free memory.
+    ``share``: of the free memory, for one frame in flight. ``notify``: see Engine. Safe to call from several threads.
+    """
+
+    def __init__(
+        self,
+        model: Pass,
+        device: torch.device,
+        dtype: torch.dtype,
+        *,
+        tile: tuple[int, int] | None,
+        share: float,
+        notify: Callable[[str], None],
+    ) -> None:
+        weights = model.load()
+        self.scale = weights.scale
+        self.runtime = shared_runtime(weights, device, dtype)
+        self._model, self._device, self._dtype = model, device, dtype
+        self._tile, self._share, self._notify = tile, share, notify
+        self._fp32: TorchRuntime | None = None
+        self._plan: Plan | None = None
+        self._plan_size: tuple[int, int] | None = None
+        self._plan_lock = threading.Lock()
+
+    def run(self, x: Tensor, n: int) -> Tensor:
+        """(1, 3, H, W) fp32 in 0..1 -> (1, 3, scale*H, scale*W) fp32 in 0..1; ``n`` is for messages.
+
+        Raises: FrameError when the result holds NaN or Inf even in fp32; DeviceError when the smallest
+        tile does not fit into memory.
+        """
+        y = self._network(self.runtime, x)
+        if y is None and self._dtype != torch.float32:
+            self._notify(f"frame {n} gave NaN or Inf in {self._dtype}; it was computed again in fp32")
+            y = self._network(self._fp32_runtime(), x)
+        if y is None:
+            raise FrameError(
+                f"frame {n} must come out finite, got NaN or Inf from the network in fp32; "
+                "look for NaN in the source there, and check the weights"
+            )
+        return y.clamp_(0, 1).unsqueeze_(0)
+
+    def _fp32_runtime(self) -> TorchRuntime:
+        """The same network in fp32, loaded when a frame first needs it."""
+        if self._fp32 is None:
+            self._fp32 = shared_runtime(self._model.load(), self._device, torch.float32)
+        return self._fp32
+
+    def _network(self, runtime: TorchRuntime, x: Tensor) -> Tensor | None:
+        """(1, 3, H, W) in 0..1 -> (3, scale*H, scale*W) fp32, or None where that is not finite."""
+        height, width = x.shape[2:]
+        while True:
+            plan = self._plan_for(height, width)
+            try:
+                return self._try(runtime, x, plan)
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+            # outside of the handler: the traceback would keep the failed run's tensors alive
+            gc.collect()
+            if self._device.type == "cuda":
+                torch.cuda.empty_cache()
+            self._shrink(plan, height, width)
+
+    def _try(self, runtime: TorchRuntime, x: Tensor, plan: Plan) -> Tensor | None:
+        architecture = runtime.architecture
+        height, width = x.shape[2:]
+        size = (round_up(height, architecture.multiple), round_up(width, architecture.multiple))
+        if runtime.pro:
+            x = x * PRO_GAIN + PRO_OFFSET
+        edge = architecture.pad_px
+        padded = pad(x, edge, edge + size[0] - height, edge + size[1] - width)
+        padded = padded.to(runtime.dtype).contiguous(memory_format=runtime.memory_format)
+        out = torch.empty((3, height * self.scale, width * self.scale), dtype=torch.float32, device=self._device)
+        if not run(runtime, padded, size, plan, out, self._model.alpha):
+            return None
+        return out.sub_(PRO_OFFSET).div_(PRO_GAIN) if runtime.pro else out
+
+    def _plan_for(self, height: int, width: int) -> Plan:
+        with self._plan_lock:
+            if self._plan is None or self._plan_size != (height, width):
+                self._plan, self._plan_size = self._choose(height, width), (height, width)
+            return self._plan
+
+    def _choose(self, height: int, width: int) -> Plan:
+        """The first plan that fits, fastest first; the user's own tile means that memory is short."""
+        if self._tile is not None:
+            plan = Plan(tile=(self._tile[1], self._tile[0]))
+            return replace(plan, keep_skips=plan.whole(height, width))
+        free = free_bytes(self._device)
+        plan = choose_plan(self.runtime.architecture, height, width, int(free * self._share), self._dtype.itemsize)
+        tile = "whole frame" if plan.tile == (0, 0) else f"{plan.tile[1]} px"
+        where = "computed again" if not plan.keep_skips else "kept"
+        self._notify(f"tile: {tile}, skips {where} (left out, chosen for {free >> 20} MiB free on {self._device})")
+        return plan
+
+    def _shrink(self, failed: Plan, height: int, width: int) -> None:
+        """Halve the tile after an out-of-memory, unless another thread has done so already."""
+        with self._plan_lock:
+            if self._plan is not failed:
+                return
+            old = [t or s for t, s in zip(failed.tile, (height, width), strict=True)]
+            new = [max(SMALLEST_TILE_PX, min(o, s) // 2) for o, s in zip(old, (height, width), strict=True)]
+            if all(n >= min(o, s) for n, o, s in zip(new, old, (height, width), strict=True)):
+                raise DeviceError(
+                    f"{self._device} must have room for a tile of {SMALLEST_TILE_PX} px, got out of memory; "
+                    "close other programs, lower streams, or use device=cpu"
+                )
+            on_host = self._device.type != "cpu" and not failed.keep_skips
+            self._plan = Plan(tile=(new[0], new[1]), keep_skips=False, on_host=on_host)
+            self._notify(
+                f"out of memory on {self._device}: tile {old[1]}x{old[0]} -> {new[1]}x{new[0]}, "
+                f"features wait on the {'host' if on_host else 'device'}"
+            )
+
+
+def choose_plan(architecture: Architecture, height: int, width: int, budget: int, item_bytes: int) -> Plan:
+    """The fastest plan whose features and work fit into ``budget`` bytes; the leanest where none does."""
+    plans = [Plan(tile=(0, 0))] + [
+        Plan(tile=(t, t), keep_skips=keep) for t in AUTO_TILES_PX if t < max(height, width) for keep in (True, False)
+    ]
+    for plan in plans:
+        tile = (min(plan.tile[0] or height, height), min(plan.tile[1] or width, width))
+        need = waiting_bytes(architecture, height, width, plan, item_bytes)
+        if need + working_bytes(architecture, tile, item_bytes) <= budget:
+            return plan
+    return Plan(tile=plans[-1].tile, keep_skips=False)

@@ -1,0 +1,109 @@
+"""Routes: which passes of the network lead to a size, and with which model each is made."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from math import prod
+
+from vscugan.errors import ArgumentError
+from vscugan.models.registry import find, rows
+from vscugan.models.weights import Weights, load_file, load_released
+from vscugan.settings import LARGEST_SCALE, SCALES, Settings
+
+#: Multiply-adds per source pixel, relative to 2x (770,016): the 4x model works at half the output's size,
+#: so it is cheaper than the 3x one.
+COST = {2: 1.0, 3: 2.08, 4: 1.39}
+#: What passes after the first are made with: the first has removed the noise, and this level changes least.
+LATER_NOISE = "conservative"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pass:
+    """One run of the network: a released model, or the user's own file (``weights``)."""
+
+    scale: int | None
+    noise: str
+    model: str | None
+    weights: str | None = None
+    alpha: float = 1.0
+
+    def load(self) -> Weights:
+        """The weights, read and verified.
+
+        Raises: ArgumentError, WeightsError.
+        """
+        if self.weights is None:
+            assert self.model is not None  # validate() filled both in
+            assert self.scale is not None
+            return load_released(find(model=self.model, scale=self.scale, noise=self.noise))
+        weights = load_file(self.weights, model=self.model)
+        if self.scale not in (None, weights.scale):
+            raise ArgumentError(
+                f"scale={self.scale} must be that of the weights, got a file for scale={weights.scale}; "
+                "leave scale out or use another file"
+            )
+        return weights
+
+
+def _model(settings: Settings, scale: int | None) -> Pass:
+    return Pass(
+        scale=scale,
+        noise=settings.noise,
+        model=settings.model,
+        weights=settings.weights,
+        alpha=settings.alpha,
+    )
+
+
+def direct(settings: Settings) -> tuple[Pass, ...] | None:
+    """The one pass that a scale of 2, 3 or 4 names, or the file's own; None where a route must be found."""
+    if settings.sized or not (settings.scale is None or settings.scale in SCALES):
+        return None
+    return (_model(settings, None if settings.scale is None else int(settings.scale)),)
+
+
+def find_route(settings: Settings, source: tuple[int, int], target: tuple[int, int]) -> tuple[Pass, ...]:
+    """The cheapest passes that lead from ``source`` to at least ``target`` (width, height) on both axes.
+
+    The first pass takes the noise level and alpha that were asked for, later ones ``LATER_NOISE`` and 1. A file
+    of the user's is used for every pass.
+    Raises: ArgumentError when no model has the noise level, WeightsError for a bad file.
+    """
+    if settings.weights is not None:
+        scale = _model(settings, None).load().scale
+        scales = cheapest(source, target, {scale}, {scale})
+        return tuple(_model(settings, scale) for _ in scales)
+    assert settings.model is not None  # validate() filled it in
+    first = {row.scale for row in rows() if (row.model, row.noise) == (settings.model, settings.noise)}
+    later = {row.scale for row in rows() if (row.model, row.noise) == (settings.model, LATER_NOISE)}
+    if not first:
+        find(model=settings.model, scale=SCALES[0], noise=settings.noise)  # raises, naming what exists
+    scales = cheapest(source, target, first, later)
+    rest = [Pass(scale=s, noise=LATER_NOISE, model=settings.model) for s in scales[1:]]
+    return (_model(settings, scales[0]), *rest)
+
+
+def cheapest(
+    source: tuple[int, int], target: tuple[int, int], first: Collection[int], later: Collection[int]
+) -> tuple[int, ...]:
+    """The scales of the cheapest passes whose product takes ``source`` to at least ``target``.
+
+    ``first`` and ``later``: scales that exist for the first and for later passes. Equal costs go to the smaller
+    product.
+    """
+    enough = [r for r in _sequences(first, later) if all(s * prod(r) >= t for s, t in zip(source, target, strict=True))]
+    return min(enough, key=lambda r: (_cost(r), prod(r)))
+
+
+def _sequences(first: Collection[int], later: Collection[int]) -> Iterator[tuple[int, ...]]:
+    waiting: list[tuple[int, ...]] = [(scale,) for scale in first]
+    while waiting:
+        route = waiting.pop()
+        yield route
+        if prod(route) < LARGEST_SCALE:
+            waiting.extend((*route, scale) for scale in later)
+
+
+def _cost(route: tuple[int, ...]) -> float:
+    return sum(COST[scale] * prod(route[:k]) ** 2 for k, scale in enumerate(route))
