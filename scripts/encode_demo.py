@@ -6,13 +6,14 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import chdir
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "out"
 SCRIPT = ROOT / "examples" / "demo.vpy"
-#: what the demo clip's output is: untagged SD, hence 170m
-COLOUR = {"matrix": "smpte170m", "range": "limited"}
+#: what the demo clip is tagged as, and its output with it
+COLOUR = {"matrix": "bt709", "range": "limited"}
 COMPARED_FRAME = 12
 
 
@@ -21,6 +22,7 @@ def encoder(target: Path) -> list[str]:
     if x265 := shutil.which("x265"):
         return [
             x265, "--y4m", "-", "--preset", "fast", "--crf", "18", "--colormatrix", COLOUR["matrix"],
+            "--colorprim", COLOUR["matrix"], "--transfer", COLOUR["matrix"],
             "--range", COLOUR["range"], "--chromaloc", "0", "-o", str(target.with_suffix(".hevc")),
         ]  # fmt: skip
     ffmpeg = shutil.which("ffmpeg")
@@ -30,7 +32,8 @@ def encoder(target: Path) -> list[str]:
         ffmpeg = str(imageio_ffmpeg.get_ffmpeg_exe())
     return [
         ffmpeg, "-hide_banner", "-loglevel", "error", "-y", "-f", "yuv4mpegpipe", "-i", "-",
-        "-c:v", "libx265", "-preset", "fast", "-crf", "18", "-colorspace", COLOUR["matrix"], "-color_range", "tv",
+        "-c:v", "libx265", "-preset", "fast", "-crf", "18", "-colorspace", COLOUR["matrix"],
+        "-color_primaries", COLOUR["matrix"], "-color_trc", COLOUR["matrix"], "-color_range", "tv",
         "-chroma_sample_location", "left", "-x265-params", "log-level=error", str(target),
     ]  # fmt: skip
 
@@ -59,11 +62,12 @@ def side_by_side(target: Path) -> int:
     from PIL import Image
 
     namespace: dict[str, object] = {"__file__": str(SCRIPT)}
-    exec(compile(SCRIPT.read_text(encoding="utf-8"), SCRIPT, "exec"), namespace)
+    with chdir(SCRIPT.parent):  # as vspipe does
+        exec(compile(SCRIPT.read_text(encoding="utf-8"), SCRIPT, "exec"), namespace)
     source, result = namespace["source"], namespace["clip"]
     assert isinstance(source, vs.VideoNode)
     assert isinstance(result, vs.VideoNode)
-    plain = source.resize.Spline36(result.width, result.height, format=vs.RGB24, matrix_in=vs.MATRIX_ST170_M)
+    plain = source.resize.Spline36(result.width, result.height, format=vs.RGB24)
     ours = result.resize.Spline36(format=vs.RGB24)
     both = vs.core.std.StackHorizontal([plain, ours])
     with both.get_frame(COMPARED_FRAME) as frame:

@@ -135,3 +135,66 @@ def test_format_changes_describe_themselves(core: Any, art_clip: Callable[..., v
     assert (deep.format.id, deep.props["_Matrix"]) == (vs.YUV444P16, 1)
     yuv = core.cugan.Upscale(art_clip(64, 48), format=vs.YUV420P10).get_frame(0)
     assert (yuv.format.id, yuv.props["_Matrix"]) == (vs.YUV420P10, 6)
+
+
+@pytest.mark.usefixtures("plain")
+@pytest.mark.parametrize("format", [vs.YUV420P8, vs.YUV444P16, vs.RGB24, vs.GRAY16, vs.RGBS])
+@pytest.mark.parametrize("transfer", [1, 13, 16, 18])
+@pytest.mark.parametrize("kernel", ["Spline36", "Lanczos", "Bicubic"])
+@pytest.mark.parametrize("linear", [False, True])
+def test_the_downscale_against_resize(
+    format: int, transfer: int, kernel: str, linear: bool, core: Any, art_clip: Callable[..., vs.VideoNode]
+) -> None:
+    matrix = None if core.get_video_format(format).color_family == vs.RGB else 9
+    source = core.resize.Spline36(art_clip(64, 48), format=format, matrix=matrix).std.SetFrameProps(_Transfer=transfer)
+    rgb = core.resize.Spline36(source, format=vs.RGBS, matrix_in=matrix)
+    big = core.resize.Point(rgb, 128, 96)
+    if linear:
+        big = core.resize.Point(big, transfer_in=transfer, transfer_s="linear", approximate_gamma=0)
+    small = getattr(core.resize, kernel)(big, 84, 64)
+    if linear:
+        small = core.resize.Point(small, transfer_in_s="linear", transfer=transfer, approximate_gamma=0)
+    wanted = core.resize.Spline36(small, format=format, matrix=matrix)
+    got = core.cugan.Upscale(source, width=84, height=64, kernel=kernel.lower(), linear=linear)
+    if format == vs.YUV420P8:  # chroma is resampled once, not twice: compare luma
+        got, wanted = (c.std.ShufflePlanes(0, vs.GRAY) for c in (got, wanted))
+    assert differences(got.get_frame(0), wanted.get_frame(0)) <= (2 if source.format.sample_type == 0 else 1e-5)
+
+
+@pytest.mark.usefixtures("plain")
+@pytest.mark.parametrize("linear", [False, True])
+def test_the_area_downscale(linear: bool, core: Any, art_clip: Callable[..., vs.VideoNode]) -> None:
+    """3/4 of a doubled picture: each output pixel covers 4/3 px of it."""
+    source = art_clip(64, 48).std.SetFrameProps(_Transfer=13)
+    big = core.resize.Point(source, 128, 96, transfer=8 if linear else 13, approximate_gamma=0)
+    x = np.stack(planes(big.get_frame(0))).repeat(3, 1).repeat(3, 2)
+    wanted = x.reshape(3, 72, 4, 96, 4).mean(axis=(2, 4))
+    if linear:
+        wanted = np.where(wanted <= 0.0031308, wanted * 12.92, 1.055 * np.maximum(wanted, 1e-9) ** (1 / 2.4) - 0.055)
+    got = core.cugan.Upscale(source, scale=1.5, kernel="area", linear=linear)
+    assert max(np.abs(a - b).max() for a, b in zip(planes(got.get_frame(0)), wanted, strict=True)) < 1e-5
+
+
+@pytest.mark.usefixtures("plain")
+@pytest.mark.parametrize("arguments", [{"scale": 1}, {"scale": 1.5}, {"width": 96, "height": 64, "kernel": "area"}])
+@pytest.mark.parametrize("location", range(6))
+def test_chroma_of_any_size_lies_where_resize_puts_it(location: int, arguments: dict[str, Any], core: Any) -> None:
+    """A step in U, across and down: under 0.05 px from resize's."""
+    for upright in (True, False):
+        stack = core.std.StackHorizontal if upright else core.std.StackVertical
+        size = (32, 64) if upright else (64, 32)
+        edge = stack(
+            [
+                core.std.BlankClip(format=vs.YUV444PS, width=size[0], height=size[1], color=[0.5, u, 0], length=1)
+                for u in (-0.2, 0.2)
+            ]
+        )
+        source = core.resize.Bicubic(edge, format=vs.YUV420PS, chromaloc=location).std.SetFrameProps(_Matrix=1)
+        got = core.cugan.Upscale(source, **arguments)
+        wanted = core.resize.Spline36(source, got.width, got.height)
+        positions = []
+        for clip in (got, wanted):
+            u = planes(core.resize.Bicubic(clip, format=vs.YUV444PS).get_frame(0))[1].astype(float)
+            row = (u[u.shape[0] // 2] if upright else u[:, u.shape[1] // 2])[4:-4]
+            positions.append(float(np.sum(row[-1] - row) / (row[-1] - row[0])))
+        assert abs(positions[0] - positions[1]) < 0.05

@@ -155,7 +155,8 @@ class NetworkPass:
         plan = choose_plan(self.runtime.architecture, height, width, int(free * self._share), self._dtype.itemsize)
         tile = "whole frame" if plan.tile == (0, 0) else f"{plan.tile[1]} px"
         where = "computed again" if not plan.keep_skips else "kept"
-        self._notify(f"tile: {tile}, skips {where} (left out, chosen for {free >> 20} MiB free on {self._device})")
+        found = f"left out, chosen for {free >> 20} MiB free on {self._device}"
+        self._notify(f"tile: {tile} of {width}x{height}, skips {where} ({found})")
         return plan
 
     def _shrink(self, failed: Plan, height: int, width: int) -> None:

@@ -6,7 +6,7 @@ Source of the numbers: ITU-T H.273, as VapourSynth's frame props use them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vscugan.errors import ArgumentError, ClipError
 
@@ -99,6 +99,17 @@ class Downscale:
     linear: bool  #: in linear light, else on coded values
 
 
+@dataclass(frozen=True, kw_only=True)
+class Conversion:
+    """From the clip to the output: formats, sizes (width, height), and the downscale, None where there is none."""
+
+    source: VideoFormat
+    source_size: tuple[int, int]
+    target: VideoFormat
+    size: tuple[int, int]
+    downscale: Downscale | None
+
+
 def output_format(source: VideoFormat, number: int | None) -> VideoFormat:
     """The output's format for the ``format`` argument.
 
@@ -170,23 +181,18 @@ def to_linear(props: Props, source: VideoFormat) -> list[ResizeCall]:
     return [(KERNEL, {"transfer_in": coded_transfer(props, source), "transfer": TRANSFER_LINEAR} | EXACT_TRANSFER)]
 
 
-def from_rgb(
-    props: Props,
-    source: VideoFormat,
-    target: VideoFormat,
-    size: tuple[int, int],
-    downscale: Downscale | None,
-) -> list[ResizeCall]:
-    """The calls that make the output of RGBS, by the props of the source frame of ``size`` (width, height).
+def from_rgb(props: Props, conversion: Conversion) -> list[ResizeCall]:
+    """The calls that make the output of RGBS, by the props of the source frame.
 
-    With an area ``downscale`` the frame is at the output's size already, and linear where that is linear.
+    With an area downscale the frame is at the output's size already, and linear where that is linear.
     """
+    source, target, downscale = conversion.source, conversion.target, conversion.downscale
     arguments: dict[str, int | str] = {}
     if target != RGBS:
         same_family = (target.color_family == RGB) == (source.color_family == RGB)
         arguments = {"format": target.id, "range_s": _range(props if same_family else {}, target)}
         if target.color_family != RGB:
-            arguments["matrix"] = decided_matrix(props, *size)[0]
+            arguments["matrix"] = decided_matrix(props, *conversion.source_size)[0]
         if "_ChromaLocation" in props and (target.subsampling_w or target.subsampling_h):
             arguments["chromaloc"] = props["_ChromaLocation"]
     if downscale is None:
@@ -207,8 +213,14 @@ def gray_of_matte() -> list[ResizeCall]:
     return [(KERNEL, {"format": GRAYS.id, "range_in_s": "full", "range_s": "full"})]
 
 
-def matte_of_gray(target: VideoFormat, downscale: Downscale | None) -> list[ResizeCall]:
+def matte_format(target: VideoFormat) -> VideoFormat:
+    """The format of the alpha that goes with an output of this one."""
+    return replace(target, color_family=GRAY, subsampling_w=0, subsampling_h=0)
+
+
+def matte_of_gray(conversion: Conversion) -> list[ResizeCall]:
     """The call that makes the output's alpha of GRAYS."""
+    target, downscale = matte_format(conversion.target), conversion.downscale
     arguments: dict[str, int | str] = {}
     if target != GRAYS:
         arguments = {"format": target.id, "range_in_s": "full", "range_s": "full"}

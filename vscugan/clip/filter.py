@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from vscugan.clip import colour
-from vscugan.clip.colour import Downscale, Props, ResizeCall, VideoFormat
+from vscugan.clip.colour import Conversion, Downscale, Props, ResizeCall, VideoFormat
 from vscugan.clip.size import output_size, sample_aspect_ratio, sar_props
 from vscugan.clip.stages import Area, Matte, Network, Stage, refuse_interlaced
 from vscugan.clip.wording import PREFIX, worded
@@ -40,65 +40,47 @@ class Graph(ABC):
 class MatteGraph(Graph):
     """The graph of the alpha clip, from GRAYS to gray of the output's depth."""
 
-    def __init__(self, engine: Engine, source: tuple[int, int], target: VideoFormat, downscale: Downscale | None,
-                 size: tuple[int, int]) -> None:  # fmt: skip
-        self._target = VideoFormat(
-            color_family=colour.GRAY,
-            sample_type=target.sample_type,
-            bits=target.bits,
-            subsampling_w=0,
-            subsampling_h=0,
-        )
-        stages: list[Stage] = [Matte(engine, *source)]
-        if downscale and downscale.kernel == "area":
-            stages.append(Area(downscale, colour.GRAYS, colour.GRAYS))
-        super().__init__(size, self._target, stages)
-        self._downscale = downscale
+    def __init__(self, engine: Engine, conversion: Conversion) -> None:
+        stages: list[Stage] = [Matte(engine, *conversion.source_size)]
+        if conversion.downscale and conversion.downscale.kernel == "area":
+            stages.append(Area(conversion.downscale, colour.GRAYS, colour.GRAYS))
+        super().__init__(conversion.size, colour.matte_format(conversion.target), stages)
+        self._conversion = conversion
 
     @worded
     def finish(self, n: int, props: Props) -> Finish:
         """To gray of the output's depth."""
-        return colour.matte_of_gray(self._target, self._downscale), {}, False
+        return colour.matte_of_gray(self._conversion), {}, False
 
 
 class ColourGraph(Graph):
     """The graph of the clip itself; ``matte`` is that of its alpha, where it has one."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        source: VideoFormat,
-        source_size: tuple[int, int],
-        target: VideoFormat,
-        downscale: Downscale | None,
-        size: tuple[int, int],
-        log: Callable[[str], None],
-    ) -> None:
-        stages: list[Stage] = [Network(engine, source, *source_size)]
-        if downscale and downscale.kernel == "area":
-            stages.append(Area(downscale, source, colour.RGBS))
-        super().__init__(size, target, stages)
+    def __init__(self, engine: Engine, conversion: Conversion, log: Callable[[str], None]) -> None:
+        stages: list[Stage] = [Network(engine, conversion.source, *conversion.source_size)]
+        if conversion.downscale and conversion.downscale.kernel == "area":
+            stages.append(Area(conversion.downscale, conversion.source, colour.RGBS))
+        super().__init__(conversion.size, conversion.target, stages)
         self.matte: MatteGraph | None = None
         self.matte_calls = colour.gray_of_matte()
-        self._source, self._source_size = source, source_size
-        self._target, self._downscale = target, downscale
+        self._conversion = conversion
         self._log = log
         self._matrix_told = False
 
     @worded
     def finish(self, n: int, props: Props) -> Finish:
         """To the output's format, with the matrix and SAR that the new size needs."""
-        write = sar_props(props, self._source_size, (self.width, self.height), self._target)
-        if self._source.color_family == self._target.color_family == colour.YUV:
-            matrix, was_decided = colour.decided_matrix(props, *self._source_size)
+        source, target, source_size = self._conversion.source, self._conversion.target, self._conversion.source_size
+        write = sar_props(props, source_size, self._conversion.size, target)
+        if source.color_family == target.color_family == colour.YUV:
+            matrix, was_decided = colour.decided_matrix(props, *source_size)
             if was_decided:
                 write["_Matrix"] = matrix
                 if not self._matrix_told:
                     self._matrix_told = True
                     name = MATRIX_NAMES[matrix]
                     self._log(f"_Matrix is unspecified: taken as {name} by the size, and written into the output")
-        calls = colour.from_rgb(props, self._source, self._target, self._source_size, self._downscale)
-        return calls, write, self._source != self._target
+        return colour.from_rgb(props, self._conversion), write, source != target
 
 
 def _described(video: Video) -> VideoFormat:
@@ -176,7 +158,8 @@ def create(
     if settings.sized or len(passes) > 1 or downscale:
         steps = [f"{p.scale}x {p.weights or p.noise}" for p in passes] + ([settings.kernel] if downscale else [])
         tell(f"{width}x{height} -> {size[0]}x{size[1]} by {', then '.join(steps)}")
-    graph = ColourGraph(engine, source, (width, height), target, downscale, size, tell)
+    conversion = Conversion(source=source, source_size=(width, height), target=target, size=size, downscale=downscale)
+    graph = ColourGraph(engine, conversion, tell)
     if matte is not None:
-        graph.matte = MatteGraph(engine, (width, height), target, downscale, size)
+        graph.matte = MatteGraph(engine, conversion)
     return graph
