@@ -176,7 +176,10 @@ ARGUMENTS = [
         {"tile": 8},
         "tile must be 0 or at least 32 px, got 8; use 0 for the whole frame, or leave tile out to have it chosen",
     ),
-    ({"device": "gpu"}, "device must be auto, cpu, cuda or cuda:N, got gpu; use auto to have it chosen"),
+    (
+        {"device": "gpu"},
+        "device must be auto, cpu, mps, cuda, cuda:N, xpu or xpu:N, got gpu; use auto to have it chosen",
+    ),
     ({"precision": "int4"}, "precision must be auto, fp32, fp16 or bf16, got int4; use one of these"),
     ({"streams": 0}, "streams must be 1 to 32, got 0; leave it out for the default"),
     ({"weights": ""}, "weights must be a file, got an empty path; leave it out for the released models"),
@@ -204,7 +207,7 @@ def test_a_missing_device(core: Any) -> None:
     clip = core.std.BlankClip(format=vs.YUV420P8, width=16, height=16, length=1)
     assert message(lambda: core.cugan.Upscale(clip, device="cuda:1")) == (
         "cugan.Upscale: device=cuda:1 must be one that torch sees, got 0 CUDA devices; "
-        "use device=cpu, or check the driver and that torch is a CUDA build"
+        "use device=cpu, or check the driver and that torch is built for it"
     )
 
 

@@ -30,6 +30,7 @@ ORDER = (
     "route",
     "network",
     "tiling.geometry",
+    "workspace",
     "runtime",
     "tiling",
     "memory",

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
-import torch
 
 from vscugan.errors import ArgumentError
 from vscugan.models.registry import find
 from vscugan.models.weights import load_released
-from vscugan.network import ARCHITECTURES, run_stage
 from vscugan.route import COST, cheapest, direct, find_route
+from vscugan.runtime.count import multiply_adds
 from vscugan.settings import validate
 
 ALL = (2, 3, 4)
@@ -68,47 +64,8 @@ def test_a_noise_level_that_no_model_of_the_kind_has() -> None:
 
 @pytest.mark.parametrize("scale", ALL)
 def test_the_costs_are_those_of_the_networks(scale: int) -> None:
-    """Multiply-adds per source pixel, counted at two sizes so that the halo drops out."""
-
-    def count(size: int) -> int:
-        tensors = load_released(find(model="se", scale=scale, noise="conservative")).tensors
-        architecture, total = ARCHITECTURES[scale], 0
-
-        def convolution(layer: str, x: torch.Tensor, _: bool) -> torch.Tensor:
-            nonlocal total
-            weight = tensors[f"{layer}.weight"]
-            kernel = weight.shape[2]
-            up = layer in ("unet1.conv_bottom",) or layer.endswith("_up")
-            if up:
-                bottom = layer == "unet1.conv_bottom"
-                stride, padding = (architecture.tail_stride, architecture.tail_padding) if bottom else (2, 0)
-                side = (x.shape[2] - 1) * stride - 2 * padding + kernel
-                total += weight.numel() * x.shape[2] ** 2
-                return torch.empty(1, weight.shape[1], side, side, device="meta")
-            stride = 2 if layer.endswith("_down") else 1
-            side = (x.shape[2] - kernel) // stride + 1
-            total += weight.numel() * side**2
-            return torch.empty(1, weight.shape[0], side, side, device="meta")
-
-        run_all(convolution, size)
-        return total
-
-    def run_all(convolution: Callable[..., torch.Tensor], size: int) -> None:
-        architecture = ARCHITECTURES[scale]
-        edge = size + 2 * architecture.pad_px
-        maps: dict[str, Any] = {"input": torch.empty(1, 3, edge, edge, device="meta")}
-        gates: list[torch.Tensor] = []
-        for k, stage in enumerate(architecture.stages(keep_skips=True)):
-            read = {
-                n: maps[n][:, :, px : maps[n].shape[2] - px, px : maps[n].shape[3] - px]
-                for n, px in stage.reads.items()
-            }
-            maps |= run_stage(architecture, k, convolution, read, gates)
-            written = f"se{k + 1}"
-            if written in maps:
-                gates.append(torch.empty(1, maps[written].shape[1], 1, 1, device="meta"))
-
-    # second difference of a quadratic: 2 a d^2
-    a, b, c = (count(size) for size in (48, 96, 144))
+    """Multiply-adds per source pixel: the second difference of a quadratic, so that the halo drops out."""
+    weights = load_released(find(model="se", scale=scale, noise="conservative"))
+    a, b, c = (sum(multiply_adds(weights, size, size)) for size in (48, 96, 144))
     per_pixel = (a - 2 * b + c) / (2 * 48**2)
     assert per_pixel / 770_016 == pytest.approx(COST[scale], rel=0.01)

@@ -17,31 +17,40 @@ from torch import Tensor
 from vscugan.errors import DeviceError, FrameError
 from vscugan.network_pass import MEMORY_SHARE, NetworkPass
 from vscugan.route import Pass, direct
+from vscugan.runtime.backends import pick_backend
 from vscugan.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+AUTO_PRECISIONS = {"cuda": "fp16"}  # elsewhere fp32
 DEFAULT_STREAMS = {"cpu": 1, "cuda": 2}
 
 
+def _count(kind: str) -> int:
+    """How many devices of a kind torch sees."""
+    if kind == "cpu":
+        return 1
+    if kind == "mps":
+        return int(torch.backends.mps.is_available())
+    module = {"cuda": torch.cuda, "xpu": torch.xpu}[kind]
+    return module.device_count() if module.is_available() else 0
+
+
 def pick_device(name: str) -> torch.device:
-    """The torch device for ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+    """The device for ``auto``, ``cpu``, ``mps``, ``cuda``, ``cuda:N``, ``xpu`` or ``xpu:N``.
 
     Raises: DeviceError when it is not there.
     """
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "auto":
-        return torch.device("cuda:0" if count else "cpu")
-    if name == "cpu":
-        return torch.device("cpu")
-    index = int(name.partition(":")[2] or 0)
-    if index >= count:
+        name = next(kind for kind in ("cuda", "xpu", "mps", "cpu") if _count(kind))
+    kind, _, index = name.partition(":")
+    count = _count(kind)
+    if int(index or 0) >= count:
         raise DeviceError(
-            f"device={name} must be one that torch sees, got {count} CUDA devices; "
-            "use device=cpu, or check the driver and that torch is a CUDA build"
+            f"device={name} must be one that torch sees, got {count} {kind.upper()} devices; "
+            "use device=cpu, or check the driver and that torch is built for it"
         )
-    return torch.device("cuda", index)
+    return torch.device(kind) if kind in ("cpu", "mps") else torch.device(kind, int(index or 0))
 
 
 class Engine:
@@ -62,14 +71,18 @@ class Engine:
         self.device = pick_device(settings.device)
         precision = settings.precision
         if precision == "auto":
-            precision = "fp16" if self.device.type == "cuda" else "fp32"
-        self.dtype = DTYPES[precision]
+            precision = AUTO_PRECISIONS.get(self.device.type, "fp32")
+        self.precision = precision
+        self.backend, passed_over = pick_backend(settings.backend, self.device, precision)
+        if passed_over:
+            notify(f"backend: {self.backend}, because {passed_over}")
         streams = settings.streams or DEFAULT_STREAMS.get(self.device.type, 1)
         route = passes or direct(settings)
         assert route is not None  # a size needs a route
         share = MEMORY_SHARE / streams
         self.passes = tuple(
-            NetworkPass(p, self.device, self.dtype, tile=settings.tile, share=share, notify=notify) for p in route
+            NetworkPass(p, self.backend, self.device, precision, tile=settings.tile, share=share, notify=notify)
+            for p in route
         )
         self.scale = prod(p.scale for p in self.passes)
         self._restore_overshoot = settings.overshoot == "restore"
@@ -87,7 +100,7 @@ class Engine:
         with self._slots, torch.inference_mode(), self._stream():
             host = torch.empty(source.shape, dtype=torch.float32, pin_memory=self.device.type == "cuda")
             np.copyto(host.numpy(), source)
-            x = host.to(self.device, non_blocking=True).unsqueeze_(0)
+            x = host.to(self.passes[0].runtime.device, non_blocking=True).unsqueeze_(0)
             y = x.clamp(0, 1)
             for network in self.passes:
                 y = network.run(y, n)

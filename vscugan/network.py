@@ -26,13 +26,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 #: A network's convolution: (layer name, x, activate) -> y; transposed where the layer is.
 Convolution = Callable[[str, "Tensor", bool], "Tensor"]
+
+
+class Operators(Protocol):
+    """What the stages need beside sums, products and crops of maps: a runtime's, or those that write a graph."""
+
+    def convolution(self, layer: str, x: Tensor, activate: bool) -> Tensor:
+        """One layer of the network, with its leaky ReLU when ``activate``; transposed where the layer is."""
+
+    def pixel_shuffle(self, x: Tensor, factor: int) -> Tensor:
+        """(1, C * factor^2, H, W) -> (1, C, factor*H, factor*W)."""
+
+    def repeat_pixels(self, x: Tensor, factor: int) -> Tensor:
+        """(1, C, H, W) -> (1, C, factor*H, factor*W), each pixel a square."""
+
 
 #: slope of every leaky ReLU of the network
 LEAKY_SLOPE = 0.1
@@ -78,6 +92,12 @@ class Architecture:
     tail_padding: int
     inner_channels: int = 3  #: between UNet1 and UNet2
     shuffle: int = 1  #: pixel shuffle after UNet2 (4x only)
+
+    def enlarging(self, layer: str) -> tuple[int, int] | None:
+        """Stride and padding of a layer that is a transposed convolution, None for the others."""
+        if layer == "unet1.conv_bottom":
+            return self.tail_stride, self.tail_padding
+        return (2, 0) if layer.endswith("_up") else None
 
     def maps(self) -> dict[str, FeatureMap]:
         """Every map's rate, extra pixels and channels, by the layers' own arithmetic."""
@@ -134,7 +154,7 @@ ARCHITECTURES = {
 
 def crop(x: Tensor, px: int) -> Tensor:
     """A view of ``x`` without ``px`` pixels on each side."""
-    return x[:, :, px : x.shape[2] - px, px : x.shape[3] - px] if px else x
+    return x[:, :, px:-px, px:-px] if px else x
 
 
 def _first_pair(conv: Convolution, unet: str, x: Tensor) -> Tensor:
@@ -186,7 +206,7 @@ def stage4(conv: Convolution, se4: Tensor, gate4: Tensor, skip2: Tensor, base: T
 def run_stage(
     architecture: Architecture,
     stage: int,
-    conv: Convolution,
+    operators: Operators,
     read: Mapping[str, Tensor],
     gates: list[Tensor],
 ) -> dict[str, Tensor]:
@@ -195,6 +215,7 @@ def run_stage(
     ``read`` holds (1, C, H, W) windows, already cropped as ``Architecture.stages`` says; ``gates`` the
     (1, C, 1, 1) gates so far. Returns the maps by name; the output is in the network's own range.
     """
+    conv = operators.convolution
     if stage == 0:
         return stage0(conv, read["input"])
     if stage == 1:
@@ -211,9 +232,7 @@ def run_stage(
         skip, base = _first_pair(conv, "unet2", base), crop(base, 4)
     x = stage4(conv, read["se4"], gates[3], skip, base)
     if architecture.shuffle > 1:
-        from torch.nn.functional import interpolate, pixel_shuffle
-
         # conv_final takes 2 px, the crop 2 more: exactly what UNet2 leaves over at 4x
-        x = pixel_shuffle(crop(conv("conv_final", x, False), 1), architecture.shuffle)
-        x += interpolate(read["input"], scale_factor=architecture.scale, mode="nearest")
+        x = operators.pixel_shuffle(crop(conv("conv_final", x, False), 1), architecture.shuffle)
+        x += operators.repeat_pixels(read["input"], architecture.scale)
     return {"output": x}

@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
+from queue import Empty, SimpleQueue
 
 import torch
 import torch.nn.functional as F
@@ -17,27 +18,29 @@ from vscugan.memory import free_bytes
 from vscugan.models.weights import Weights
 from vscugan.network import PRO_GAIN, PRO_OFFSET, Architecture
 from vscugan.route import Pass
-from vscugan.runtime.torch_runtime import TorchRuntime
+from vscugan.runtime.backends import make_runtime
+from vscugan.runtime.protocol import Runtime
 from vscugan.settings import SMALLEST_TILE_PX
 from vscugan.tiling.geometry import round_up
 from vscugan.tiling.run import Plan, run, waiting_bytes, working_bytes
+from vscugan.workspace import Workspace
 
 #: Share of the free memory that one engine may plan with: others live on the machine too.
 MEMORY_SHARE = 0.5
 #: Tiles that are tried when the whole frame does not fit, in px.
 AUTO_TILES_PX = (1024, 768, 512, 384, 256, 192, 128, 96, 64, SMALLEST_TILE_PX)
 
-_runtimes: weakref.WeakValueDictionary[tuple[str, str, torch.dtype, bool], TorchRuntime] = weakref.WeakValueDictionary()
+_runtimes: weakref.WeakValueDictionary[tuple[str, str, str, str, bool], Runtime] = weakref.WeakValueDictionary()
 _runtimes_lock = threading.Lock()
 
 
-def shared_runtime(weights: Weights, device: torch.device, dtype: torch.dtype) -> TorchRuntime:
+def shared_runtime(backend: str, weights: Weights, device: torch.device, precision: str) -> Runtime:
     """The one runtime of this process for these weights; it goes when its last user goes."""
-    key = (weights.sha256, str(device), dtype, weights.pro)
+    key = (backend, weights.sha256, str(device), precision, weights.pro)
     with _runtimes_lock:
         runtime = _runtimes.get(key)
         if runtime is None:
-            runtime = TorchRuntime(weights.tensors, scale=weights.scale, pro=weights.pro, device=device, dtype=dtype)
+            runtime = make_runtime(backend, weights, device, precision)
             if device.type == "cuda":  # other streams must not read parameters that are still on their way
                 torch.cuda.synchronize(device)
             _runtimes[key] = runtime
@@ -70,8 +73,9 @@ class NetworkPass:
     def __init__(
         self,
         model: Pass,
+        backend: str,
         device: torch.device,
-        dtype: torch.dtype,
+        precision: str,
         *,
         tile: tuple[int, int] | None,
         share: float,
@@ -79,13 +83,14 @@ class NetworkPass:
     ) -> None:
         weights = model.load()
         self.scale = weights.scale
-        self.runtime = shared_runtime(weights, device, dtype)
-        self._model, self._device, self._dtype = model, device, dtype
+        self.runtime = shared_runtime(backend, weights, device, precision)
+        self._model, self._backend, self._device, self._precision = model, backend, device, precision
         self._tile, self._share, self._notify = tile, share, notify
-        self._fp32: TorchRuntime | None = None
+        self._fp32: Runtime | None = None
         self._plan: Plan | None = None
         self._plan_size: tuple[int, int] | None = None
         self._plan_lock = threading.Lock()
+        self._workspaces: SimpleQueue[Workspace] = SimpleQueue()
 
     def run(self, x: Tensor, n: int) -> Tensor:
         """(1, 3, H, W) fp32 in 0..1 -> (1, 3, scale*H, scale*W) fp32 in 0..1; ``n`` is for messages.
@@ -94,8 +99,8 @@ class NetworkPass:
         tile does not fit into memory.
         """
         y = self._network(self.runtime, x)
-        if y is None and self._dtype != torch.float32:
-            self._notify(f"frame {n} gave NaN or Inf in {self._dtype}; it was computed again in fp32")
+        if y is None and self._precision != "fp32":
+            self._notify(f"frame {n} gave NaN or Inf in {self._precision}; it was computed again in fp32")
             y = self._network(self._fp32_runtime(), x)
         if y is None:
             raise FrameError(
@@ -104,13 +109,13 @@ class NetworkPass:
             )
         return y.clamp_(0, 1).unsqueeze_(0)
 
-    def _fp32_runtime(self) -> TorchRuntime:
+    def _fp32_runtime(self) -> Runtime:
         """The same network in fp32, loaded when a frame first needs it."""
         if self._fp32 is None:
-            self._fp32 = shared_runtime(self._model.load(), self._device, torch.float32)
+            self._fp32 = shared_runtime(self._backend, self._model.load(), self._device, "fp32")
         return self._fp32
 
-    def _network(self, runtime: TorchRuntime, x: Tensor) -> Tensor | None:
+    def _network(self, runtime: Runtime, x: Tensor) -> Tensor | None:
         """(1, 3, H, W) in 0..1 -> (3, scale*H, scale*W) fp32, or None where that is not finite."""
         height, width = x.shape[2:]
         while True:
@@ -121,12 +126,13 @@ class NetworkPass:
                 if not is_out_of_memory(error):
                     raise
             # outside of the handler: the traceback would keep the failed run's tensors alive
+            self._workspaces = SimpleQueue()  # what they hold is sized for the plan that failed
             gc.collect()
             if self._device.type == "cuda":
                 torch.cuda.empty_cache()
             self._shrink(plan, height, width)
 
-    def _try(self, runtime: TorchRuntime, x: Tensor, plan: Plan) -> Tensor | None:
+    def _try(self, runtime: Runtime, x: Tensor, plan: Plan) -> Tensor | None:
         architecture = runtime.architecture
         height, width = x.shape[2:]
         size = (round_up(height, architecture.multiple), round_up(width, architecture.multiple))
@@ -134,9 +140,18 @@ class NetworkPass:
             x = x * PRO_GAIN + PRO_OFFSET
         edge = architecture.pad_px
         padded = pad(x, edge, edge + size[0] - height, edge + size[1] - width)
-        padded = padded.to(runtime.dtype).contiguous(memory_format=runtime.memory_format)
-        out = torch.empty((3, height * self.scale, width * self.scale), dtype=torch.float32, device=self._device)
-        if not run(runtime, padded, size, plan, out, self._model.alpha):
+        padded = padded.to(runtime.device, runtime.dtype).contiguous(memory_format=runtime.memory_format)
+        out = torch.empty((3, height * self.scale, width * self.scale), dtype=torch.float32, device=runtime.device)
+        try:
+            workspace = self._workspaces.get_nowait()
+        except Empty:
+            workspace = Workspace()
+        try:
+            finite = run(runtime, padded, size, plan, out, self._model.alpha, workspace)
+        finally:
+            workspace.give_all()
+            self._workspaces.put(workspace)
+        if not finite:
             return None
         return out.sub_(PRO_OFFSET).div_(PRO_GAIN) if runtime.pro else out
 
@@ -152,7 +167,9 @@ class NetworkPass:
             plan = Plan(tile=(self._tile[1], self._tile[0]))
             return replace(plan, keep_skips=plan.whole(height, width))
         free = free_bytes(self._device)
-        plan = choose_plan(self.runtime.architecture, height, width, int(free * self._share), self._dtype.itemsize)
+        plan = choose_plan(
+            self.runtime.architecture, height, width, int(free * self._share), self.runtime.dtype.itemsize
+        )
         tile = "whole frame" if plan.tile == (0, 0) else f"{plan.tile[1]} px"
         where = "computed again" if not plan.keep_skips else "kept"
         found = f"left out, chosen for {free >> 20} MiB free on {self._device}"
@@ -179,11 +196,16 @@ class NetworkPass:
             )
 
 
-def choose_plan(architecture: Architecture, height: int, width: int, budget: int, item_bytes: int) -> Plan:
-    """The fastest plan whose features and work fit into ``budget`` bytes; the leanest where none does."""
-    plans = [Plan(tile=(0, 0))] + [
-        Plan(tile=(t, t), keep_skips=keep) for t in AUTO_TILES_PX if t < max(height, width) for keep in (True, False)
-    ]
+def choose_plan(
+    architecture: Architecture, height: int, width: int, budget: int, item_bytes: int, preferred_tile_px: int = 0
+) -> Plan:
+    """The fastest plan whose features and work fit into ``budget`` bytes; the leanest where none does.
+
+    ``preferred_tile_px``: the runtime's fastest, 0 = the whole frame; larger tiles are not tried.
+    """
+    sizes = [t for t in AUTO_TILES_PX if t < max(height, width) and (not preferred_tile_px or t <= preferred_tile_px)]
+    whole = [Plan(tile=(0, 0))] if not preferred_tile_px or max(height, width) <= preferred_tile_px else []
+    plans = whole + [Plan(tile=(t, t), keep_skips=keep) for t in sizes for keep in (True, False)]
     for plan in plans:
         tile = (min(plan.tile[0] or height, height), min(plan.tile[1] or width, width))
         need = waiting_bytes(architecture, height, width, plan, item_bytes)

@@ -22,6 +22,7 @@ class Plugin(Protocol):
         alpha_clip: vs.VideoNode = ...,
         tile: int | Sequence[int] = ...,
         device: str = ...,
+        backend: Literal["auto", "torch", "openvino", "onnxruntime", "tensorrt", "directml"] = ...,
         precision: Literal["auto", "fp32", "fp16", "bf16"] = ...,
         streams: int = ...,
         format: int = ...,

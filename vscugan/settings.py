@@ -16,6 +16,9 @@ MODELS = ("se", "pro")
 NOISES = {-1: "no-denoise", 0: "conservative", 1: "denoise1x", 2: "denoise2x", 3: "denoise3x"}
 KERNELS = ("spline36", "lanczos", "bicubic", "area")
 OVERSHOOTS = ("clip", "restore")
+BACKENDS = ("auto", "torch", "openvino", "onnxruntime", "tensorrt", "directml")
+#: kinds of devices, and whether one of several can be named
+DEVICES = {"auto": False, "cpu": False, "cuda": True, "mps": False, "xpu": True}
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 #: below this the halo costs more than the tile
 SMALLEST_TILE_PX = 32
@@ -44,6 +47,7 @@ class Settings:
     overshoot: str = "clip"
     tile: tuple[int, int] | None = None
     device: str = "auto"
+    backend: str = "auto"
     precision: str = "auto"
     streams: int | None = None
     format: int | None = None
@@ -92,8 +96,10 @@ def _tile(value: int | Sequence[int] | None) -> tuple[int, int] | None:
 
 def _device(value: str) -> str:
     kind, _, index = value.partition(":")
-    if kind not in ("auto", "cpu", "cuda") or (":" in value and (kind != "cuda" or not index.isdigit())):
-        raise ArgumentError(f"device must be auto, cpu, cuda or cuda:N, got {value}; use auto to have it chosen")
+    if kind not in DEVICES or (":" in value and not (DEVICES[kind] and index.isdigit())):
+        raise ArgumentError(
+            f"device must be auto, cpu, mps, cuda, cuda:N, xpu or xpu:N, got {value}; use auto to have it chosen"
+        )
     return value
 
 
@@ -126,6 +132,7 @@ def validate(
     overshoot: str = "clip",
     tile: int | Sequence[int] | None = None,
     device: str = "auto",
+    backend: str = "auto",
     precision: str = "auto",
     streams: int | None = None,
     format: int | None = None,
@@ -148,6 +155,7 @@ def validate(
     _choice("kernel", kernel, KERNELS)
     _choice("linear", linear, (0, 1))
     _choice("overshoot", overshoot, OVERSHOOTS)
+    _choice("backend", backend, BACKENDS)
     _choice("precision", precision, PRECISIONS)
     if streams is not None and not 1 <= streams <= LARGEST_STREAMS:
         raise ArgumentError(f"streams must be 1 to {LARGEST_STREAMS}, got {streams}; leave it out for the default")
@@ -164,6 +172,7 @@ def validate(
         overshoot=overshoot,
         tile=_tile(tile),
         device=_device(device),
+        backend=backend,
         precision=precision,
         streams=streams,
         format=format,

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from vscugan.network import SE_BLOCKS, SE_MAPS, Architecture, Stage
-from vscugan.runtime.torch_runtime import TorchRuntime
+from vscugan.runtime.protocol import Runtime
 from vscugan.tiling.geometry import Span, core, owned, round_up, split, window
+from vscugan.workspace import Workspace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,9 +57,16 @@ class _Maps:
     """Feature maps of one frame, whole, each freed after its last reader."""
 
     def __init__(
-        self, runtime: TorchRuntime, architecture: Architecture, plan: Plan, padded: Tensor, size: tuple[int, int]
+        self,
+        runtime: Runtime,
+        architecture: Architecture,
+        plan: Plan,
+        padded: Tensor,
+        size: tuple[int, int],
+        workspace: Workspace,
     ) -> None:
         self._runtime, self._features, self._size = runtime, architecture.maps(), size
+        self._workspace, self._windows = workspace, list[Tensor]()
         self._store = torch.device("cpu") if plan.on_host else padded.device
         self._whole: dict[str, Tensor] = {"input": padded}
 
@@ -68,8 +76,20 @@ class _Maps:
         for name, crop_px in stage.reads.items():
             rows, columns = (window(self._features[name], s, crop_px) for s in spans)
             view = self._whole[name][:, :, rows.start : rows.stop, columns.start : columns.stop]
-            out[name] = view.to(self._runtime.device) if view.device != self._runtime.device else view
+            if view.device != self._runtime.device:
+                view = view.to(self._runtime.device)
+            elif self._runtime.dense_windows and not view.is_contiguous(memory_format=self._runtime.memory_format):
+                dense = self._workspace.take(_size_of(view), view.dtype, self._runtime.memory_format)
+                self._windows.append(dense)
+                view = dense.copy_(view)
+            out[name] = view
         return out
+
+    def release_windows(self) -> None:
+        """The stage has run: what ``read`` copied is free again."""
+        for window_copy in self._windows:
+            self._workspace.give(window_copy)
+        self._windows.clear()
 
     def write(self, name: str, x: Tensor, at: tuple[Span, Span], tile: tuple[Span, Span]) -> Tensor:
         """Store the part of ``x`` that the tile owns, and return that part."""
@@ -87,33 +107,51 @@ class _Maps:
             self._whole[name] = part  # one tile: the stage's own result is the map
         else:
             if name not in self._whole:
-                self._whole[name] = torch.empty(
-                    (1, feature.channels, *full),
-                    dtype=x.dtype,
-                    device=self._store,
-                    memory_format=self._runtime.memory_format,
-                )
+                self._whole[name] = self._allocate((1, feature.channels, full[0], full[1]), x.dtype)
             self._whole[name][:, :, own[0].start : own[0].stop, own[1].start : own[1].stop] = part
         return part
+
+    def _allocate(self, shape: tuple[int, int, int, int], dtype: torch.dtype) -> Tensor:
+        memory_format = self._runtime.memory_format
+        if self._store.type == "cpu":
+            return self._workspace.take(shape, dtype, memory_format)
+        return torch.empty(shape, dtype=dtype, device=self._store, memory_format=memory_format)
 
     def keep_only(self, names: set[str]) -> None:
         """Free the maps that no later stage reads."""
         for name in self._whole.keys() - names:
-            del self._whole[name]
+            self._workspace.give(self._whole.pop(name))
+
+
+def _size_of(x: Tensor) -> tuple[int, int, int, int]:
+    n, c, h, w = x.shape
+    return n, c, h, w
 
 
 def run(
-    runtime: TorchRuntime, padded: Tensor, size: tuple[int, int], plan: Plan, output: Tensor, alpha: float
+    runtime: Runtime,
+    padded: Tensor,
+    size: tuple[int, int],
+    plan: Plan,
+    output: Tensor,
+    alpha: float,
+    workspace: Workspace,
 ) -> Tensor:
     """Run the network on a padded frame.
 
     ``padded``: (1, 3, H + 2 pad, W + 2 pad) in the network's range, H and W (``size``) multiples of the
     architecture's. ``output``: (3, at most scale*H, at most scale*W), written in the network's range in
-    fp32. Returns a boolean scalar tensor on the device: whether every SE mean and output was finite.
+    fp32. ``workspace`` has the memory of the frames before.
+    Returns a boolean scalar tensor on the device: whether every SE mean and output was finite.
     """
     architecture = runtime.architecture
+    if plan.whole(*size):
+        whole = runtime.run_network(padded, alpha, workspace)
+        if whole is not None:
+            output.copy_(whole[0, :, : output.shape[1], : output.shape[2]])
+            return torch.isfinite(output).all()
     stages = architecture.stages(keep_skips=plan.keep_skips)
-    maps = _Maps(runtime, architecture, plan, padded, size)
+    maps = _Maps(runtime, architecture, plan, padded, size, workspace)
     axes = [split(s, t, architecture.multiple) for s, t in zip(size, plan.tile, strict=True)]
     gates: list[Tensor] = []
     finite = torch.ones((), dtype=torch.bool, device=runtime.device)
@@ -121,7 +159,7 @@ def run(
         total: Tensor | None = None
         for tile in product(axes[0], axes[1]):
             at = (core(architecture, stage, tile[0], size[0]), core(architecture, stage, tile[1], size[1]))
-            made = runtime.run_stage(k, maps.read(stage, at), gates)
+            made = runtime.run_stage(k, stage, maps.read(stage, at), gates, workspace)
             for name in stage.writes:
                 if name == "output":
                     _paste(made[name], at, architecture.scale, tile, output)
@@ -134,6 +172,7 @@ def run(
                     tile_total = rows.sum(2, dtype=runtime.sum_dtype)
                     total = tile_total if total is None else total + tile_total
             del made
+            maps.release_windows()
         if total is not None:
             feature = architecture.maps()[SE_MAPS[k]]
             mean = total / (feature.size(size[0]) * feature.size(size[1]))

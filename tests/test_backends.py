@@ -1,0 +1,73 @@
+"""Which runtime is taken, and what is said about it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from conftest import upscale
+
+from vscugan.engine import Engine
+from vscugan.errors import DeviceError
+from vscugan.runtime import backends
+from vscugan.runtime.backends import pick_backend
+from vscugan.runtime.graph_runtime import GraphRuntime
+from vscugan.settings import validate
+
+CPU = torch.device("cpu")
+
+
+def test_auto_takes_the_fastest_that_loads(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert pick_backend("auto", CPU, "fp32") == ("openvino", None)
+    assert pick_backend("auto", CPU, "bf16") == ("torch", None)
+    assert pick_backend("auto", torch.device("cuda", 0), "fp16") == ("torch", None)
+    broken = "ImportError: two versions"
+    monkeypatch.setattr(backends, "_missing", lambda b: broken if b.package == "openvino" else None)
+    assert pick_backend("auto", CPU, "fp32") == ("onnxruntime", f"openvino does not load ({broken})")
+    told: list[str] = []
+    Engine(validate(), notify=told.append)
+    assert told == ["backend: onnxruntime, because openvino does not load (ImportError: two versions)"]
+    with pytest.raises(DeviceError) as error:
+        pick_backend("openvino", CPU, "fp32")
+    assert str(error.value) == (
+        "backend=openvino must be installed, got ImportError: two versions; "
+        'pip install "vscugan[openvino]", or use backend=auto'
+    )
+
+
+def test_without_the_optional_packages_torch_computes() -> None:
+    code = """
+import sys
+for name in ("openvino", "onnxruntime", "onnx"):
+    sys.modules[name] = None
+import importlib.util
+real = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: None if name in ("openvino", "onnxruntime") else real(name, *rest)
+from vscugan.engine import Engine
+from vscugan.settings import validate
+told = []
+print(Engine(validate(), notify=told.append).backend, told)
+"""
+    run = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "torch []\n"
+
+
+def test_openvino_is_loaded_without_its_telemetry() -> None:
+    code = "import sys, vscugan.runtime.openvino_runtime; print('openvino_telemetry' in sys.modules)"
+    run = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "False\n"
+
+
+@pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
+def test_whole_frames_are_one_graph_and_tiles_five(backend: str, picture: np.ndarray) -> None:
+    x = np.ascontiguousarray(picture[:, :64, :96])
+    for tile, graphs in ((0, 1), (32, 5)):
+        engine = Engine(validate(backend=backend, tile=tile, noise="denoise2x", alpha=1 + tile / 100))
+        upscale(engine, x)
+        runtime = engine.passes[0].runtime
+        assert isinstance(runtime, GraphRuntime)
+        assert len(runtime._sessions) == graphs
+        del engine, runtime

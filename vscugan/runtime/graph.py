@@ -1,0 +1,168 @@
+"""The network as ONNX graphs, written by running its stages on symbols.
+
+Graphs hold any frame size, batch 1. Names of inputs and outputs are those of ``vscugan.network``: the maps that a
+stage reads and writes, ``gate1`` to ``gate4``, and ``alpha``, a (1, 1, 1, 1) factor on the last gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor
+
+from vscugan.models.weights import Weights
+from vscugan.network import (
+    ARCHITECTURES,
+    LEAKY_SLOPE,
+    SE_BLOCKS,
+    SE_MAPS,
+    Architecture,
+    Stage,
+    crop,
+    run_stage,
+)
+
+OPSET = 17
+
+
+class Symbol:
+    """A map in a graph that is being written; stands for the Tensor that the stages expect."""
+
+    def __init__(self, graph: GraphWriter, name: str) -> None:
+        self.graph, self.name = graph, name
+
+    def __mul__(self, other: Symbol) -> Symbol:
+        return self.graph.node("Mul", self, other)
+
+    def __add__(self, other: Symbol) -> Symbol:
+        return self.graph.node("Add", self, other)
+
+    def addcmul_(self, a: Symbol, b: Symbol) -> Symbol:
+        return self + a * b
+
+    def __getitem__(self, index: tuple[slice, ...]) -> Symbol:
+        first, last = (int(index[2].start), int(index[2].stop))
+        assert index[3] == index[2]  # only crops, the same on all sides
+        bounds = [self.graph.constant(np.array([v, v], np.int64)) for v in (first, last)]
+        return self.graph.node("Slice", self, *bounds, self.graph.constant(np.array([2, 3], np.int64)))
+
+
+class GraphWriter:
+    """Collects the nodes of one graph; the ``Operators`` of the stages."""
+
+    def __init__(self, architecture: Architecture, tensors: Mapping[str, Tensor]) -> None:
+        self.architecture, self._tensors = architecture, tensors
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: dict[str, onnx.TensorProto] = {}
+
+    def node(self, operator: str, *inputs: Symbol, **attributes: Any) -> Symbol:
+        """Add a node and return its output."""
+        name = f"{operator.lower()}{len(self._nodes)}"
+        self._nodes.append(helper.make_node(operator, [i.name for i in inputs], [name], **attributes))
+        return Symbol(self, name)
+
+    def constant(self, values: NDArray[Any], name: str | None = None) -> Symbol:
+        """A constant; those of a name are stored once."""
+        name = name or f"constant{len(self._constants)}"
+        if name not in self._constants:
+            self._constants[name] = numpy_helper.from_array(np.ascontiguousarray(values), name)
+        return Symbol(self, name)
+
+    def _parameter(self, name: str) -> Symbol:
+        return self.constant(self._tensors[name].numpy(), name)
+
+    def convolution(self, layer: str, x: Symbol, activate: bool) -> Symbol:
+        parameters = (self._parameter(f"{layer}.weight"), self._parameter(f"{layer}.bias"))
+        if enlarging := self.architecture.enlarging(layer):
+            stride, padding = enlarging
+            y = self.node("ConvTranspose", x, *parameters, strides=[stride] * 2, pads=[padding] * 4)
+        else:
+            y = self.node("Conv", x, *parameters, strides=[2 if layer.endswith("_down") else 1] * 2)
+        return self.node("LeakyRelu", y, alpha=LEAKY_SLOPE) if activate else y
+
+    def pixel_shuffle(self, x: Symbol, factor: int) -> Symbol:
+        return self.node("DepthToSpace", x, blocksize=factor, mode="CRD")
+
+    def repeat_pixels(self, x: Symbol, factor: int) -> Symbol:
+        scales = self.constant(np.array([1, 1, factor, factor], np.float32))
+        return self.node(
+            "Resize", x, Symbol(self, ""), scales,
+            mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor",
+        )  # fmt: skip
+
+    def gate(self, block: str, x: Symbol, alpha: Symbol | None) -> Symbol:
+        """The gate of an SE block from its whole map."""
+        # rows, then columns: one long fp32 sum over a large frame would round visibly
+        mean = self.node("ReduceMean", self.node("ReduceMean", x, axes=[3]), axes=[2])
+        for layer, function in ((f"{block}.conv1", "Relu"), (f"{block}.conv2", "Sigmoid")):
+            parameters = (self._parameter(f"{layer}.weight"), self._parameter(f"{layer}.bias"))
+            mean = self.node(function, self.node("Conv", mean, *parameters))
+        return mean if alpha is None else mean * alpha
+
+    def model(self, inputs: Mapping[str, list[int | str]], outputs: Mapping[str, tuple[Symbol, int]]) -> bytes:
+        """The finished model, serialised: inputs with their shapes, outputs with their channels."""
+        nodes = [*self._nodes]
+        for name, (symbol, _) in outputs.items():
+            nodes.append(helper.make_node("Identity", [symbol.name], [name]))
+        graph = helper.make_graph(
+            nodes,
+            "vscugan",
+            [helper.make_tensor_value_info(n, TensorProto.FLOAT, shape) for n, shape in inputs.items()],
+            [
+                helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, channels, f"{n}_h", f"{n}_w"])
+                for n, (_, channels) in outputs.items()
+            ],
+            list(self._constants.values()),
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="vscugan")
+        model.ir_version = 8  # what opset 17 came with: older runtimes read it
+        return bytes(model.SerializeToString())
+
+
+def _shape(architecture: Architecture, name: str) -> list[int | str]:
+    return [1, architecture.maps()[name].channels, f"{name}_h", f"{name}_w"]
+
+
+def _run(writer: GraphWriter, k: int, read: Mapping[str, Symbol], gates: list[Symbol]) -> dict[str, Symbol]:
+    """Stage ``k`` on symbols, which stand for the tensors that the stages are typed for."""
+    made: Any = run_stage(writer.architecture, k, cast(Any, writer), cast(Any, read), cast(Any, gates))
+    return dict(made)
+
+
+def stage_model(weights: Weights, k: int, stage: Stage) -> bytes:
+    """Stage ``k``: reads the (cropped) windows of its maps and the gates, writes its maps."""
+    architecture = ARCHITECTURES[weights.scale]
+    writer = GraphWriter(architecture, weights.tensors)
+    features = architecture.maps()
+    inputs = {name: _shape(architecture, name) for name in stage.reads}
+    inputs |= {f"gate{g + 1}": [1, features[SE_MAPS[g]].channels, 1, 1] for g in used_gates(k)}
+    gates = [Symbol(writer, f"gate{g + 1}") for g in range(len(SE_BLOCKS))]
+    made = _run(writer, k, {name: Symbol(writer, name) for name in stage.reads}, gates)
+    return writer.model(inputs, {name: (made[name], features[name].channels) for name in stage.writes})
+
+
+def used_gates(k: int) -> tuple[int, ...]:
+    """The gates, counted from 0, that stage ``k`` takes."""
+    return ((), (0,), (1,), (1, 2), (3,))[k]
+
+
+def network_model(weights: Weights) -> bytes:
+    """All five stages with their gates: (1, 3, H, W), padded, in the network's range -> ``output`` in that range."""
+    architecture = ARCHITECTURES[weights.scale]
+    writer = GraphWriter(architecture, weights.tensors)
+    maps = {"input": Symbol(writer, "input")}
+    gates: list[Symbol] = []
+    for k, stage in enumerate(architecture.stages(keep_skips=True)):
+        read: dict[str, Any] = {name: crop(cast(Any, maps[name]), px) for name, px in stage.reads.items()}
+        maps |= _run(writer, k, read, gates)
+        if k < len(SE_BLOCKS):
+            alpha = Symbol(writer, "alpha") if k == len(SE_BLOCKS) - 1 else None
+            gates.append(writer.gate(SE_BLOCKS[k], maps[SE_MAPS[k]], alpha))
+    return writer.model(
+        {"input": _shape(architecture, "input"), "alpha": [1, 1, 1, 1]}, {"output": (maps["output"], 3)}
+    )

@@ -1,0 +1,36 @@
+"""The ONNX Runtime: CPU, CUDA, TensorRT and DirectML by its execution providers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from vscugan.models.weights import Weights
+from vscugan.runtime.graph_runtime import Arrays, GraphRuntime, Session
+from vscugan.workspace import Workspace
+
+
+class OnnxRuntime(GraphRuntime):
+    """Runs graphs by ``providers``: (name, options), the first that is there wins."""
+
+    def __init__(self, weights: Weights, *, name: str, providers: Sequence[tuple[str, dict[str, Any]]]) -> None:
+        super().__init__(weights)
+        self.name = name
+        self._providers = list(providers)
+
+    def load(self, model: bytes, outputs: Sequence[str]) -> Session:
+        """See ``GraphRuntime``."""
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # errors: warnings go to stderr for each graph
+        # idle threads must sleep: the encoder needs the cores
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        session = onnxruntime.InferenceSession(model, options, providers=self._providers)
+
+        def run(inputs: Mapping[str, NDArray[np.float32]], workspace: Workspace) -> Arrays:
+            return dict(zip(outputs, session.run(list(outputs), dict(inputs)), strict=True))
+
+        return run

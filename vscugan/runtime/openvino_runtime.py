@@ -1,0 +1,52 @@
+"""The OpenVINO runtime: CPUs, and Intel GPUs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vscugan.models.weights import Weights
+from vscugan.runtime.graph_runtime import Arrays, GraphRuntime, Session
+from vscugan.workspace import Workspace
+
+# Importing openvino sends a telemetry event from a forked process, unless its telemetry package is missing.
+_telemetry = sys.modules.get("openvino_telemetry")
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+try:
+    import openvino
+finally:
+    if _telemetry is None:
+        del sys.modules["openvino_telemetry"]
+    else:
+        sys.modules["openvino_telemetry"] = _telemetry
+
+#: fp32 is asked for by name: left alone, OpenVINO takes bf16 on CPUs that have it, which is slower and coarser.
+PRECISIONS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16"}
+
+
+class OpenVinoRuntime(GraphRuntime):
+    """Runs graphs on ``device``: OpenVINO's name, such as CPU or GPU.0."""
+
+    name = "openvino"
+
+    def __init__(self, weights: Weights, *, device: str, precision: str) -> None:
+        super().__init__(weights)
+        self._core = openvino.Core()
+        self._device = device
+        self._options = {"INFERENCE_PRECISION_HINT": PRECISIONS[precision], "PERFORMANCE_HINT": "LATENCY"}
+
+    def load(self, model: bytes, outputs: Sequence[str]) -> Session:
+        """See ``GraphRuntime``."""
+        compiled = self._core.compile_model(self._core.read_model(model), self._device, self._options)
+
+        def run(inputs: Mapping[str, NDArray[np.float32]], workspace: Workspace) -> Arrays:
+            request = workspace.request(run, compiled.create_infer_request)
+            for name, values in inputs.items():
+                request.set_tensor(name, openvino.Tensor(values, shared_memory=True))
+            request.infer()
+            return {name: request.get_tensor(name).data for name in outputs}
+
+        return run

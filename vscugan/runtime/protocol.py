@@ -1,0 +1,66 @@
+"""What a runtime is to the tiler: it runs one stage of the network, or all of it, on tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from vscugan.network import Architecture, Stage
+from vscugan.workspace import Workspace
+
+
+class Runtime(Protocol):
+    """One network's parameters on one device in one precision. Safe to call from several threads."""
+
+    @property
+    def name(self) -> str:
+        """What users know it by."""
+
+    @property
+    def architecture(self) -> Architecture:
+        """The network's table row."""
+
+    @property
+    def pro(self) -> bool:
+        """Whether the network works in the Pro range."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors that it takes and returns live."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of those tensors."""
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """That it takes and returns without copying."""
+
+    @property
+    def dense_windows(self) -> bool:
+        """Whether it needs windows of maps in one piece, or takes views."""
+
+    @property
+    def preferred_tile_px(self) -> int:
+        """The tile that it is fastest with, 0 = whole frames."""
+
+    @property
+    def sum_dtype(self) -> torch.dtype:
+        """In which the device can sum exactly enough."""
+
+    def run_stage(
+        self, k: int, stage: Stage, read: Mapping[str, Tensor], gates: list[Tensor], workspace: Workspace
+    ) -> dict[str, Tensor]:
+        """Stage ``k`` on windows of the maps that it reads; see ``vscugan.network.run_stage``.
+
+        What it returns may be written again by the next call with this workspace.
+        """
+
+    def run_network(self, padded: Tensor, alpha: float, workspace: Workspace) -> Tensor | None:
+        """All stages on a whole padded frame, or None where stage by stage is as good."""
+
+    def gate(self, block: str, mean: Tensor, gain: float) -> Tensor:
+        """The (1, C, 1, 1) gate of an SE block from the (1, C) mean of its map, times ``gain``."""

@@ -1,0 +1,54 @@
+"""What a frame in flight uses again: host memory, whose fresh pages cost more time than a copy, and requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class Workspace:
+    """Belongs to one frame in flight at a time; not safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._requests: dict[int, Any] = {}
+        self._free: list[Tensor] = []
+        self._taken: dict[int, Tensor] = {}  # by the address of the tensor that was handed out
+
+    def take(self, shape: tuple[int, int, int, int], dtype: torch.dtype, memory_format: torch.memory_format) -> Tensor:
+        """An uninitialised (N, C, H, W) host tensor; ``give`` it back when it is not read any more."""
+        need = prod(shape) * dtype.itemsize
+        fitting = [b for b in self._free if need <= b.numel() <= 2 * need]
+        if fitting:
+            buffer = min(fitting, key=Tensor.numel)
+            self._free = [b for b in self._free if b is not buffer]
+        else:
+            buffer = torch.empty(max(need, 1), dtype=torch.uint8)
+        self._taken[buffer.data_ptr()] = buffer
+        flat = buffer[:need].view(dtype)
+        if memory_format == torch.channels_last:
+            n, c, h, w = shape
+            return flat.view(n, h, w, c).permute(0, 3, 1, 2)
+        return flat.view(shape)
+
+    def give(self, x: Tensor) -> None:
+        """Take back what ``take`` handed out; others' tensors are let be."""
+        buffer = self._taken.pop(x.data_ptr(), None)
+        if buffer is not None:
+            self._free.append(buffer)
+
+    def request[T](self, session: object, make: Callable[[], T]) -> T:
+        """What a runtime's session keeps for each frame in flight, made when it is first asked for."""
+        key = id(session)
+        if key not in self._requests:
+            self._requests[key] = make()
+        found: T = self._requests[key]
+        return found
+
+    def give_all(self) -> None:
+        """Take back everything that is out, as after an error."""
+        self._free += self._taken.values()
+        self._taken.clear()
