@@ -17,6 +17,7 @@ import vscugan
 from vscugan import engine as engine_module
 from vscugan import network_pass, route
 from vscugan.models import weights as weights_module
+from vscugan.models.registry import find
 
 MAKE = Callable[..., vs.VideoNode]
 FORMATS = [
@@ -158,6 +159,7 @@ ARGUMENTS = [
     ({"height": 258}, "width must be at most 16 times the source's 16, got 258; use 256 or less"),
     ({"kernel": "mitchell"}, "kernel must be spline36, lanczos, bicubic or area, got mitchell; use one of these"),
     ({"linear": 2}, "linear must be 0 or 1, got 2; use one of these"),
+    ({"report": 2}, "report must be 0 or 1, got 2; use one of these"),
     ({"overshoot": "keep"}, "overshoot must be clip or restore, got keep; use one of these"),
     ({"model": "x"}, "model must be se or pro, got x; use one of these"),
     (
@@ -317,3 +319,21 @@ def test_scripts_share_one_copy_of_the_weights_which_goes_with_the_last_node(cor
     del nodes, node
     gc.collect()
     assert len(network_pass._runtimes) == before
+
+
+def test_a_report_tells_what_ran(core: Any, art_clip: MAKE) -> None:
+    clip = core.resize.Spline36(art_clip(80, 64), format=vs.YUV420P8, matrix=1)
+    for backend in ("torch", "openvino", "onnxruntime"):
+        up = core.cugan.Upscale(clip, scale=6, backend=backend, tile=[64, 32], report=1)
+        told = vscugan.describe(up)
+        weights = told.pop("weights").split(", ")
+        assert told == {"runtime": backend, "device": "cpu", "precision": "fp32", "tile": "64x32, 64x32"}
+        assert weights == [
+            weights_module.load_released(find(model="se", scale=scale, noise=noise)).sha256
+            for scale, noise in ((2, "no-denoise"), (4, "conservative"))
+        ]
+    assert vscugan.describe(core.cugan.Upscale(clip, report=1, backend="openvino"))["tile"] == "whole"
+    assert not any(name.startswith("Cugan") for name in core.cugan.Upscale(clip).get_frame(0).props)
+    assert message(lambda: vscugan.describe(clip)) == (
+        "cugan.Upscale: clip must tell what made it, got a frame without Cugan props; make it with report=1"
+    )

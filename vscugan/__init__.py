@@ -1,7 +1,7 @@
 """vscugan: Real-CUGAN, anime upscaling for VapourSynth.
 
 A script needs no import: ``core.cugan.Upscale(clip)`` is there after the installation. ``upscale`` here is
-its typed twin. Importing this package loads neither torch nor VapourSynth.
+its typed twin, and ``describe`` tells what computes a clip. Importing this package loads neither torch nor VapourSynth.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vscugan.clip.upscale import upscale
+    from vscugan.clip.upscale import describe, upscale
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "upscale"]
+__all__ = ["__version__", "describe", "upscale"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "upscale":
-        from vscugan.clip.upscale import upscale
+    if name in ("describe", "upscale"):
+        from vscugan.clip import upscale as module
 
-        return upscale
+        return getattr(module, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -88,6 +88,16 @@ class Engine:
         self._restore_overshoot = settings.overshoot == "restore"
         self._slots = threading.BoundedSemaphore(streams)
 
+    def report(self) -> dict[str, str]:
+        """What computed the last frame, as frame props: runtime, device, precision, tile and weights of each pass."""
+        return {
+            "CuganRuntime": self.backend,
+            "CuganDevice": str(self.device),
+            "CuganPrecision": self.precision,
+            "CuganTile": ", ".join(p.tile for p in self.passes),
+            "CuganWeights": ", ".join(p.sha256 for p in self.passes),
+        }
+
     def upscale(self, source: NDArray[np.float32], target: Sequence[NDArray[np.float32]], n: int = 0) -> None:
         """Upscale one frame.
 

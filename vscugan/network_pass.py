@@ -82,7 +82,7 @@ class NetworkPass:
         notify: Callable[[str], None],
     ) -> None:
         weights = model.load()
-        self.scale = weights.scale
+        self.scale, self.sha256 = weights.scale, weights.sha256
         self.runtime = shared_runtime(backend, weights, device, precision)
         self._model, self._backend, self._device, self._precision = model, backend, device, precision
         self._tile, self._share, self._notify = tile, share, notify
@@ -91,6 +91,15 @@ class NetworkPass:
         self._plan_size: tuple[int, int] | None = None
         self._plan_lock = threading.Lock()
         self._workspaces: SimpleQueue[Workspace] = SimpleQueue()
+
+    @property
+    def tile(self) -> str:
+        """The tile of the last frame, as users write it: width x height, or ``whole``."""
+        plan, size = self._plan, self._plan_size
+        if plan is None or size is None or plan.whole(*size):
+            return "whole"
+        height, width = (t or s for t, s in zip(plan.tile, size, strict=True))
+        return f"{width}x{height}"
 
     def run(self, x: Tensor, n: int) -> Tensor:
         """(1, 3, H, W) fp32 in 0..1 -> (1, 3, scale*H, scale*W) fp32 in 0..1; ``n`` is for messages.

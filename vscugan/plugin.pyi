@@ -26,4 +26,5 @@ class Plugin(Protocol):
         precision: Literal["auto", "fp32", "fp16", "bf16"] = ...,
         streams: int = ...,
         format: int = ...,
+        report: bool = ...,
     ) -> vs.VideoNode: ...

@@ -51,6 +51,7 @@ class Settings:
     precision: str = "auto"
     streams: int | None = None
     format: int | None = None
+    report: bool = False
 
     @property
     def sized(self) -> bool:
@@ -136,6 +137,7 @@ def validate(
     precision: str = "auto",
     streams: int | None = None,
     format: int | None = None,
+    report: bool | int = False,
 ) -> Settings:
     """Check every argument that can be checked without the clip, the device or a file.
 
@@ -154,6 +156,7 @@ def validate(
         raise ArgumentError(f"alpha must be above 0 and at most 4, got {alpha:g}; 1 is off, 0.7 to 1.3 is useful")
     _choice("kernel", kernel, KERNELS)
     _choice("linear", linear, (0, 1))
+    _choice("report", report, (0, 1))
     _choice("overshoot", overshoot, OVERSHOOTS)
     _choice("backend", backend, BACKENDS)
     _choice("precision", precision, PRECISIONS)
@@ -176,4 +179,5 @@ def validate(
         precision=precision,
         streams=streams,
         format=format,
+        report=bool(report),
     )

@@ -146,6 +146,22 @@ Ref planesToList(const VSFrame *first, const VSFrame *last, VSFrame *writable, c
     });
 }
 
+// One entry of a dict of int or str.
+void readArgument(PyObject *key, PyObject *value, std::map<std::string, int64_t> &numbers,
+                  std::map<std::string, std::string> &texts) {
+    const char *name = PyUnicode_AsUTF8AndSize(key, nullptr);
+    if (!name)
+        raisePython();
+    if (PyLong_Check(value)) {
+        numbers[name] = PyLong_AsLongLong(value);
+        return;
+    }
+    const char *text = PyUnicode_AsUTF8AndSize(value, nullptr);
+    if (!text)
+        raisePython();
+    texts[name] = text;
+}
+
 // A call of the resizer as Python words it: (function, {argument: int or str}).
 // Arguments that begin with _ are frame props, set on the clip first.
 struct Resize {
@@ -163,19 +179,8 @@ struct Resize {
         if (!PyArg_ParseTuple(call, "sO", &function, &arguments))
             raisePython();
         r.function = function;
-        for (Py_ssize_t at = 0; PyDict_Next(arguments, &at, &key, &value);) {
-            const char *name = PyUnicode_AsUTF8AndSize(key, nullptr);
-            if (!name)
-                raisePython();
-            if (PyLong_Check(value)) {
-                r.numbers[name] = PyLong_AsLongLong(value);
-            } else {
-                const char *text = PyUnicode_AsUTF8AndSize(value, nullptr);
-                if (!text)
-                    raisePython();
-                r.texts[name] = text;
-            }
-        }
+        for (Py_ssize_t at = 0; PyDict_Next(arguments, &at, &key, &value);)
+            readArgument(key, value, r.numbers, r.texts);
         return r;
     }
 
@@ -339,7 +344,8 @@ const VSFrame *outputFrame(int n, int reason, Instance *d, void **frameData, VSF
         return nullptr;
     FrameRef source{vsapi->getFrameFilter(n, d->source, ctx), vsapi};
     Calls calls;
-    std::map<std::string, int64_t> write;
+    std::map<std::string, int64_t> numbers;
+    std::map<std::string, std::string> texts;
     int newFormat = 0;
     {
         Gil gil;
@@ -350,7 +356,7 @@ const VSFrame *outputFrame(int n, int reason, Instance *d, void **frameData, VSF
             raisePython();
         calls = Resize::listFrom(list);
         for (Py_ssize_t at = 0; PyDict_Next(dict, &at, &key, &value);)
-            write[PyUnicode_AsUTF8AndSize(key, nullptr)] = PyLong_AsLongLong(value);
+            readArgument(key, value, numbers, texts);
     }
     if (!*frameData) {
         *frameData = d->resizers.node(calls, core, vsapi);
@@ -373,8 +379,10 @@ const VSFrame *outputFrame(int n, int reason, Instance *d, void **frameData, VSF
                 vsapi->mapSetInt(props, key, value, maReplace);
         }
     }
-    for (auto &prop : write)
+    for (auto &prop : numbers)
         vsapi->mapSetInt(props, prop.first.c_str(), prop.second, maReplace);
+    for (auto &prop : texts)
+        vsapi->mapSetData(props, prop.first.c_str(), prop.second.c_str(), -1, dtUtf8, maReplace);
     vsapi->mapDeleteKey(props, kAlphaProp); // of the source's size; the graph attaches the new one
     return out;
 }
@@ -557,6 +565,6 @@ VS_EXTERNAL_API(void) VapourSynthPluginInit2(VSPlugin *plugin, const VSPLUGINAPI
                              "clip:vnode;scale:float:opt;noise:data:opt;model:data:opt;weights:data:opt;"
                              "alpha:float:opt;tile:int[]:opt;device:data:opt;precision:data:opt;"
                              "streams:int:opt;format:int:opt;width:int:opt;height:int:opt;kernel:data:opt;"
-                             "linear:int:opt;overshoot:data:opt;alpha_clip:vnode:opt;backend:data:opt;",
+                             "linear:int:opt;overshoot:data:opt;alpha_clip:vnode:opt;backend:data:opt;report:int:opt;",
                              "clip:vnode;", upscale, nullptr, plugin);
 }

@@ -20,7 +20,7 @@ from vscugan.settings import validate
 #: subsampling_h, number of frames. Family 0 is a variable format, width 0 a variable size.
 Video = tuple[int, int, int, int, int, int, int, int]
 #: The resizer's calls after the last stage, props to write, and whether the format is not the source's.
-Finish = tuple[list[ResizeCall], dict[str, int], bool]
+Finish = tuple[list[ResizeCall], dict[str, int | str], bool]
 MATRIX_NAMES = {colour.MATRIX_170M: "170m", colour.MATRIX_709: "709"}
 
 
@@ -56,7 +56,7 @@ class MatteGraph(Graph):
 class ColourGraph(Graph):
     """The graph of the clip itself; ``matte`` is that of its alpha, where it has one."""
 
-    def __init__(self, engine: Engine, conversion: Conversion, log: Callable[[str], None]) -> None:
+    def __init__(self, engine: Engine, conversion: Conversion, report: bool, log: Callable[[str], None]) -> None:
         stages: list[Stage] = [Network(engine, conversion.source, *conversion.source_size)]
         if conversion.downscale and conversion.downscale.kernel == "area":
             stages.append(Area(conversion.downscale, conversion.source, colour.RGBS))
@@ -64,6 +64,7 @@ class ColourGraph(Graph):
         self.matte: MatteGraph | None = None
         self.matte_calls = colour.gray_of_matte()
         self._conversion = conversion
+        self._engine, self._report = engine, report
         self._log = log
         self._matrix_told = False
 
@@ -71,7 +72,9 @@ class ColourGraph(Graph):
     def finish(self, n: int, props: Props) -> Finish:
         """To the output's format, with the matrix and SAR that the new size needs."""
         source, target, source_size = self._conversion.source, self._conversion.target, self._conversion.source_size
-        write = sar_props(props, source_size, self._conversion.size, target)
+        write: dict[str, int | str] = {**sar_props(props, source_size, self._conversion.size, target)}
+        if self._report:
+            write |= self._engine.report()
         if source.color_family == target.color_family == colour.YUV:
             matrix, was_decided = colour.decided_matrix(props, *source_size)
             if was_decided:
@@ -159,7 +162,7 @@ def create(
         steps = [f"{p.scale}x {p.weights or p.noise}" for p in passes] + ([settings.kernel] if downscale else [])
         tell(f"{width}x{height} -> {size[0]}x{size[1]} by {', then '.join(steps)}")
     conversion = Conversion(source=source, source_size=(width, height), target=target, size=size, downscale=downscale)
-    graph = ColourGraph(engine, conversion, tell)
+    graph = ColourGraph(engine, conversion, settings.report, tell)
     if matte is not None:
         graph.matte = MatteGraph(engine, conversion)
     return graph

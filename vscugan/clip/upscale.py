@@ -29,6 +29,7 @@ def upscale(
     precision: str | None = None,
     streams: int | None = None,
     format: int | None = None,
+    report: bool | None = None,
 ) -> vs.VideoNode:
     """Upscale a clip with Real-CUGAN; see the README's table for the arguments.
 
@@ -60,7 +61,25 @@ def upscale(
         "precision": precision,
         "streams": streams,
         "format": None if format is None else int(format),
+        "report": None if report is None else int(report),
     }
     node = vs.core.cugan.Upscale(clip, **{name: value for name, value in given.items() if value is not None})
     assert isinstance(node, vs.VideoNode)
     return node
+
+
+def describe(clip: vs.VideoNode) -> dict[str, str]:
+    """What computes a clip that ``Upscale(..., report=1)`` made, told by its first frame.
+
+    Returns runtime, device, precision, tile and weights (sha256), the last two for each pass of the network.
+    Raises: vs.Error where the frame does not tell.
+    """
+    with clip.get_frame(0) as frame:
+        told = {
+            name.removeprefix("Cugan").lower(): str(value)
+            for name, value in frame.props.items()
+            if name.startswith("Cugan")
+        }
+    if not told:
+        raise vs.Error(f"{PREFIX}clip must tell what made it, got a frame without Cugan props; make it with report=1")
+    return told
