@@ -22,7 +22,8 @@ CPU = torch.device("cpu")
 
 def test_auto_takes_the_fastest_that_loads(monkeypatch: pytest.MonkeyPatch) -> None:
     assert pick_backend("auto", CPU, "fp32") == ("openvino", None)
-    assert pick_backend("auto", CPU, "bf16") == ("torch", None)
+    assert pick_backend("auto", CPU, "bf16") == ("openvino", None)
+    assert pick_backend("auto", CPU, "fp16") == ("torch", None)
     assert pick_backend("auto", torch.device("cuda", 0), "fp16") == ("torch", None)
     broken = "ImportError: two versions"
     monkeypatch.setattr(backends, "_missing", lambda b: broken if b.package == "openvino" else None)

@@ -64,9 +64,9 @@ def test_nan_in_fp16_is_computed_again_in_fp32(picture: np.ndarray, monkeypatch:
     engine = Engine(validate(tile=0, precision="bf16"), notify=told.append)
     real = module.run
 
-    def overflows(runtime: module.Runtime, *rest: object) -> torch.Tensor:
-        finite = real(runtime, *rest)  # type: ignore[arg-type]
-        return finite if runtime.dtype == torch.float32 else torch.tensor(False)
+    def overflows(runtime: module.Runtime, *rest: object) -> tuple[torch.Tensor, torch.Tensor]:
+        y, finite = real(runtime, *rest)  # type: ignore[arg-type]
+        return y, finite if runtime.dtype == torch.float32 else torch.tensor(False)
 
     monkeypatch.setattr(module, "run", overflows)
     assert np.array_equal(upscale(engine, x), wanted)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
+from queue import Empty, SimpleQueue
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from vscugan.network_pass import MEMORY_SHARE, NetworkPass
 from vscugan.route import Pass, direct
 from vscugan.runtime.backends import pick_backend
 from vscugan.settings import Settings
+from vscugan.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +88,7 @@ class Engine:
         )
         self.scale = prod(p.scale for p in self.passes)
         self._restore_overshoot = settings.overshoot == "restore"
+        self._workspaces: SimpleQueue[Workspace] = SimpleQueue()
         self._slots = threading.BoundedSemaphore(streams)
 
     def report(self) -> dict[str, str]:
@@ -107,21 +110,45 @@ class Engine:
         Raises: FrameError when the result holds NaN or Inf even in fp32; DeviceError when the smallest
         tile does not fit into memory.
         """
-        with self._slots, torch.inference_mode(), self._stream():
+        with self._slots, torch.inference_mode(), self._stream(), self._workspace() as workspace:
             host = torch.empty(source.shape, dtype=torch.float32, pin_memory=self.device.type == "cuda")
             np.copyto(host.numpy(), source)
             x = host.to(self.passes[0].runtime.device, non_blocking=True).unsqueeze_(0)
-            y = x.clamp(0, 1)
+            y = x
             for network in self.passes:
-                y = network.run(y, n)
-            if self._restore_overshoot:
-                y += excess(x, self.scale)
-                if not torch.isfinite(y).all():
-                    raise FrameError(
-                        f"frame {n} must be finite for overshoot=restore, got Inf; look for it in the source there"
-                    )
-            for plane, values in zip(target, y[0].cpu().numpy(), strict=True):
-                np.copyto(plane, values)
+                y = network.run(y.clamp(0, 1), n, workspace)
+            over = self._excess(x, n)
+            for channel, plane in enumerate(target):
+                out = torch.from_numpy(plane)
+                if over is None and y.device.type == "cpu":
+                    torch.clamp(y[0, channel], 0, 1, out=out)
+                else:
+                    clipped = y[0, channel].clamp(0, 1)
+                    out.copy_(clipped if over is None else clipped + over[0, channel])
+
+    def _excess(self, x: Tensor, n: int) -> Tensor | None:
+        """What to add to the clipped result, or None where there is nothing."""
+        if not self._restore_overshoot:
+            return None
+        over = excess(x, self.scale)
+        if not torch.isfinite(over).all():
+            raise FrameError(
+                f"frame {n} must be finite for overshoot=restore, got Inf; look for it in the source there"
+            )
+        return over
+
+    @contextmanager
+    def _workspace(self) -> Iterator[Workspace]:
+        """The workspace of a frame in flight: one that an earlier frame has left, or a new one."""
+        try:
+            workspace = self._workspaces.get_nowait()
+        except Empty:
+            workspace = Workspace()
+        try:
+            yield workspace
+        finally:
+            workspace.give_all()
+            self._workspaces.put(workspace)
 
     @contextmanager
     def _stream(self) -> Iterator[None]:

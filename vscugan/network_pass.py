@@ -7,7 +7,6 @@ import threading
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
-from queue import Empty, SimpleQueue
 
 import torch
 import torch.nn.functional as F
@@ -90,7 +89,6 @@ class NetworkPass:
         self._plan: Plan | None = None
         self._plan_size: tuple[int, int] | None = None
         self._plan_lock = threading.Lock()
-        self._workspaces: SimpleQueue[Workspace] = SimpleQueue()
 
     @property
     def tile(self) -> str:
@@ -101,22 +99,23 @@ class NetworkPass:
         height, width = (t or s for t, s in zip(plan.tile, size, strict=True))
         return f"{width}x{height}"
 
-    def run(self, x: Tensor, n: int) -> Tensor:
-        """(1, 3, H, W) fp32 in 0..1 -> (1, 3, scale*H, scale*W) fp32 in 0..1; ``n`` is for messages.
+    def run(self, x: Tensor, n: int, workspace: Workspace) -> Tensor:
+        """(1, 3, H, W) fp32 in 0..1 -> (1, 3, scale*H, scale*W) fp32, not clamped; ``n`` is for messages.
 
+        The result may live in ``workspace``, until its next use.
         Raises: FrameError when the result holds NaN or Inf even in fp32; DeviceError when the smallest
         tile does not fit into memory.
         """
-        y = self._network(self.runtime, x)
+        y = self._network(self.runtime, x, workspace)
         if y is None and self._precision != "fp32":
             self._notify(f"frame {n} gave NaN or Inf in {self._precision}; it was computed again in fp32")
-            y = self._network(self._fp32_runtime(), x)
+            y = self._network(self._fp32_runtime(), x, workspace)
         if y is None:
             raise FrameError(
                 f"frame {n} must come out finite, got NaN or Inf from the network in fp32; "
                 "look for NaN in the source there, and check the weights"
             )
-        return y.clamp_(0, 1).unsqueeze_(0)
+        return y.unsqueeze(0)
 
     def _fp32_runtime(self) -> Runtime:
         """The same network in fp32, loaded when a frame first needs it."""
@@ -124,24 +123,24 @@ class NetworkPass:
             self._fp32 = shared_runtime(self._backend, self._model.load(), self._device, "fp32")
         return self._fp32
 
-    def _network(self, runtime: Runtime, x: Tensor) -> Tensor | None:
+    def _network(self, runtime: Runtime, x: Tensor, workspace: Workspace) -> Tensor | None:
         """(1, 3, H, W) in 0..1 -> (3, scale*H, scale*W) fp32, or None where that is not finite."""
         height, width = x.shape[2:]
         while True:
             plan = self._plan_for(height, width)
             try:
-                return self._try(runtime, x, plan)
+                return self._try(runtime, x, plan, workspace)
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
             # outside of the handler: the traceback would keep the failed run's tensors alive
-            self._workspaces = SimpleQueue()  # what they hold is sized for the plan that failed
+            workspace.clear()  # what it holds is sized for the plan that failed
             gc.collect()
             if self._device.type == "cuda":
                 torch.cuda.empty_cache()
             self._shrink(plan, height, width)
 
-    def _try(self, runtime: Runtime, x: Tensor, plan: Plan) -> Tensor | None:
+    def _try(self, runtime: Runtime, x: Tensor, plan: Plan, workspace: Workspace) -> Tensor | None:
         architecture = runtime.architecture
         height, width = x.shape[2:]
         size = (round_up(height, architecture.multiple), round_up(width, architecture.multiple))
@@ -150,19 +149,10 @@ class NetworkPass:
         edge = architecture.pad_px
         padded = pad(x, edge, edge + size[0] - height, edge + size[1] - width)
         padded = padded.to(runtime.device, runtime.dtype).contiguous(memory_format=runtime.memory_format)
-        out = torch.empty((3, height * self.scale, width * self.scale), dtype=torch.float32, device=runtime.device)
-        try:
-            workspace = self._workspaces.get_nowait()
-        except Empty:
-            workspace = Workspace()
-        try:
-            finite = run(runtime, padded, size, plan, out, self._model.alpha, workspace)
-        finally:
-            workspace.give_all()
-            self._workspaces.put(workspace)
+        y, finite = run(runtime, padded, size, plan, (height, width), self._model.alpha, workspace)
         if not finite:
             return None
-        return out.sub_(PRO_OFFSET).div_(PRO_GAIN) if runtime.pro else out
+        return y.sub_(PRO_OFFSET).div_(PRO_GAIN) if runtime.pro else y
 
     def _plan_for(self, height: int, width: int) -> Plan:
         with self._plan_lock:

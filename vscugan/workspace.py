@@ -52,3 +52,9 @@ class Workspace:
         """Take back everything that is out, as after an error."""
         self._free += self._taken.values()
         self._taken.clear()
+
+    def clear(self) -> None:
+        """Free everything."""
+        self._requests.clear()
+        self._free.clear()
+        self._taken.clear()

@@ -58,7 +58,7 @@ BACKENDS = {
     )
 }
 #: The fastest first, of those that were measured: docs/speed.md. Everywhere else torch is.
-FASTEST = {("cpu", "fp32"): ("openvino", "onnxruntime")}
+FASTEST = {("cpu", "fp32"): ("openvino", "onnxruntime"), ("cpu", "bf16"): ("openvino",)}
 
 
 def _missing(backend: Backend) -> str | None:

@@ -19,6 +19,8 @@ from vscugan.models.weights import Weights
 from vscugan.network import (
     ARCHITECTURES,
     LEAKY_SLOPE,
+    PRO_GAIN,
+    PRO_OFFSET,
     SE_BLOCKS,
     SE_MAPS,
     Architecture,
@@ -72,6 +74,10 @@ class GraphWriter:
         if name not in self._constants:
             self._constants[name] = numpy_helper.from_array(np.ascontiguousarray(values), name)
         return Symbol(self, name)
+
+    def scalar(self, value: float) -> Symbol:
+        """A constant factor or summand."""
+        return self.constant(np.array([value], np.float32))
 
     def _parameter(self, name: str) -> Symbol:
         return self.constant(self._tensors[name].numpy(), name)
@@ -153,16 +159,38 @@ def used_gates(k: int) -> tuple[int, ...]:
 
 def network_model(weights: Weights) -> bytes:
     """All five stages with their gates: (1, 3, H, W), padded, in the network's range -> ``output`` in that range."""
+    writer = GraphWriter(ARCHITECTURES[weights.scale], weights.tensors)
+    output = _network(writer, Symbol(writer, "input"), Symbol(writer, "alpha"))
+    inputs: dict[str, list[int | str]] = {"input": _shape(writer.architecture, "input"), "alpha": [1, 1, 1, 1]}
+    return writer.model(inputs, {"output": (output, 3)})
+
+
+def frame_model(weights: Weights) -> bytes:
+    """The network for other programs: RGB (1, 3, H, W) in 0..1 -> ``output`` (1, 3, scale*H, scale*W), alpha 1.
+
+    H and W must be multiples of the architecture's ``multiple`` and larger than its ``pad_px``.
+    """
     architecture = ARCHITECTURES[weights.scale]
     writer = GraphWriter(architecture, weights.tensors)
-    maps = {"input": Symbol(writer, "input")}
+    x = Symbol(writer, "input")
+    if weights.pro:
+        x = x * writer.scalar(PRO_GAIN) + writer.scalar(PRO_OFFSET)
+    edge = [0, 0, architecture.pad_px, architecture.pad_px]
+    x = writer.node("Pad", x, writer.constant(np.array(edge * 2, np.int64)), mode="reflect")
+    y = _network(writer, x, writer.scalar(1))
+    if weights.pro:
+        y = (y + writer.scalar(-PRO_OFFSET)) * writer.scalar(1 / PRO_GAIN)
+    return writer.model({"input": _shape(architecture, "input")}, {"output": (y, 3)})
+
+
+def _network(writer: GraphWriter, padded: Symbol, alpha: Symbol) -> Symbol:
+    """The stages one after the other, the last gate times ``alpha``."""
+    maps = {"input": padded}
     gates: list[Symbol] = []
-    for k, stage in enumerate(architecture.stages(keep_skips=True)):
+    for k, stage in enumerate(writer.architecture.stages(keep_skips=True)):
         read: dict[str, Any] = {name: crop(cast(Any, maps[name]), px) for name, px in stage.reads.items()}
         maps |= _run(writer, k, read, gates)
         if k < len(SE_BLOCKS):
-            alpha = Symbol(writer, "alpha") if k == len(SE_BLOCKS) - 1 else None
-            gates.append(writer.gate(SE_BLOCKS[k], maps[SE_MAPS[k]], alpha))
-    return writer.model(
-        {"input": _shape(architecture, "input"), "alpha": [1, 1, 1, 1]}, {"output": (maps["output"], 3)}
-    )
+            last = k == len(SE_BLOCKS) - 1
+            gates.append(writer.gate(SE_BLOCKS[k], maps[SE_MAPS[k]], alpha if last else None))
+    return maps["output"]

@@ -133,23 +133,25 @@ def run(
     padded: Tensor,
     size: tuple[int, int],
     plan: Plan,
-    output: Tensor,
+    shown: tuple[int, int],
     alpha: float,
     workspace: Workspace,
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
     """Run the network on a padded frame.
 
     ``padded``: (1, 3, H + 2 pad, W + 2 pad) in the network's range, H and W (``size``) multiples of the
-    architecture's. ``output``: (3, at most scale*H, at most scale*W), written in the network's range in
-    fp32. ``workspace`` has the memory of the frames before.
-    Returns a boolean scalar tensor on the device: whether every SE mean and output was finite.
+    architecture's. ``shown``: the (height, width) of the frame without what rounding up added. ``workspace``
+    has the memory of the frames before.
+    Returns (3, scale*height, scale*width) in the network's range in fp32, which the next call with this workspace
+    may write again, and a boolean scalar tensor: whether every SE mean and output was finite.
     """
     architecture = runtime.architecture
+    height, width = (s * architecture.scale for s in shown)
     if plan.whole(*size):
         whole = runtime.run_network(padded, alpha, workspace)
         if whole is not None:
-            output.copy_(whole[0, :, : output.shape[1], : output.shape[2]])
-            return torch.isfinite(output).all()
+            return whole[0, :, :height, :width], torch.isfinite(whole.sum())
+    output = _output(runtime, (1, 3, height, width), workspace)[0]
     stages = architecture.stages(keep_skips=plan.keep_skips)
     maps = _Maps(runtime, architecture, plan, padded, size, workspace)
     axes = [split(s, t, architecture.multiple) for s, t in zip(size, plan.tile, strict=True)]
@@ -179,7 +181,13 @@ def run(
             finite &= torch.isfinite(mean).all()
             gates.append(runtime.gate(SE_BLOCKS[k], mean, alpha if k == len(SE_BLOCKS) - 1 else 1.0))
         maps.keep_only({name for later in stages[k + 1 :] for name in later.reads})
-    return finite
+    return output, finite
+
+
+def _output(runtime: Runtime, shape: tuple[int, int, int, int], workspace: Workspace) -> Tensor:
+    if runtime.device.type == "cpu":
+        return workspace.take(shape, torch.float32, torch.contiguous_format)
+    return torch.empty(shape, dtype=torch.float32, device=runtime.device)
 
 
 def _paste(x: Tensor, at: tuple[Span, Span], scale: int, tile: tuple[Span, Span], output: Tensor) -> None:

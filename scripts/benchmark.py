@@ -1,0 +1,422 @@
+"""Our runtimes beside every peer, frame by frame in turn, in one run.
+
+``benchmark.py [--sizes 320x180 ...] [--scales 2 4] [--rounds 3] [--only NAME ...]`` prints a table, appends to
+docs/speed.csv, and draws docs/speed.svg; ``--draw`` only draws. Each contestant is a process of its own that
+stays up and waits for its turn, so that libraries do not meet, and pays its start-up before the clock runs.
+The peers' plugins are looked for in out/peers:
+
+    pip install --no-deps --target out/peers vapoursynth-mlrt-ort vapoursynth-mlrt-ov vapoursynth-mlrt-ncnn
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import importlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from statistics import median
+from typing import IO, Any
+
+ROOT = Path(__file__).resolve().parent.parent
+CLIP = ROOT / "tests" / "data" / "sylvie_vn_640x360_crf23.mkv"
+PEERS = ROOT / "out" / "peers" / "vapoursynth" / "plugins"
+ROWS = ROOT / "docs" / "speed.csv"
+PLOT = ROOT / "docs" / "speed.svg"
+NOISE = "conservative"
+#: whom the others are compared with, in fp32
+REFERENCE = "torch"
+
+Frames = Callable[[int], Any]  # frame number -> RGB (3, H, W) in 0..1
+
+
+def source(width: int, height: int, rgb: bool) -> Any:
+    """The real clip at a size, decoded beforehand so that no decoder is measured."""
+    import vapoursynth as vs
+
+    clip = vs.core.bs.VideoSource(str(CLIP), cachemode=0).resize.Spline36(width, height)
+    if rgb:
+        clip = clip.resize.Spline36(format=vs.RGBS)
+    return clip
+
+
+def array_of(frame: Any) -> Any:
+    import numpy as np
+
+    return np.stack([np.asarray(frame[p]) for p in range(3)])
+
+
+def ours(width: int, height: int, scale: int, **arguments: Any) -> Frames:
+    """core.cugan.Upscale on the YUV clip, as a script would."""
+    import vapoursynth as vs
+
+    clip = vs.core.cugan.Upscale(source(width, height, False), scale=scale, noise=NOISE, **arguments)
+
+    def frame(n: int) -> Any:
+        with clip.get_frame(n) as f:
+            return f.props, f.width
+
+    def picture(n: int) -> Any:
+        with clip.resize.Spline36(format=vs.RGBS).get_frame(n) as f:
+            return array_of(f)
+
+    frame.picture = picture  # type: ignore[attr-defined]
+    return frame
+
+
+def weights_of(scale: int) -> Any:
+    from vscugan.models.registry import find
+    from vscugan.models.weights import load_released
+
+    return load_released(find(model="se", scale=scale, noise=NOISE))
+
+
+def ready(width: int, height: int, scale: int, run: Callable[[Any], Any]) -> Frames:
+    """A bare library on padded tensors that are ready; ``run`` returns (3, scale*H, scale*W)."""
+    import numpy as np
+    import torch
+
+    from vscugan.network import ARCHITECTURES
+
+    edge = ARCHITECTURES[scale].pad_px
+    clip = source(width, height, True)
+    tensors = {}
+
+    def padded(n: int) -> Any:
+        if n not in tensors:
+            with clip.get_frame(n) as f:
+                x = torch.from_numpy(array_of(f))[None]
+            tensors[n] = np.ascontiguousarray(torch.nn.functional.pad(x, [edge] * 4, mode="reflect").numpy())
+        return tensors[n]
+
+    def frame(n: int) -> Any:
+        return run(padded(n))
+
+    frame.prepare = padded  # type: ignore[attr-defined]
+    return frame
+
+
+def raw_openvino(width: int, height: int, scale: int) -> Frames:
+    import numpy as np
+
+    from vscugan.runtime.graph import network_model
+
+    openvino: Any = importlib.import_module("vscugan.runtime.openvino_runtime").openvino
+    core = openvino.Core()
+    options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    request = core.compile_model(core.read_model(network_model(weights_of(scale))), "CPU", options)
+    request = request.create_infer_request()
+    one = np.ones((1, 1, 1, 1), np.float32)
+
+    def run(x: Any) -> Any:
+        request.set_tensor("input", openvino.Tensor(x, shared_memory=True))
+        request.set_tensor("alpha", openvino.Tensor(one, shared_memory=True))
+        request.infer()
+        return request.get_tensor("output").data[0]
+
+    return ready(width, height, scale, run)
+
+
+def raw_ncnn(width: int, height: int, scale: int) -> Frames:
+    import ncnn
+    import numpy as np
+
+    from vscugan.models.registry import find
+    from vscugan.models.weights import _released_folder
+
+    row = find(model="se", scale=scale, noise=NOISE)
+    net = ncnn.Net()
+    net.opt.num_threads = os.cpu_count() or 1
+    for option in ("fp16_storage", "fp16_arithmetic", "fp16_packed", "bf16_storage"):
+        setattr(net.opt, f"use_{option}", False)
+    net.load_param(str(_released_folder() / row.param))
+    net.load_model(str(_released_folder() / row.bin))
+
+    def run(x: Any) -> Any:
+        extractor = net.create_extractor()
+        extractor.input("in0", ncnn.Mat(x[0]))
+        out = np.array(extractor.extract("out0")[1])
+        if scale == 4:  # the file ends before the enlarged input is added
+            edge = (x.shape[2] - height) // 2
+            out = out + x[0, :, edge:-edge, edge:-edge].repeat(4, axis=1).repeat(4, axis=2)
+        return out
+
+    return ready(width, height, scale, run)
+
+
+def plain_torch(width: int, height: int, scale: int) -> Frames:
+    """The official network as a plain NCHW eager module."""
+    import torch
+
+    sys.path.append(str(ROOT / "tests"))
+    from plain_upcunet import plain_upcunet
+
+    tensors = weights_of(scale).tensors
+    clip = source(width, height, True)
+
+    def frame(n: int) -> Any:
+        with clip.get_frame(n) as f, torch.inference_mode():
+            x = torch.from_numpy(array_of(f))[None]
+            return plain_upcunet(tensors, x, scale=scale, pro=False)[0].numpy()
+
+    return frame
+
+
+def mlrt(plugin: str, **options: Any) -> Callable[[int, int, int], Frames]:
+    """A peer's plugin on the ONNX file that we export, on ready RGBS frames."""
+
+    def make(width: int, height: int, scale: int) -> Frames:
+        import vapoursynth as vs
+
+        from vscugan.runtime.graph import frame_model
+
+        with tempfile.NamedTemporaryFile(suffix=".onnx", delete=False) as file:
+            file.write(frame_model(weights_of(scale)))
+        if plugin == "ov" and options.pop("f32", False):
+            options["config"] = lambda: {"INFERENCE_PRECISION_HINT": "f32"}
+        clip = getattr(vs.core, plugin).Model([source(width, height, True)], network_path=file.name, **options)
+
+        def frame(n: int) -> Any:
+            with clip.get_frame(n) as f:
+                return array_of(f)
+
+        return frame
+
+    return make
+
+
+CONTESTANTS: dict[str, Callable[[int, int, int], Frames]] = {
+    "openvino": lambda w, h, s: ours(w, h, s, backend="openvino"),
+    "onnxruntime": lambda w, h, s: ours(w, h, s, backend="onnxruntime"),
+    "torch": lambda w, h, s: ours(w, h, s, backend="torch"),
+    "openvino, bf16": lambda w, h, s: ours(w, h, s, backend="openvino", precision="bf16"),
+    "openvino, tile=256": lambda w, h, s: ours(w, h, s, backend="openvino", tile=256),
+    "torch, tile=256": lambda w, h, s: ours(w, h, s, backend="torch", tile=256),
+    "raw OpenVINO": raw_openvino,
+    "plain torch": plain_torch,
+    "ncnn": raw_ncnn,
+    "mlrt-ort": mlrt("ort"),
+    "mlrt-ov, f32": mlrt("ov", f32=True),
+    "mlrt-ov": mlrt("ov"),
+    "mlrt-ncnn": mlrt("ncnn"),
+}
+
+
+def peak_bytes() -> int:
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+
+
+def work(name: str, width: int, height: int, scale: int) -> None:
+    """A contestant: writes one JSON line when it is ready, then one for each frame number that it is sent."""
+    out = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # whatever a library prints must not be taken for an answer
+    import numpy as np
+
+    start = time.perf_counter()
+    frame = CONTESTANTS[name](width, height, scale)
+    frame(0)
+    first = time.perf_counter() - start
+    picture = getattr(frame, "picture", frame)(0)
+    with tempfile.NamedTemporaryFile(suffix=".npy", delete=False) as file:
+        np.save(file, np.clip(picture, 0, 1).astype(np.float16))
+    print(json.dumps({"first_s": first, "picture": file.name}), file=out)
+    for line in sys.stdin:
+        n = int(line)
+        getattr(frame, "prepare", lambda _: None)(n)
+        start = time.perf_counter()
+        frame(n)
+        print(json.dumps({"s": time.perf_counter() - start, "peak": peak_bytes()}), file=out)
+
+
+class Contestant:
+    """A worker process and what it has answered."""
+
+    def __init__(self, name: str, width: int, height: int, scale: int) -> None:
+        self.name, self.seconds, self.peak = name, list[float](), 0
+        environment = dict(os.environ)
+        if name.startswith("mlrt"):
+            environment["VAPOURSYNTH_EXTRA_PLUGIN_PATH"] = str(PEERS)
+        command = [sys.executable, "-P", __file__, "--worker", name, f"{width}x{height}", str(scale)]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        )
+        self.ready = self._answer()
+
+    def _answer(self) -> dict[str, Any]:
+        out: IO[str] | None = self._process.stdout
+        assert out is not None
+        line = out.readline()
+        if not line:
+            assert self._process.stderr is not None
+            last = self._process.stderr.read().strip().splitlines()[-1:]
+            raise RuntimeError(last[0] if last else "it ended without a word")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def turn(self, n: int) -> None:
+        """Compute frame ``n``."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{n}\n")
+        self._process.stdin.flush()
+        answer = self._answer()
+        self.seconds.append(answer["s"])
+        self.peak = answer["peak"]
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+def decibels(a: Any, b: Any) -> float:
+    import numpy as np
+
+    error = float(np.mean((a.astype(np.float64) - b) ** 2))
+    return 99.0 if error < 1e-10 else 10 * float(np.log10(1 / error))
+
+
+def compare(names: list[str], width: int, height: int, scale: int, rounds: int) -> list[dict[str, Any]]:
+    """One row for each contestant, frames computed in turn."""
+    import numpy as np
+
+    contestants = []
+    for name in names:
+        try:
+            contestants.append(Contestant(name, width, height, scale))
+        except RuntimeError as error:
+            print(f"absent: {name} ({error})")
+    for n in range(1, rounds + 1):
+        for contestant in contestants:
+            contestant.turn(n)
+    pictures = {c.name: np.load(c.ready["picture"]).astype(np.float32) for c in contestants}
+    for contestant in contestants:
+        contestant.end()
+        Path(contestant.ready["picture"]).unlink()
+    exact = pictures.get("raw OpenVINO")
+    rows = []
+    for contestant in contestants:
+        seconds = median(contestant.seconds)
+        rows.append(
+            describe_machine()
+            | {
+                "size": f"{width}x{height}",
+                "scale": scale,
+                "contestant": contestant.name,
+                "seconds": f"{seconds:.4f}",
+                "fps": f"{1 / seconds:.3f}",
+                "first_s": f"{contestant.ready['first_s']:.2f}",
+                "peak_MiB": contestant.peak >> 20,
+                "psnr_dB": "" if exact is None else f"{decibels(pictures[contestant.name], exact):.1f}",
+            }
+        )
+    return rows
+
+
+def describe_machine() -> dict[str, Any]:
+    def installed(package: str) -> str:
+        try:
+            return version(package)
+        except PackageNotFoundError:
+            return ""
+
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [line for line in info.read_text(encoding="utf-8").splitlines() if line.startswith("model name")]
+        cpu = names[0].partition(":")[2].strip() if names else cpu
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT)
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
+        "commit": commit.stdout.strip(),
+        "cpu": cpu,
+        "threads": os.cpu_count(),
+        **{name: installed(name) for name in ("vscugan", "torch", "openvino", "onnxruntime", "ncnn")},
+    }
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Markdown: seconds, frames a second, and how much faster than the others' best each is."""
+    lines = ["| in, scale | contestant | s a frame | fps | speed, torch = 1 | first frame, s | peak, MiB | PSNR, dB |"]
+    lines.append("|" + " --- |" * 8)
+    for row in rows:
+        same = [r for r in rows if (r["size"], r["scale"], r["date"]) == (row["size"], row["scale"], row["date"])]
+        base = next((float(r["seconds"]) for r in same if r["contestant"] == REFERENCE), None)
+        ratio = f"{base / float(row['seconds']):.2f}" if base else ""
+        lines.append(
+            f"| {row['size']}, {row['scale']}x | {row['contestant']} | {float(row['seconds']):.3f} | {row['fps']} "
+            f"| {ratio} | {row['first_s']} | {row['peak_MiB']} | {row['psnr_dB']} |"
+        )
+    return "\n".join(lines)
+
+
+def latest() -> list[dict[str, Any]]:
+    """The newest row of each contestant, size and scale."""
+    with ROWS.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return list({(r["size"], r["scale"], r["contestant"]): r for r in rows}.values())
+
+
+def draw(rows: list[dict[str, Any]]) -> None:
+    """The plot: megapixels of source a second, by size."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "vscugan"
+    from matplotlib import pyplot
+
+    cases = sorted({(int(r["scale"]), int(r["size"].split("x")[0]), r["size"]) for r in rows})
+    names = [n for n in CONTESTANTS if any(r["contestant"] == n for r in rows)]
+    figure, axes = pyplot.subplots(1, len(cases), figsize=(3 * len(cases), 0.32 * len(names) + 1), sharey=True)
+    for axis, (scale, _, size) in zip(axes if len(cases) > 1 else [axes], cases, strict=True):
+        fps = {r["contestant"]: float(r["fps"]) for r in rows if (r["size"], int(r["scale"])) == (size, scale)}
+        values = [fps.get(name, 0.0) for name in names[::-1]]
+        own = [name.split(",")[0] in ("openvino", "onnxruntime", "torch") for name in names[::-1]]
+        axis.barh(names[::-1], values, color=["#2a6f97" if o else "#b0b0b0" for o in own])
+        axis.set_title(f"{size}, {scale}x")
+        axis.set_xlabel("frames per second")
+    figure.tight_layout()
+    figure.savefig(PLOT, metadata={"Date": None})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", nargs="+", default=["320x180", "640x360", "1280x720"])
+    parser.add_argument("--scales", nargs="+", type=int, default=[2, 4])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", nargs="+", default=list(CONTESTANTS), choices=list(CONTESTANTS))
+    parser.add_argument("--draw", action="store_true", help="only draw the plot and print the table again")
+    parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.worker:
+        name, size, scale = arguments.worker
+        width, height = map(int, size.split("x"))
+        work(name, width, height, int(scale))
+        return
+    if not arguments.draw:
+        for scale in arguments.scales:
+            for size in arguments.sizes:
+                width, height = map(int, size.split("x"))
+                rows = compare(arguments.only, width, height, scale, arguments.rounds)
+                new = not ROWS.exists()
+                with ROWS.open("a", encoding="utf-8", newline="") as file:
+                    writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+                    if new:
+                        writer.writeheader()
+                    writer.writerows(rows)
+                print(table(rows), flush=True)
+    print(table(latest()))
+    draw(latest())
+
+
+if __name__ == "__main__":
+    main()
