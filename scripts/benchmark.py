@@ -28,13 +28,19 @@ from statistics import median
 from typing import IO, Any
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / "scripts"))
+from report import write_table  # noqa: E402
+
 CLIP = ROOT / "tests" / "data" / "sylvie_vn_640x360_crf23.mkv"
 PEERS = ROOT / "out" / "peers" / "vapoursynth" / "plugins"
 ROWS = ROOT / "docs" / "speed.csv"
 PLOT = ROOT / "docs" / "speed.svg"
+REPORT = ROOT / "docs" / "speed.md"
 NOISE = "conservative"
 #: whom the others are compared with, in fp32
 REFERENCE = "torch"
+
+PAUSE_S = 0.3
 
 Frames = Callable[[int], Any]  # frame number -> RGB (3, H, W) in 0..1
 
@@ -59,14 +65,17 @@ def ours(width: int, height: int, scale: int, **arguments: Any) -> Frames:
     """core.cugan.Upscale on the YUV clip, as a script would."""
     import vapoursynth as vs
 
-    clip = vs.core.cugan.Upscale(source(width, height, False), scale=scale, noise=NOISE, **arguments)
+    clip, exact = (
+        vs.core.cugan.Upscale(source(width, height, rgb), scale=scale, noise=NOISE, **arguments)
+        for rgb in (False, True)
+    )
 
     def frame(n: int) -> Any:
         with clip.get_frame(n) as f:
             return f.props, f.width
 
     def picture(n: int) -> Any:
-        with clip.resize.Spline36(format=vs.RGBS).get_frame(n) as f:
+        with exact.get_frame(n) as f:  # the same engine on floats: what is compared is not the output's format
             return array_of(f)
 
     frame.picture = picture  # type: ignore[attr-defined]
@@ -265,7 +274,8 @@ class Contestant:
         return answer
 
     def turn(self, n: int) -> None:
-        """Compute frame ``n``."""
+        """Compute frame ``n``, after a pause in which the others' threads go to sleep."""
+        time.sleep(PAUSE_S)
         assert self._process.stdin is not None
         self._process.stdin.write(f"{n}\n")
         self._process.stdin.flush()
@@ -344,19 +354,17 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """Markdown: seconds, frames a second, and how much faster than the others' best each is."""
-    lines = ["| in, scale | contestant | s a frame | fps | speed, torch = 1 | first frame, s | peak, MiB | PSNR, dB |"]
-    lines.append("|" + " --- |" * 8)
+def table(rows: list[dict[str, Any]]) -> list[list[str]]:
+    """A head and one row for each contestant; speed is relative to our torch in the same case."""
+    head = ["in, scale", "contestant", "s a frame", "fps", "speed, our torch = 1", "first frame, s"]
+    lines = [[*head, "peak, MiB", "PSNR, dB"]]
     for row in rows:
-        same = [r for r in rows if (r["size"], r["scale"], r["date"]) == (row["size"], row["scale"], row["date"])]
+        same = [r for r in rows if (r["size"], r["scale"]) == (row["size"], row["scale"])]
         base = next((float(r["seconds"]) for r in same if r["contestant"] == REFERENCE), None)
         ratio = f"{base / float(row['seconds']):.2f}" if base else ""
-        lines.append(
-            f"| {row['size']}, {row['scale']}x | {row['contestant']} | {float(row['seconds']):.3f} | {row['fps']} "
-            f"| {ratio} | {row['first_s']} | {row['peak_MiB']} | {row['psnr_dB']} |"
-        )
-    return "\n".join(lines)
+        case = [f"{row['size']}, {row['scale']}x", row["contestant"], f"{float(row['seconds']):.3f}", row["fps"]]
+        lines.append([*case, ratio, row["first_s"], str(row["peak_MiB"]), row["psnr_dB"]])
+    return lines
 
 
 def latest() -> list[dict[str, Any]]:
@@ -413,8 +421,9 @@ def main() -> None:
                     if new:
                         writer.writeheader()
                     writer.writerows(rows)
-                print(table(rows), flush=True)
-    print(table(latest()))
+                for line in table(rows):
+                    print(*line, sep="\t", flush=True)
+    write_table(REPORT, "speed", table(latest()))
     draw(latest())
 
 

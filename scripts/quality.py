@@ -24,9 +24,12 @@ from vscugan.models.registry import rows
 from vscugan.pictures import area
 from vscugan.settings import validate
 
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / "scripts"))
+from report import write_table  # noqa: E402
+
 Picture = NDArray[np.float32]  # (3, H, W), RGB in 0..1
 
-ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "tests" / "data"
 REPORT = ROOT / "docs" / "quality.md"
 FRAMES = (10, 40, 70, 100, 130)
@@ -216,23 +219,12 @@ def models() -> list[list[str]]:
     return table
 
 
-def write(name: str, table: list[list[str]]) -> None:
-    """Print the table, and put it into the report between its two marks."""
-    lines = ["| " + " | ".join(row) + " |" for row in table]
-    lines.insert(1, "|" + " --- |" * len(table[0]))
-    print("\n".join(lines))
-    start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
-    before, _, rest = REPORT.read_text(encoding="utf-8").partition(start)
-    after = rest.partition(end)[2]
-    REPORT.write_text(before + start + "\n".join(lines) + "\n" + end + after, encoding="utf-8")
-
-
 FIGURES = {"truth": truth, "routes": routes, "models": models}
 
 
 def main() -> None:
     for name in sys.argv[1:] or FIGURES:
-        write(name, FIGURES[name]())
+        write_table(REPORT, name, FIGURES[name]())
 
 
 if __name__ == "__main__":

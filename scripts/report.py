@@ -1,0 +1,19 @@
+"""Tables in the reports under docs/: each stands between two marks, and is written by the script that measures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def write_table(report: Path, name: str, rows: Sequence[Sequence[str]]) -> None:
+    """Print rows (the first is the head) as Markdown, and put them between ``<!-- name -->`` and its end."""
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    lines.insert(1, "|" + " --- |" * len(rows[0]))
+    print("\n".join(lines), flush=True)
+    start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+    before, found, rest = report.read_text(encoding="utf-8").partition(start)
+    if not found or end not in rest:
+        raise SystemExit(f"{report} must hold the marks {start.strip()} and {end}; put them where the table belongs")
+    after = rest.partition(end)[2]
+    report.write_text(before + start + "\n".join(lines) + "\n" + end + after, encoding="utf-8")
