@@ -41,6 +41,7 @@ NOISE = "conservative"
 REFERENCE = "torch"
 
 PAUSE_S = 0.3
+FRAMES_KEPT = 10
 
 Frames = Callable[[int], Any]  # frame number -> RGB (3, H, W) in 0..1
 
@@ -50,8 +51,11 @@ def source(width: int, height: int, rgb: bool) -> Any:
     import vapoursynth as vs
 
     clip = vs.core.bs.VideoSource(str(CLIP), cachemode=0).resize.Spline36(width, height)
-    if rgb:
-        clip = clip.resize.Spline36(format=vs.RGBS)
+    if rgb:  # clamped, as Upscale does by itself
+        clip = clip.resize.Spline36(format=vs.RGBS).std.Expr("x 0 max 1 min")
+    vs.core.std.SetVideoCache(clip, mode=1, fixedsize=1, maxsize=FRAMES_KEPT)
+    for n in range(FRAMES_KEPT):
+        clip.get_frame(n).close()
     return clip
 
 
@@ -400,7 +404,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", nargs="+", default=["320x180", "640x360", "1280x720"])
     parser.add_argument("--scales", nargs="+", type=int, default=[2, 4])
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, choices=range(1, FRAMES_KEPT))
     parser.add_argument("--only", nargs="+", default=list(CONTESTANTS), choices=list(CONTESTANTS))
     parser.add_argument("--draw", action="store_true", help="only draw the plot and print the table again")
     parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
