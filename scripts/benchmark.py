@@ -310,7 +310,8 @@ def compare(names: list[str], width: int, height: int, scale: int, rounds: int) 
         except RuntimeError as error:
             print(f"absent: {name} ({error})")
     for n in range(1, rounds + 1):
-        for contestant in contestants:
+        first = n % len(contestants)  # nobody always follows the same one
+        for contestant in contestants[first:] + contestants[:first]:
             contestant.turn(n)
     pictures = {c.name: np.load(c.ready["picture"]).astype(np.float32) for c in contestants}
     for contestant in contestants:
