@@ -16,6 +16,7 @@ import importlib
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
@@ -40,7 +41,6 @@ NOISE = "conservative"
 #: whom the others are compared with, in fp32
 REFERENCE = "torch"
 
-PAUSE_S = 0.3
 FRAMES_KEPT = 10
 
 Frames = Callable[[int], Any]  # frame number -> RGB (3, H, W) in 0..1
@@ -265,6 +265,7 @@ class Contestant:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
         )
         self.ready = self._answer()
+        self._process.send_signal(signal.SIGSTOP)
 
     def _answer(self) -> dict[str, Any]:
         out: IO[str] | None = self._process.stdout
@@ -278,12 +279,13 @@ class Contestant:
         return answer
 
     def turn(self, n: int) -> None:
-        """Compute frame ``n``, after a pause in which the others' threads go to sleep."""
-        time.sleep(PAUSE_S)
+        """Compute frame ``n``, while the other contestants are stopped: some threads spin when they wait."""
         assert self._process.stdin is not None
+        self._process.send_signal(signal.SIGCONT)
         self._process.stdin.write(f"{n}\n")
         self._process.stdin.flush()
         answer = self._answer()
+        self._process.send_signal(signal.SIGSTOP)
         self.seconds.append(answer["s"])
         self.peak = answer["peak"]
 

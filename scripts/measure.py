@@ -13,8 +13,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 import psutil
@@ -43,10 +45,10 @@ def alternate(first: Callable[[], object], second: Callable[[], object], rounds:
 
 
 def speed() -> None:
-    """Engine against the same network as a plain NCHW eager module, 320x180 2x."""
+    """Our torch against the same network as a plain NCHW eager module, 320x180 2x."""
     from plain_upcunet import plain_upcunet
 
-    settings = validate(tile=0)
+    settings = validate(backend="torch")
     weights, engine = load_released(find(model="se", scale=2, noise=settings.noise)).tensors, Engine(settings)
     x = np.random.default_rng(0).random((3, 180, 320), dtype=np.float32)
     out = np.empty((3, 360, 640), np.float32)
@@ -60,27 +62,60 @@ def speed() -> None:
 
 
 def cost() -> None:
-    """core.cugan.Upscale on a YUV clip against the engine on ready arrays, 640x360 2x."""
+    """core.cugan.Upscale on a YUV clip against the engine on arrays, and against bare OpenVINO; 640x360 2x."""
     import vapoursynth as vs
+
+    from vscugan.runtime.graph import network_model
+    from vscugan.runtime.openvino_runtime import OpenVinoRuntime
+    from vscugan.workspace import Workspace
 
     core = vs.core
     core.num_threads = 1
-    clip = core.std.BlankClip(format=vs.YUV420P8, width=640, height=360, length=100, color=[120, 90, 160], keep=True)
-    node, engine = core.cugan.Upscale(clip, tile=0), Engine(validate(tile=0))
+    clip = core.std.BlankClip(format=vs.YUV420P8, width=640, height=360, length=500, color=[120, 90, 160], keep=True)
     x = np.full((3, 360, 640), 0.4, np.float32)
     out = np.empty((3, 720, 1280), np.float32)
-    frames = iter(range(100))
-    ours, theirs = alternate(lambda: node.get_frame(next(frames)).close(), lambda: engine.upscale(x, list(out)))
-    print(f"cost, 640x360 2x: filter {ours:.3f} s, engine {theirs:.3f} s, the filter's own {ours / theirs - 1:+.1%}")
+    frames = iter(range(500))
+
+    def shown(node: vs.VideoNode) -> None:
+        node.get_frame(next(frames)).close()
+
+    for backend in ("torch", "openvino"):
+        node, engine = core.cugan.Upscale(clip, backend=backend), Engine(validate(backend=backend))
+        ours, theirs = alternate(partial(shown, node), partial(engine.upscale, x, list(out)))
+        print(f"cost, 640x360 2x, {backend}: filter {ours:.3f} s, engine {theirs:.3f} s, {ours / theirs - 1:+.1%}")
+    weights = load_released(find(model="se", scale=2, noise="no-denoise"))
+    session = OpenVinoRuntime(weights, device="CPU", precision="fp32").load(network_model(weights), ["output"])
+    inputs = {"input": np.full((1, 3, 396, 676), 0.4, np.float32), "alpha": np.ones((1, 1, 1, 1), np.float32)}
+    workspace = Workspace()
+    node = core.cugan.Upscale(clip, backend="openvino")
+    ours, theirs = alternate(partial(shown, node), lambda: session(inputs, workspace), 9)
+    print(f"cost, 640x360 2x: filter {ours:.3f} s, bare OpenVINO {theirs:.3f} s, {theirs / ours:.2f} x its speed")
 
 
-def memory() -> None:
-    """Peak memory of one 1920x1080 -> 3840x2160 frame with tile=256, over idle, and the whole frame's picture."""
-    engine = Engine(validate(tile=256))
-    small = np.random.default_rng(0).random((3, 64, 64), dtype=np.float32)
-    engine.upscale(small, list(np.empty((3, 128, 128), np.float32)))
-    rng = np.random.default_rng(1)
-    x = np.ascontiguousarray(rng.random((3, 68, 120), dtype=np.float32).repeat(16, 1).repeat(16, 2)[:, :1080])
+def upscaling(height: int, width: int, **arguments: Any) -> Callable[[], None]:
+    """A frame of noise of this size through an engine of its own, to be called again and again."""
+    engine = Engine(validate(**arguments))
+    x = np.random.default_rng(0).random((3, height, width), dtype=np.float32)
+    out = np.empty((3, 2 * height, 2 * width), np.float32)
+    return lambda: engine.upscale(x, list(out))
+
+
+def tiles() -> None:
+    """tile=256 against whole frames, and time per pixel from small to large frames."""
+    for backend in ("torch", "openvino"):
+        in_tiles, at_once = (upscaling(720, 1280, backend=backend, tile=tile) for tile in (256, 0))
+        tiled, whole = alternate(in_tiles, at_once, rounds=2)
+        name = f"tiles, 1280x720 2x, {backend}"
+        print(f"{name}: tile=256 {tiled:.2f} s, whole frame {whole:.2f} s, {tiled / whole - 1:+.0%}")
+        rates = []
+        for height, width in ((180, 320), (360, 640), (720, 1280), (1080, 1920)):
+            seconds, _ = alternate(upscaling(height, width, backend=backend), lambda: None, rounds=2)
+            rates.append(f"{width}x{height} {seconds / height / width * 1e6:.2f}")
+        print(f"tiles, {backend}, microseconds per source pixel: {', '.join(rates)}")
+
+
+def peak_over_idle(call: Callable[[], object]) -> int:
+    """Bytes of resident memory that a call takes at its peak over what was there before."""
     process, peak, done = psutil.Process(), 0, threading.Event()
     idle = process.memory_info().rss
 
@@ -91,16 +126,45 @@ def memory() -> None:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    tiled = np.empty((3, 2160, 3840), np.float32)
-    engine.upscale(x, list(tiled))
+    call()
     done.set()
     watcher.join()
-    whole = np.empty_like(tiled)
-    Engine(validate(tile=0)).upscale(x, list(whole))
-    print(
-        f"memory, 1920x1080 2x tile=256: peak {(peak - idle) / 2**30:.2f} GiB over idle, "
-        f"largest difference to the whole frame {np.abs(whole - tiled).max():.1e}"
+    return int(peak - idle)
+
+
+def memory() -> None:
+    """Peak memory of one 1920x1080 -> 3840x2160 frame over idle: tile=256, by ``memory``, and whole."""
+    rng = np.random.default_rng(1)
+    x = np.ascontiguousarray(rng.random((3, 68, 120), dtype=np.float32).repeat(16, 1).repeat(16, 2)[:, :1080])
+    cases: tuple[dict[str, Any], ...] = ({"tile": 256}, {"memory": 3000}, {"tile": 0})
+    for backend in ("torch", "openvino"):
+        pictures = []
+        for arguments in cases:
+            picture = np.zeros((3, 2160, 3840), np.float32)
+            engine = Engine(validate(backend=backend, **arguments))
+            engine.upscale(x[:, :64, :64], list(picture[:, :128, :128]))
+            peak = peak_over_idle(partial(engine.upscale, x, list(picture)))
+            print(f"memory, 1920x1080 2x, {backend}, {arguments}: peak {peak / 2**30:.2f} GiB over idle")
+            pictures.append(picture)
+            del engine
+        largest = max(np.abs(p - pictures[-1]).max() for p in pictures[:-1])
+        print(f"memory, {backend}: largest difference to the whole frame {largest:.1e}")
+
+
+def start() -> None:
+    """Seconds from a cold process to the first frame, 640x360 2x."""
+    code = (
+        "import vapoursynth as vs\n"
+        "clip = vs.core.std.BlankClip(format=vs.YUV420P8, width=640, height=360, length=1)\n"
+        "vs.core.cugan.Upscale(clip, backend='{}').get_frame(0).close()\n"
     )
+    for backend in ("torch", "onnxruntime", "openvino"):
+        seconds = []
+        for _ in range(3):
+            begin = time.perf_counter()
+            subprocess.run([sys.executable, "-P", "-c", code.format(backend)], check=True, capture_output=True)
+            seconds.append(time.perf_counter() - begin)
+        print(f"start, 640x360 2x, {backend}: first frame after {median(seconds):.1f} s, its computing included")
 
 
 def runs(count: int = 100) -> None:
@@ -123,7 +187,7 @@ def runs(count: int = 100) -> None:
     print(f"runs: {count} short vspipe runs ended, the slowest after {slowest:.1f} s")
 
 
-FIGURES = {"speed": speed, "cost": cost, "memory": memory, "runs": runs}
+FIGURES = {"speed": speed, "cost": cost, "tiles": tiles, "memory": memory, "start": start, "runs": runs}
 
 
 def main() -> None:

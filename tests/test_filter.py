@@ -159,6 +159,10 @@ ARGUMENTS = [
     ({"height": 258}, "width must be at most 16 times the source's 16, got 258; use 256 or less"),
     ({"kernel": "mitchell"}, "kernel must be spline36, lanczos, bicubic or area, got mitchell; use one of these"),
     ({"linear": 2}, "linear must be 0 or 1, got 2; use one of these"),
+    (
+        {"memory": 10},
+        "memory must be at least 64 MiB, got 10; leave it out for half of what is free, or name a small tile",
+    ),
     ({"report": 2}, "report must be 0 or 1, got 2; use one of these"),
     ({"overshoot": "keep"}, "overshoot must be clip or restore, got keep; use one of these"),
     ({"model": "x"}, "model must be se or pro, got x; use one of these"),

@@ -61,7 +61,7 @@ def test_nan_in_fp16_is_computed_again_in_fp32(picture: np.ndarray, monkeypatch:
     x = np.ascontiguousarray(picture[:, :48, :64])
     wanted = upscale(Engine(validate(tile=0, backend="torch")), x)
     told: list[str] = []
-    engine = Engine(validate(tile=0, precision="bf16"), notify=told.append)
+    engine = Engine(validate(tile=0, precision="bf16", backend="torch"), notify=told.append)
     real = module.run
 
     def overflows(runtime: module.Runtime, *rest: object) -> tuple[torch.Tensor, torch.Tensor]:
@@ -85,6 +85,16 @@ def test_the_plan_follows_the_budget() -> None:
         tiles.append(plan.tile)
     assert tiles[0] == (0, 0)
     assert tiles[-1] == (32, 32)
+
+
+def test_a_named_memory_bounds_the_plan(picture: np.ndarray) -> None:
+    told: list[str] = []
+    engine = Engine(validate(memory=64, backend="openvino", streams=2), notify=told.append)
+    upscale(engine, np.ascontiguousarray(picture[:, :180, :320]))
+    assert told == ["tile: 32 px of 320x180, skips computed again (left out, chosen for 64 MiB of memory on cpu)"]
+    plan = engine.passes[0]._plan
+    assert plan is not None
+    assert plan == choose_plan(ARCHITECTURES[2], 180, 320, 32 << 20, 4)
 
 
 def test_features_that_wait_on_the_host_change_nothing(picture: np.ndarray) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vscugan.errors import DeviceError, FrameError
-from vscugan.network_pass import MEMORY_SHARE, NetworkPass
+from vscugan.network_pass import NetworkPass
 from vscugan.route import Pass, direct
 from vscugan.runtime.backends import pick_backend
 from vscugan.settings import Settings
@@ -81,10 +81,18 @@ class Engine:
         streams = settings.streams or DEFAULT_STREAMS.get(self.device.type, 1)
         route = passes or direct(settings)
         assert route is not None  # a size needs a route
-        share = MEMORY_SHARE / streams
         self.passes = tuple(
-            NetworkPass(p, self.backend, self.device, precision, tile=settings.tile, share=share, notify=notify)
-            for p in route
+            NetworkPass(
+                step,
+                self.backend,
+                self.device,
+                precision,
+                tile=settings.tile,
+                memory=None if settings.memory is None else settings.memory << 20,
+                streams=streams,
+                notify=notify,
+            )
+            for step in route
         )
         self.scale = prod(p.scale for p in self.passes)
         self._restore_overshoot = settings.overshoot == "restore"

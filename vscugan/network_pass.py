@@ -57,16 +57,23 @@ def pad(x: Tensor, top_left: int, bottom: int, right: int) -> Tensor:
     return F.pad(x, rest, mode="replicate") if any(rest) else x
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether torch raised because an allocation failed, on any device."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+#: how torch on a CPU, OpenVINO and ONNX Runtime say it, each by an exception of its own
+OUT_OF_MEMORY_WORDS = ("can't allocate memory", "bad_alloc", "Failed to allocate", "not enough memory")
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether a runtime raised because an allocation failed, on any device."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return any(words in str(error) for words in OUT_OF_MEMORY_WORDS)
 
 
 class NetworkPass:
     """Runs one model on one device.
 
     ``tile``: (width, height) in px of this pass's input, 0 = the whole axis, None = chosen from free memory.
-    ``share``: of the free memory, for one frame in flight. ``notify``: see Engine. Safe to call from several threads.
+    ``memory``: bytes for all frames in flight, None = a share of what is free. ``notify``: see Engine.
+    Safe to call from several threads.
     """
 
     def __init__(
@@ -77,14 +84,15 @@ class NetworkPass:
         precision: str,
         *,
         tile: tuple[int, int] | None,
-        share: float,
+        memory: int | None,
+        streams: int,
         notify: Callable[[str], None],
     ) -> None:
         weights = model.load()
         self.scale, self.sha256 = weights.scale, weights.sha256
         self.runtime = shared_runtime(backend, weights, device, precision)
         self._model, self._backend, self._device, self._precision = model, backend, device, precision
-        self._tile, self._share, self._notify = tile, share, notify
+        self._tile, self._memory, self._streams, self._notify = tile, memory, streams, notify
         self._fp32: Runtime | None = None
         self._plan: Plan | None = None
         self._plan_size: tuple[int, int] | None = None
@@ -130,7 +138,7 @@ class NetworkPass:
             plan = self._plan_for(height, width)
             try:
                 return self._try(runtime, x, plan, workspace)
-            except RuntimeError as error:
+            except Exception as error:
                 if not is_out_of_memory(error):
                     raise
             # outside of the handler: the traceback would keep the failed run's tensors alive
@@ -166,12 +174,15 @@ class NetworkPass:
             plan = Plan(tile=(self._tile[1], self._tile[0]))
             return replace(plan, keep_skips=plan.whole(height, width))
         free = free_bytes(self._device)
+        budget = (self._memory or int(free * MEMORY_SHARE)) // self._streams
+        runtime = self.runtime
         plan = choose_plan(
-            self.runtime.architecture, height, width, int(free * self._share), self.runtime.dtype.itemsize
+            runtime.architecture, height, width, budget, runtime.dtype.itemsize, runtime.preferred_tile_px
         )
         tile = "whole frame" if plan.tile == (0, 0) else f"{plan.tile[1]} px"
         where = "computed again" if not plan.keep_skips else "kept"
-        found = f"left out, chosen for {free >> 20} MiB free on {self._device}"
+        room = f"{self._memory >> 20} MiB of memory" if self._memory else f"{free >> 20} MiB free"
+        found = f"left out, chosen for {room} on {self._device}"
         self._notify(f"tile: {tile} of {width}x{height}, skips {where} ({found})")
         return plan
 

@@ -21,6 +21,7 @@ class Plugin(Protocol):
         overshoot: Literal["clip", "restore"] = ...,
         alpha_clip: vs.VideoNode = ...,
         tile: int | Sequence[int] = ...,
+        memory: int = ...,
         device: str = ...,
         backend: Literal["auto", "torch", "openvino", "onnxruntime", "tensorrt", "directml"] = ...,
         precision: Literal["auto", "fp32", "fp16", "bf16"] = ...,

@@ -22,6 +22,7 @@ DEVICES = {"auto": False, "cpu": False, "cuda": True, "mps": False, "xpu": True}
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 #: below this the halo costs more than the tile
 SMALLEST_TILE_PX = 32
+SMALLEST_MEMORY_MIB = 64
 LARGEST_STREAMS = 32
 
 
@@ -32,7 +33,8 @@ class Settings:
     ``scale`` is None where ``width`` or ``height`` is given, or where ``weights`` is and the file tells;
     ``model`` is None only where the file tells. ``width`` and ``height`` are the output's, None = by the
     display shape. ``tile`` is (width, height) in source pixels, 0 = the whole axis, None = chosen from free
-    memory. ``format`` is a VapourSynth format id, None = the input's.
+    memory. ``memory`` is in MiB.
+    ``format`` is a VapourSynth format id, None = the input's.
     """
 
     scale: float | None = 2
@@ -46,6 +48,7 @@ class Settings:
     linear: bool = False
     overshoot: str = "clip"
     tile: tuple[int, int] | None = None
+    memory: int | None = None
     device: str = "auto"
     backend: str = "auto"
     precision: str = "auto"
@@ -132,6 +135,7 @@ def validate(
     linear: bool | int = False,
     overshoot: str = "clip",
     tile: int | Sequence[int] | None = None,
+    memory: int | None = None,
     device: str = "auto",
     backend: str = "auto",
     precision: str = "auto",
@@ -154,6 +158,11 @@ def validate(
         raise ArgumentError("weights must be a file, got an empty path; leave it out for the released models")
     if not (math.isfinite(alpha) and 0 < alpha <= 4):
         raise ArgumentError(f"alpha must be above 0 and at most 4, got {alpha:g}; 1 is off, 0.7 to 1.3 is useful")
+    if memory is not None and memory < SMALLEST_MEMORY_MIB:
+        raise ArgumentError(
+            f"memory must be at least {SMALLEST_MEMORY_MIB} MiB, got {memory}; "
+            "leave it out for half of what is free, or name a small tile"
+        )
     _choice("kernel", kernel, KERNELS)
     _choice("linear", linear, (0, 1))
     _choice("report", report, (0, 1))
@@ -174,6 +183,7 @@ def validate(
         linear=bool(linear),
         overshoot=overshoot,
         tile=_tile(tile),
+        memory=memory,
         device=_device(device),
         backend=backend,
         precision=precision,

@@ -565,6 +565,6 @@ VS_EXTERNAL_API(void) VapourSynthPluginInit2(VSPlugin *plugin, const VSPLUGINAPI
                              "clip:vnode;scale:float:opt;noise:data:opt;model:data:opt;weights:data:opt;"
                              "alpha:float:opt;tile:int[]:opt;device:data:opt;precision:data:opt;"
                              "streams:int:opt;format:int:opt;width:int:opt;height:int:opt;kernel:data:opt;"
-                             "linear:int:opt;overshoot:data:opt;alpha_clip:vnode:opt;backend:data:opt;report:int:opt;",
+                             "linear:int:opt;overshoot:data:opt;alpha_clip:vnode:opt;backend:data:opt;report:int:opt;memory:int:opt;",
                              "clip:vnode;", upscale, nullptr, plugin);
 }
