@@ -41,7 +41,8 @@ NOISE = "conservative"
 #: whom the others are compared with, in fp32
 REFERENCE = "torch"
 
-FRAMES_KEPT = 10
+FRAMES_KEPT = 20
+WARM_UP = 3
 
 Frames = Callable[[int], Any]  # frame number -> RGB (3, H, W) in 0..1
 
@@ -240,12 +241,15 @@ def work(name: str, width: int, height: int, scale: int) -> None:
     frame = CONTESTANTS[name](width, height, scale)
     frame(0)
     first = time.perf_counter() - start
+    for n in range(1, WARM_UP):  # the host's threads take turns, and a library prepares itself in each
+        frame(n)
     picture = getattr(frame, "picture", frame)(0)
     with tempfile.NamedTemporaryFile(suffix=".npy", delete=False) as file:
         np.save(file, np.clip(picture, 0, 1).astype(np.float16))
     print(json.dumps({"first_s": first, "picture": file.name}), file=out)
     for line in sys.stdin:
         n = int(line)
+        frame(n - 1)  # an encode has no pauses: the first frame after one is slower, and not counted
         getattr(frame, "prepare", lambda _: None)(n)
         start = time.perf_counter()
         frame(n)
@@ -311,8 +315,9 @@ def compare(names: list[str], width: int, height: int, scale: int, rounds: int) 
             contestants.append(Contestant(name, width, height, scale))
         except RuntimeError as error:
             print(f"absent: {name} ({error})")
-    for n in range(1, rounds + 1):
-        first = n % len(contestants)  # nobody always follows the same one
+    for turn in range(rounds):
+        n = WARM_UP + 2 * turn + 1
+        first = turn % len(contestants)  # nobody always follows the same one
         for contestant in contestants[first:] + contestants[:first]:
             contestant.turn(n)
     pictures = {c.name: np.load(c.ready["picture"]).astype(np.float32) for c in contestants}
@@ -407,7 +412,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", nargs="+", default=["320x180", "640x360", "1280x720"])
     parser.add_argument("--scales", nargs="+", type=int, default=[2, 4])
-    parser.add_argument("--rounds", type=int, default=3, choices=range(1, FRAMES_KEPT))
+    parser.add_argument("--rounds", type=int, default=3, choices=range(1, (FRAMES_KEPT - WARM_UP) // 2))
     parser.add_argument("--only", nargs="+", default=list(CONTESTANTS), choices=list(CONTESTANTS))
     parser.add_argument("--draw", action="store_true", help="only draw the plot and print the table again")
     parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
