@@ -309,21 +309,23 @@ def compare(names: list[str], width: int, height: int, scale: int, rounds: int) 
     """One row for each contestant, frames computed in turn."""
     import numpy as np
 
-    contestants = []
-    for name in names:
-        try:
-            contestants.append(Contestant(name, width, height, scale))
-        except RuntimeError as error:
-            print(f"absent: {name} ({error})")
-    for turn in range(rounds):
-        n = WARM_UP + 2 * turn + 1
-        first = turn % len(contestants)  # nobody always follows the same one
-        for contestant in contestants[first:] + contestants[:first]:
-            contestant.turn(n)
-    pictures = {c.name: np.load(c.ready["picture"]).astype(np.float32) for c in contestants}
-    for contestant in contestants:
-        contestant.end()
-        Path(contestant.ready["picture"]).unlink()
+    contestants: list[Contestant] = []
+    try:
+        for name in names:
+            try:
+                contestants.append(Contestant(name, width, height, scale))
+            except RuntimeError as error:
+                print(f"absent: {name} ({error})")
+        for turn in range(rounds):
+            n = WARM_UP + 2 * turn + 1
+            first = turn % len(contestants)  # nobody always follows the same one
+            for contestant in contestants[first:] + contestants[:first]:
+                contestant.turn(n)
+        pictures = {c.name: np.load(c.ready["picture"]).astype(np.float32) for c in contestants}
+    finally:  # those who wait are stopped, and would stay so
+        for contestant in contestants:
+            contestant.end()
+            Path(contestant.ready["picture"]).unlink()
     exact = pictures.get("raw OpenVINO")
     rows = []
     for contestant in contestants:
@@ -417,6 +419,7 @@ def main() -> None:
     parser.add_argument("--draw", action="store_true", help="only draw the plot and print the table again")
     parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     if arguments.worker:
         name, size, scale = arguments.worker
         width, height = map(int, size.split("x"))

@@ -1,0 +1,35 @@
+"""Memory that frames use again."""
+
+from __future__ import annotations
+
+import torch
+
+from vscugan.workspace import Workspace
+
+
+def test_what_is_given_back_is_handed_out_again() -> None:
+    workspace = Workspace()
+    first = workspace.take((1, 4, 6, 5), torch.float32, torch.contiguous_format)
+    second = workspace.take((1, 4, 6, 5), torch.float32, torch.contiguous_format)
+    assert first.data_ptr() != second.data_ptr()
+    workspace.give(first)
+    third = workspace.take((1, 5, 4, 5), torch.float32, torch.channels_last)  # fits: smaller, not by half
+    assert third.data_ptr() == first.data_ptr()
+    assert third.shape == (1, 5, 4, 5)
+    assert third.is_contiguous(memory_format=torch.channels_last)
+    workspace.give(third)
+    small = workspace.take((1, 1, 2, 2), torch.float32, torch.contiguous_format)
+    assert small.data_ptr() != first.data_ptr()
+    workspace.give(torch.zeros(1, 1, 2, 2))  # not ours: let be
+    workspace.give_all()
+    again = {workspace.take((1, 4, 6, 5), torch.float32, torch.contiguous_format).data_ptr() for _ in range(2)}
+    assert again == {first.data_ptr(), second.data_ptr()}
+
+
+def test_a_request_is_made_once_for_each_session() -> None:
+    workspace, session, other = Workspace(), object(), object()
+    made = workspace.request(session, list)
+    assert workspace.request(session, list) is made
+    assert workspace.request(other, list) is not made
+    workspace.clear()
+    assert workspace.request(session, list) is not made
