@@ -23,7 +23,7 @@ finally:
     else:
         sys.modules["openvino_telemetry"] = _telemetry
 
-#: fp32 is asked for by name: left alone, OpenVINO takes bf16 on CPUs that have it, which is slower and coarser.
+#: fp32 is asked for by name: left alone, OpenVINO takes bf16 on CPUs that have it, which is coarser.
 PRECISIONS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16"}
 
 
