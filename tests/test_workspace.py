@@ -6,23 +6,25 @@ import torch
 
 from vscugan.workspace import Workspace
 
+CPU = torch.device("cpu")
+
 
 def test_what_is_given_back_is_handed_out_again() -> None:
     workspace = Workspace()
-    first = workspace.take((1, 4, 6, 5), torch.float32, torch.contiguous_format)
-    second = workspace.take((1, 4, 6, 5), torch.float32, torch.contiguous_format)
+    first = workspace.take((1, 4, 6, 5), torch.float32, torch.contiguous_format, CPU)
+    second = workspace.take((1, 4, 6, 5), torch.float32, torch.contiguous_format, CPU)
     assert first.data_ptr() != second.data_ptr()
     workspace.give(first)
-    third = workspace.take((1, 5, 4, 5), torch.float32, torch.channels_last)  # fits: smaller, not by half
+    third = workspace.take((1, 5, 4, 5), torch.float32, torch.channels_last, CPU)  # fits: smaller, not by half
     assert third.data_ptr() == first.data_ptr()
     assert third.shape == (1, 5, 4, 5)
     assert third.is_contiguous(memory_format=torch.channels_last)
     workspace.give(third)
-    small = workspace.take((1, 1, 2, 2), torch.float32, torch.contiguous_format)
+    small = workspace.take((1, 1, 2, 2), torch.float32, torch.contiguous_format, CPU)
     assert small.data_ptr() != first.data_ptr()
     workspace.give(torch.zeros(1, 1, 2, 2))  # not ours: let be
     workspace.give_all()
-    again = {workspace.take((1, 4, 6, 5), torch.float32, torch.contiguous_format).data_ptr() for _ in range(2)}
+    again = {workspace.take((1, 4, 6, 5), torch.float32, torch.contiguous_format, CPU).data_ptr() for _ in range(2)}
     assert again == {first.data_ptr(), second.data_ptr()}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -18,8 +18,15 @@ class Workspace:
         self._free: list[Tensor] = []
         self._taken: dict[int, Tensor] = {}  # by the address of the tensor that was handed out
 
-    def take(self, shape: tuple[int, int, int, int], dtype: torch.dtype, memory_format: torch.memory_format) -> Tensor:
-        """An uninitialised (N, C, H, W) host tensor; ``give`` it back when it is not read any more."""
+    def take(
+        self, shape: Sequence[int], dtype: torch.dtype, memory_format: torch.memory_format, device: torch.device
+    ) -> Tensor:
+        """An uninitialised (N, C, H, W) tensor; ``give`` it back when it is not read any more.
+
+        Only host memory is kept: torch keeps that of other devices by itself.
+        """
+        if device.type != "cpu":
+            return torch.empty(tuple(shape), dtype=dtype, device=device, memory_format=memory_format)
         need = prod(shape) * dtype.itemsize
         fitting = [b for b in self._free if need <= b.numel() <= 2 * need]
         if fitting:
@@ -32,7 +39,7 @@ class Workspace:
         if memory_format == torch.channels_last:
             n, c, h, w = shape
             return flat.view(n, h, w, c).permute(0, 3, 1, 2)
-        return flat.view(shape)
+        return flat.view(tuple(shape))
 
     def give(self, x: Tensor) -> None:
         """Take back what ``take`` handed out; others' tensors are let be."""

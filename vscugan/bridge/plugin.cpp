@@ -193,25 +193,30 @@ struct Resize {
 };
 using Calls = std::vector<Resize>;
 
+struct NodeRef {
+    VSNode *node;
+    const VSAPI *vsapi;
+    ~NodeRef() { vsapi->freeNode(node); }
+};
+
+// The node that a function of VapourSynth makes of `args`, which are freed.
+VSNode *invoke(const char *plugin, const char *function, VSMap *args, VSCore *core, const VSAPI *vsapi) {
+    VSMap *out = vsapi->invoke(vsapi->getPluginByID(plugin, core), function, args);
+    vsapi->freeMap(args);
+    const char *error = vsapi->mapGetError(out);
+    const std::string message = error ? kPrefix + std::string(error) : "";
+    VSNode *made = error ? nullptr : vsapi->mapGetNode(out, "clip", 0, nullptr);
+    vsapi->freeMap(out);
+    if (!made)
+        throw std::runtime_error(message);
+    return made;
+}
+
 // One input and its resize nodes, made on demand.
 class Resizers {
     VSNode *input_;
     std::mutex mutex_;
     std::map<Calls, VSNode *> nodes_; // the calls so far -> the node after them
-    std::string error_;
-
-    // The node that a function makes of `clip`, or null with error_ set.
-    VSNode *invoke(const char *plugin, const char *function, VSMap *args, VSNode *clip, VSCore *core,
-                   const VSAPI *vsapi) {
-        vsapi->mapSetNode(args, "clip", clip, maReplace);
-        VSMap *out = vsapi->invoke(vsapi->getPluginByID(plugin, core), function, args);
-        const char *error = vsapi->mapGetError(out);
-        if (error)
-            error_ = kPrefix + std::string(error);
-        VSNode *made = error ? nullptr : vsapi->mapGetNode(out, "clip", 0, nullptr);
-        vsapi->freeMap(out);
-        return made;
-    }
 
 public:
     explicit Resizers(VSNode *input) : input_(input) {}
@@ -237,20 +242,22 @@ public:
 
 private:
     VSNode *resized(const Resize &call, VSNode *clip, VSCore *core, const VSAPI *vsapi) {
+        NodeRef from{vsapi->addNodeRef(clip), vsapi};
         VSMap *props = vsapi->createMap(), *args = vsapi->createMap();
         for (auto &a : call.numbers)
             vsapi->mapSetInt(a.first[0] == '_' ? props : args, a.first.c_str(), a.second, maReplace);
         for (auto &a : call.texts)
             vsapi->mapSetData(args, a.first.c_str(), a.second.c_str(), -1, dtUtf8, maReplace);
-        VSNode *from = vsapi->mapNumKeys(props) ? invoke(VSH_STD_PLUGIN_ID, "SetFrameProps", props, clip, core, vsapi)
-                                                : vsapi->addNodeRef(clip);
-        VSNode *made = from ? invoke(VSH_RESIZE_PLUGIN_ID, call.function.c_str(), args, from, core, vsapi) : nullptr;
-        vsapi->freeNode(from);
-        vsapi->freeMap(props);
-        vsapi->freeMap(args);
-        if (!made)
-            throw std::runtime_error(error_);
-        return made;
+        if (vsapi->mapNumKeys(props)) {
+            vsapi->mapSetNode(props, "clip", clip, maReplace);
+            vsapi->freeNode(from.node);
+            from.node = nullptr;
+            from.node = invoke(VSH_STD_PLUGIN_ID, "SetFrameProps", props, core, vsapi);
+        } else {
+            vsapi->freeMap(props);
+        }
+        vsapi->mapSetNode(args, "clip", from.node, maReplace);
+        return invoke(VSH_RESIZE_PLUGIN_ID, call.function.c_str(), args, core, vsapi);
     }
 };
 
@@ -433,12 +440,6 @@ VSVideoInfo infoOf(PyObject *python, VSNode *source, VSCore *core, const VSAPI *
     return vi;
 }
 
-struct NodeRef {
-    VSNode *node;
-    const VSAPI *vsapi;
-    ~NodeRef() { vsapi->freeNode(node); }
-};
-
 // The nodes of a Python Graph over `source`; `matte` goes to the first stage.
 VSNode *build(PyObject *graph, VSNode *source, VSNode *matte, VSCore *core, const VSAPI *vsapi) {
     struct Step {
@@ -488,11 +489,7 @@ VSNode *findMatte(const VSMap *in, VSNode *source, const VSFrame *first, VSCore 
     VSMap *args = vsapi->createMap();
     vsapi->mapSetNode(args, "clip", source, maReplace);
     vsapi->mapSetData(args, "prop", kAlphaProp, -1, dtUtf8, maReplace);
-    VSMap *out = vsapi->invoke(vsapi->getPluginByID(VSH_STD_PLUGIN_ID, core), "PropToClip", args);
-    vsapi->freeMap(args);
-    VSNode *attached = vsapi->mapGetNode(out, "clip", 0, &error);
-    vsapi->freeMap(out);
-    return attached;
+    return invoke(VSH_STD_PLUGIN_ID, "PropToClip", args, core, vsapi);
 }
 
 void create(const VSMap *in, VSMap *out, VSNode *source, VSCore *core, const VSAPI *vsapi) {
@@ -540,10 +537,8 @@ void create(const VSMap *in, VSMap *out, VSNode *source, VSCore *core, const VSA
     vsapi->mapSetNode(args, "clip", colour.node, maReplace);
     vsapi->mapSetNode(args, "mclip", enlarged.node, maReplace);
     vsapi->mapSetData(args, "prop", kAlphaProp, -1, dtUtf8, maReplace);
-    VSMap *attached = vsapi->invoke(vsapi->getPluginByID(VSH_STD_PLUGIN_ID, core), "ClipToProp", args);
-    vsapi->freeMap(args);
-    vsapi->copyMap(attached, out);
-    vsapi->freeMap(attached);
+    NodeRef attached{invoke(VSH_STD_PLUGIN_ID, "ClipToProp", args, core, vsapi), vsapi};
+    vsapi->mapSetNode(out, "clip", attached.node, maReplace);
 }
 
 void VS_CC upscale(const VSMap *in, VSMap *out, void *, VSCore *core, const VSAPI *vsapi) {

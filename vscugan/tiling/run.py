@@ -79,7 +79,7 @@ class _Maps:
             if view.device != self._runtime.device:
                 view = view.to(self._runtime.device)
             elif self._runtime.dense_windows and not view.is_contiguous(memory_format=self._runtime.memory_format):
-                dense = self._workspace.take(_size_of(view), view.dtype, self._runtime.memory_format)
+                dense = self._workspace.take(view.shape, view.dtype, self._runtime.memory_format, view.device)
                 self._windows.append(dense)
                 view = dense.copy_(view)
             out[name] = view
@@ -107,25 +107,15 @@ class _Maps:
             self._whole[name] = part  # one tile: the stage's own result is the map
         else:
             if name not in self._whole:
-                self._whole[name] = self._allocate((1, feature.channels, full[0], full[1]), x.dtype)
+                shape = (1, feature.channels, *full)
+                self._whole[name] = self._workspace.take(shape, x.dtype, self._runtime.memory_format, self._store)
             self._whole[name][:, :, own[0].start : own[0].stop, own[1].start : own[1].stop] = part
         return part
-
-    def _allocate(self, shape: tuple[int, int, int, int], dtype: torch.dtype) -> Tensor:
-        memory_format = self._runtime.memory_format
-        if self._store.type == "cpu":
-            return self._workspace.take(shape, dtype, memory_format)
-        return torch.empty(shape, dtype=dtype, device=self._store, memory_format=memory_format)
 
     def keep_only(self, names: set[str]) -> None:
         """Free the maps that no later stage reads."""
         for name in self._whole.keys() - names:
             self._workspace.give(self._whole.pop(name))
-
-
-def _size_of(x: Tensor) -> tuple[int, int, int, int]:
-    n, c, h, w = x.shape
-    return n, c, h, w
 
 
 def run(
@@ -151,7 +141,7 @@ def run(
         whole = runtime.run_network(padded, alpha, workspace)
         if whole is not None:
             return whole[0, :, :height, :width], torch.isfinite(whole.sum())
-    output = _output(runtime, (1, 3, height, width), workspace)[0]
+    output = workspace.take((1, 3, height, width), torch.float32, torch.contiguous_format, runtime.device)[0]
     stages = architecture.stages(keep_skips=plan.keep_skips)
     maps = _Maps(runtime, architecture, plan, padded, size, workspace)
     axes = [split(s, t, architecture.multiple) for s, t in zip(size, plan.tile, strict=True)]
@@ -182,12 +172,6 @@ def run(
             gates.append(runtime.gate(SE_BLOCKS[k], mean, alpha if k == len(SE_BLOCKS) - 1 else 1.0))
         maps.keep_only({name for later in stages[k + 1 :] for name in later.reads})
     return output, finite
-
-
-def _output(runtime: Runtime, shape: tuple[int, int, int, int], workspace: Workspace) -> Tensor:
-    if runtime.device.type == "cpu":
-        return workspace.take(shape, torch.float32, torch.contiguous_format)
-    return torch.empty(shape, dtype=torch.float32, device=runtime.device)
 
 
 def _paste(x: Tensor, at: tuple[Span, Span], scale: int, tile: tuple[Span, Span], output: Tensor) -> None:
