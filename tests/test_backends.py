@@ -10,6 +10,7 @@ import pytest
 import torch
 from conftest import upscale
 
+from vscugan import engine, settings
 from vscugan.engine import Engine
 from vscugan.errors import DeviceError
 from vscugan.runtime import backends
@@ -26,7 +27,7 @@ def test_auto_takes_the_fastest_that_loads(monkeypatch: pytest.MonkeyPatch) -> N
     assert pick_backend("auto", CPU, "fp16") == ("torch", None)
     assert pick_backend("auto", torch.device("cuda", 0), "fp16") == ("torch", None)
     broken = "ImportError: two versions"
-    monkeypatch.setattr(backends, "_missing", lambda b: broken if b.package == "openvino" else None)
+    monkeypatch.setattr(backends, "_missing", lambda b, _: broken if b.package == "openvino" else None)
     assert pick_backend("auto", CPU, "fp32") == ("onnxruntime", f"openvino does not load ({broken})")
     told: list[str] = []
     Engine(validate(), notify=told.append)
@@ -47,6 +48,7 @@ for name in ("openvino", "onnxruntime", "onnx"):
 import importlib.util
 real = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *rest: None if name in ("openvino", "onnxruntime") else real(name, *rest)
+from vscugan import engine, settings
 from vscugan.engine import Engine
 from vscugan.settings import validate
 told = []
@@ -89,3 +91,27 @@ def test_the_exported_network_gives_the_same_picture_elsewhere(model: str, scale
     theirs = session.run(["output"], {"input": x[None]})[0][0].clip(0, 1)
     ours = upscale(Engine(validate(backend="torch", model=model, scale=scale, noise="conservative")), x)
     assert np.abs(ours - theirs).max() < 1e-4
+
+
+def test_the_options_name_every_backend() -> None:
+    assert ("auto", *backends.BACKENDS) == settings.BACKENDS
+
+
+def test_onnx_runtime_does_not_go_on_with_another_device() -> None:
+    """A build without the provider would compute on the CPU and only warn."""
+    for name, provider in (("onnxruntime", "CUDAExecutionProvider"), ("tensorrt", "TensorrtExecutionProvider")):
+        with pytest.raises(DeviceError) as error:
+            pick_backend(name, torch.device("cuda", 0), "fp32")
+        assert str(error.value) == (
+            f"backend={name} must be installed, got an onnxruntime without {provider}; "
+            'pip install "vscugan[tensorrt]", or use backend=auto'
+        )
+
+
+def test_auto_device_is_one_that_the_named_backend_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "_count", lambda kind: int(kind in ("cuda", "cpu")))
+    assert engine.pick_device("auto").type == "cuda"
+    assert engine.pick_device("auto", "openvino").type == "cpu"
+    assert engine.pick_device("auto", "onnxruntime").type == "cuda"
+    monkeypatch.setattr(engine, "_count", lambda kind: int(kind == "cpu"))
+    assert engine.pick_device("auto", "tensorrt").type == "cpu"  # and pick_backend says what it needs

@@ -148,6 +148,17 @@ def test_hdr_props_survive(core: Any, art_clip: MAKE) -> None:
     assert deep == before
 
 
+def test_linear_light_of_an_unknown_transfer(core: Any) -> None:
+    clip = core.std.BlankClip(format=vs.YUV420P8, width=32, height=32, length=1).std.SetFrameProps(_Transfer=12)
+    assert core.cugan.Upscale(clip, scale=1).get_frame(0).width == 32
+    with pytest.raises(vs.Error) as error:
+        core.cugan.Upscale(clip, scale=1, linear=1)
+    assert str(error.value) == (
+        "cugan.Upscale: _Transfer must be one of 1, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 16, 18 for linear=1, got 12; "
+        "use linear=0, or set it right with std.SetFrameProps"
+    )
+
+
 def patch(core: Any, code: int) -> vs.VideoNode:
     """Limited-range gray with a patch of one luma code."""
     base = core.std.BlankClip(format=vs.YUV420P8, width=96, height=64, length=1, color=[120, 128, 128])

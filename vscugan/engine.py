@@ -18,7 +18,7 @@ from torch import Tensor
 from vscugan.errors import DeviceError, FrameError
 from vscugan.network_pass import NetworkPass
 from vscugan.route import Pass, direct
-from vscugan.runtime.backends import pick_backend
+from vscugan.runtime.backends import BACKENDS, pick_backend
 from vscugan.settings import Settings
 from vscugan.workspace import Workspace
 
@@ -38,13 +38,16 @@ def _count(kind: str) -> int:
     return module.device_count() if module.is_available() else 0
 
 
-def pick_device(name: str) -> torch.device:
+def pick_device(name: str, backend: str = "auto") -> torch.device:
     """The device for ``auto``, ``cpu``, ``mps``, ``cuda``, ``cuda:N``, ``xpu`` or ``xpu:N``.
 
+    ``auto`` is the first that is there, of those that ``backend`` can use where it can use any of them.
     Raises: DeviceError when it is not there.
     """
     if name == "auto":
-        name = next(kind for kind in ("cuda", "xpu", "mps", "cpu") if _count(kind))
+        present = [kind for kind in ("cuda", "xpu", "mps", "cpu") if _count(kind)]
+        usable = present if backend == "auto" else [kind for kind in present if kind in BACKENDS[backend].devices]
+        name = (usable or present)[0]
     kind, _, index = name.partition(":")
     count = _count(kind)
     if int(index or 0) >= count:
@@ -70,10 +73,12 @@ class Engine:
         *,
         notify: Callable[[str], None] = logger.info,
     ) -> None:
-        self.device = pick_device(settings.device)
+        self.device = pick_device(settings.device, settings.backend)
         precision = settings.precision
         if precision == "auto":
             precision = AUTO_PRECISIONS.get(self.device.type, "fp32")
+            if settings.backend != "auto" and precision not in BACKENDS[settings.backend].precisions:
+                precision = "fp32"
         self.precision = precision
         self.backend, passed_over = pick_backend(settings.backend, self.device, precision)
         if passed_over:

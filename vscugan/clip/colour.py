@@ -22,6 +22,8 @@ KERNEL = "Spline36"
 RESIZERS = {"spline36": "Spline36", "lanczos": "Lanczos", "bicubic": "Bicubic"}
 
 TRANSFER_709, TRANSFER_LINEAR, TRANSFER_SRGB = 1, 8, 13
+#: What the resizer takes to linear light and back: all of H.273 but 12 (BT.1361 extended) and 17 (ST 428).
+LINEAR_TRANSFERS = (1, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 16, 18)
 #: reserved by H.273, and unspecified
 UNKNOWN_TRANSFERS = (0, 2, 3)
 #: the resizer's default is an approximation
@@ -155,10 +157,19 @@ def _range(props: Props, format: VideoFormat) -> str:
 
 
 def coded_transfer(props: Props, source: VideoFormat) -> int:
-    """The transfer by which a frame is coded; where it is not told 709, and sRGB for RGB."""
+    """The transfer by which a frame is coded; where it is not told 709, and sRGB for RGB.
+
+    Raises: ClipError for one that can't be taken to linear light.
+    """
     transfer = props.get("_Transfer", 2)
     if transfer in UNKNOWN_TRANSFERS:
         return TRANSFER_SRGB if source.color_family == RGB else TRANSFER_709
+    if transfer not in LINEAR_TRANSFERS:
+        known = ", ".join(map(str, LINEAR_TRANSFERS))
+        raise ClipError(
+            f"_Transfer must be one of {known} for linear=1, got {transfer}; "
+            "use linear=0, or set it right with std.SetFrameProps"
+        )
     return transfer
 
 

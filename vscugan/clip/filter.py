@@ -142,6 +142,8 @@ def create(
     source = _checked_source(video, props)
     if matte is not None:
         _check_matte(matte, video)
+    if settings.linear:
+        colour.coded_transfer(props, source)
     target = colour.output_format(source, settings.format)
     width, height = video[:2]
 

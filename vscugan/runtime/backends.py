@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -25,6 +26,7 @@ class Backend:
     extra: str | None
     devices: tuple[str, ...]
     precisions: tuple[str, ...]
+    provider: str | None = None  #: of ONNX Runtime, on other devices than the CPU
 
 
 _ALL = ("fp32", "fp16", "bf16")
@@ -50,23 +52,27 @@ BACKENDS = {
         extra=name,
         devices=devices,
         precisions=precisions,
+        provider=provider,
     )
-    for name, devices, precisions in (
-        ("onnxruntime", ("cpu", "cuda"), ("fp32",)),
-        ("tensorrt", ("cuda",), ("fp32", "fp16")),
-        ("directml", ("cuda", "xpu"), ("fp32",)),
+    for name, devices, precisions, provider in (
+        ("onnxruntime", ("cpu", "cuda"), ("fp32",), "CUDAExecutionProvider"),
+        ("tensorrt", ("cuda",), ("fp32", "fp16"), "TensorrtExecutionProvider"),
+        ("directml", ("cuda", "xpu"), ("fp32",), "DmlExecutionProvider"),
     )
 }
 #: The fastest first, of those that were measured: docs/speed.md. Everywhere else torch is.
 FASTEST = {("cpu", "fp32"): ("openvino", "onnxruntime"), ("cpu", "bf16"): ("openvino",)}
 
 
-def _missing(backend: Backend) -> str | None:
+def _missing(backend: Backend, device: torch.device) -> str | None:
     """Why a backend can't be used here, or None where it can."""
     try:
-        importlib.import_module(backend.module)
+        module = importlib.import_module(backend.module)
     except Exception as error:  # whatever a broken installation raises
         return f"{type(error).__name__}: {error}".splitlines()[0]
+    # ONNX Runtime would go on with the CPU, and only warn
+    if backend.provider and device.type != "cpu" and backend.provider not in module.available_providers():
+        return f"an {backend.package} without {backend.provider}"
     return None
 
 
@@ -82,7 +88,7 @@ def pick_backend(name: str, device: torch.device, precision: str) -> tuple[str, 
             backend = BACKENDS[candidate]
             if importlib.util.find_spec(backend.package) is None:
                 continue  # not installed is no news
-            why = _missing(backend)
+            why = _missing(backend, device)
             if why is None:
                 return candidate, "; ".join(reasons) or None
             reasons.append(f"{candidate} does not load ({why})")
@@ -97,10 +103,12 @@ def pick_backend(name: str, device: torch.device, precision: str) -> tuple[str, 
             raise ArgumentError(
                 f"{argument} must be {listed} for backend={name}, got {value}; choose one of these, or backend=torch"
             )
-    why = _missing(backend)
+    why = _missing(backend, device)
     if why is not None:
+        # ONNX Runtime for CUDA is another package, the one that has TensorRT too
+        extra = "tensorrt" if backend.provider and device.type == "cuda" and name != "directml" else backend.extra
         raise DeviceError(
-            f'backend={name} must be installed, got {why}; pip install "vscugan[{backend.extra}]", or use backend=auto'
+            f'backend={name} must be installed, got {why}; pip install "vscugan[{extra}]", or use backend=auto'
         )
     return name, None
 
@@ -118,16 +126,11 @@ def make_runtime(backend: str, weights: Weights, device: torch.device, precision
         return OpenVinoRuntime(weights, device=name, precision=precision)
     from vscugan.runtime.onnx_runtime import OnnxRuntime
 
-    index = {"device_id": device.index or 0}
-    providers = {
-        "onnxruntime": [("CUDAExecutionProvider", index)] if device.type == "cuda" else [],
-        "tensorrt": [
-            (
-                "TensorrtExecutionProvider",
-                index | {"trt_fp16_enable": precision == "fp16", "trt_engine_cache_enable": True},
-            ),
-            ("CUDAExecutionProvider", index),
-        ],
-        "directml": [("DmlExecutionProvider", index)],
-    }[backend]
-    return OnnxRuntime(weights, name=backend, providers=[*providers, ("CPUExecutionProvider", {})])
+    provider, options = BACKENDS[backend].provider, {"device_id": device.index or 0}
+    providers: list[tuple[str, dict[str, Any]]] = [("CPUExecutionProvider", {})]
+    if backend == "tensorrt":
+        providers.insert(0, ("CUDAExecutionProvider", options))  # for what TensorRT does not take
+        options = options | {"trt_fp16_enable": precision == "fp16", "trt_engine_cache_enable": True}
+    if provider and device.type != "cpu":
+        providers.insert(0, (provider, options))
+    return OnnxRuntime(weights, name=backend, providers=providers)

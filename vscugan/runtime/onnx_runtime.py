@@ -14,6 +14,11 @@ from vscugan.runtime.graph_runtime import Arrays, GraphRuntime, Session
 from vscugan.workspace import Workspace
 
 
+def available_providers() -> list[str]:
+    """The execution providers that this build of ONNX Runtime has."""
+    return list(onnxruntime.get_available_providers())
+
+
 class OnnxRuntime(GraphRuntime):
     """Runs graphs by ``providers``: (name, options), the first that is there wins."""
 
