@@ -35,15 +35,39 @@ def art_clip(core: Any, picture: np.ndarray) -> Callable[..., vs.VideoNode]:
     def make(width: int = 64, height: int = 48, length: int = 1) -> vs.VideoNode:
         blank = core.std.BlankClip(format=vs.RGBS, width=width, height=height, length=length, keep=True)
 
-        def fill(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
-            out = f.copy()
-            for p in range(3):
-                np.asarray(out[p])[:] = picture[p, 100 + n : 100 + n + height, 200 + 3 * n : 200 + 3 * n + width]
-            return out
+        def paint(n: int, planes: list[np.ndarray]) -> None:
+            for p, plane in enumerate(planes):
+                plane[:] = picture[p, 100 + n : 100 + n + height, 200 + 3 * n : 200 + 3 * n + width]
 
-        return core.std.ModifyFrame(blank, blank, fill)
+        return painted(core, blank, paint)
 
     return make
+
+
+def painted(core: Any, blank: vs.VideoNode, paint: Callable[[int, list[np.ndarray]], object]) -> vs.VideoNode:
+    """``blank`` with what ``paint(n, planes)`` writes into each frame."""
+
+    def fill(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+        out = f.copy()
+        paint(n, [np.asarray(out[p]) for p in range(out.format.num_planes)])
+        return out
+
+    return core.std.ModifyFrame(blank, blank, fill)
+
+
+def chroma_edge(core: Any, upright: bool) -> vs.VideoNode:
+    """A step in U at equal luma, across or down."""
+    size = (32, 64) if upright else (64, 32)
+    sides = [core.std.BlankClip(format=vs.YUV444PS, width=size[0], height=size[1], color=[0.5, u, 0], length=1)
+             for u in (-0.2, 0.2)]  # fmt: skip
+    return core.std.StackHorizontal(sides) if upright else core.std.StackVertical(sides)
+
+
+def edge_position(clip: vs.VideoNode, upright: bool) -> float:
+    """Where the step in U lies, in px of the clip."""
+    u = planes(clip.resize.Bicubic(format=vs.YUV444PS).get_frame(0))[1].astype(float)
+    row = (u[u.shape[0] // 2] if upright else u[:, u.shape[1] // 2])[4:-4]
+    return 4 + float(np.sum(row[-1] - row) / (row[-1] - row[0]))
 
 
 def planes(frame: vs.VideoFrame) -> list[np.ndarray]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import vapoursynth as vs
-from conftest import planes
+from conftest import chroma_edge, edge_position, planes
 
 import vscugan.clip.filter as filter_module
 
@@ -182,20 +182,8 @@ def test_the_area_downscale(linear: bool, core: Any, art_clip: Callable[..., vs.
 def test_chroma_of_any_size_lies_where_resize_puts_it(location: int, arguments: dict[str, Any], core: Any) -> None:
     """A step in U, across and down: under 0.05 px from resize's."""
     for upright in (True, False):
-        stack = core.std.StackHorizontal if upright else core.std.StackVertical
-        size = (32, 64) if upright else (64, 32)
-        edge = stack(
-            [
-                core.std.BlankClip(format=vs.YUV444PS, width=size[0], height=size[1], color=[0.5, u, 0], length=1)
-                for u in (-0.2, 0.2)
-            ]
-        )
-        source = core.resize.Bicubic(edge, format=vs.YUV420PS, chromaloc=location).std.SetFrameProps(_Matrix=1)
+        source = core.resize.Bicubic(chroma_edge(core, upright), format=vs.YUV420PS, chromaloc=location)
+        source = source.std.SetFrameProps(_Matrix=1)
         got = core.cugan.Upscale(source, **arguments)
         wanted = core.resize.Spline36(source, got.width, got.height)
-        positions = []
-        for clip in (got, wanted):
-            u = planes(core.resize.Bicubic(clip, format=vs.YUV444PS).get_frame(0))[1].astype(float)
-            row = (u[u.shape[0] // 2] if upright else u[:, u.shape[1] // 2])[4:-4]
-            positions.append(float(np.sum(row[-1] - row) / (row[-1] - row[0])))
-        assert abs(positions[0] - positions[1]) < 0.05
+        assert abs(edge_position(got, upright) - edge_position(wanted, upright)) < 0.05

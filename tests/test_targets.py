@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import vapoursynth as vs
-from conftest import DATA, planes
+from conftest import DATA, chroma_edge, edge_position, painted, planes
 from PIL import Image
 
 import vscugan
@@ -98,13 +98,7 @@ def ramp(core: Any, format: int, full: bool, low: int, high: int) -> vs.VideoNod
     """A HDR10 luma ramp, one code or less per pixel."""
     blank = core.std.BlankClip(format=format, width=1024, height=32, length=1)
     codes = np.linspace(low, high, 1024).round().astype(np.uint16)
-
-    def fill(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
-        out = f.copy()
-        np.asarray(out[0])[:] = codes
-        return out
-
-    clip = core.std.ModifyFrame(blank, blank, fill)
+    clip = painted(core, blank, lambda _, planes: np.copyto(planes[0], codes))
     return clip.std.SetFrameProps(_Matrix=9, _Primaries=9, _Transfer=16, _ChromaLocation=2, _Range=int(full))
 
 
@@ -162,13 +156,8 @@ def test_linear_light_of_an_unknown_transfer(core: Any) -> None:
 def patch(core: Any, code: int) -> vs.VideoNode:
     """Limited-range gray with a patch of one luma code."""
     base = core.std.BlankClip(format=vs.YUV420P8, width=96, height=64, length=1, color=[120, 128, 128])
-
-    def fill(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
-        out = f.copy()
-        np.asarray(out[0])[16:48, 32:64] = code
-        return out
-
-    return core.std.ModifyFrame(base, base, fill).std.SetFrameProps(_Matrix=1, _Range=0)
+    clip = painted(core, base, lambda _, planes: planes[0][16:48, 32:64].fill(code))
+    return clip.std.SetFrameProps(_Matrix=1, _Range=0)
 
 
 @pytest.mark.parametrize("code", [254, 5])
@@ -208,21 +197,6 @@ def test_conservative_casts_no_colour(model: str, scale: int, core: Any) -> None
     assert np.abs(moved / source.num_frames * 255).max() < 1
 
 
-def chroma_edge(core: Any, upright: bool) -> vs.VideoNode:
-    """A step in U at equal luma, across or down."""
-    size = (32, 64) if upright else (64, 32)
-    sides = [core.std.BlankClip(format=vs.YUV444PS, width=size[0], height=size[1], color=[0.5, u, 0], length=1)
-             for u in (-0.2, 0.2)]  # fmt: skip
-    return core.std.StackHorizontal(sides) if upright else core.std.StackVertical(sides)
-
-
-def edge_position(clip: vs.VideoNode, upright: bool) -> float:
-    """Where the step in U lies, in px of the clip."""
-    u = planes(clip.resize.Bicubic(format=vs.YUV444PS).get_frame(0))[1].astype(float)
-    row = (u[u.shape[0] // 2] if upright else u[:, u.shape[1] // 2])[4:-4]
-    return 4 + float(np.sum(row[-1] - row) / (row[-1] - row[0]))
-
-
 @pytest.mark.parametrize("upright", [True, False])
 @pytest.mark.parametrize("location", range(6))
 def test_subsampled_chroma_lies_where_full_chroma_does(location: int, upright: bool, core: Any) -> None:
@@ -249,15 +223,14 @@ def cutout() -> tuple[np.ndarray, np.ndarray]:
 
 def still(core: Any, format: int, pixels: np.ndarray) -> vs.VideoNode:
     """A clip of two frames of these planes."""
-    blank = core.std.BlankClip(format=format, width=pixels.shape[-1], height=pixels.shape[-2], length=2, keep=True)
+    height, width = pixels.shape[-2:]
 
-    def fill(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
-        out = f.copy()
-        for p, values in enumerate(np.atleast_3d(pixels) if pixels.ndim == 3 else [pixels]):
-            np.asarray(out[p])[:] = values
-        return out
+    def paint(planes: list[np.ndarray]) -> None:
+        for plane, values in zip(planes, pixels.reshape(-1, height, width), strict=True):
+            plane[:] = values
 
-    return core.std.ModifyFrame(blank, blank, fill)
+    blank = core.std.BlankClip(format=format, width=width, height=height, length=2, keep=True)
+    return painted(core, blank, lambda _, planes: paint(planes))
 
 
 def matte_of(frame: vs.VideoFrame) -> np.ndarray:
