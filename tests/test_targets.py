@@ -312,3 +312,18 @@ def test_alpha_that_does_not_go_with_the_clip(core: Any) -> None:
         with pytest.raises(vs.Error) as error:
             vscugan.upscale(clip, alpha_clip=matte)
         assert str(error.value) == f"cugan.Upscale: {text}"
+
+
+def test_alpha_that_only_later_frames_carry_is_not_lost_silently(core: Any) -> None:
+    bare = core.std.BlankClip(format=vs.RGB24, width=32, height=32, length=1)
+    matte = core.std.BlankClip(format=vs.GRAY8, width=32, height=32, length=1, color=255)
+    up = core.cugan.Upscale(bare + core.std.ClipToProp(bare, matte, prop="_Alpha"))
+    assert "_Alpha" not in up.get_frame(0).props
+    with pytest.raises(vs.Error) as error:
+        up.get_frame(1)
+    assert str(error.value) == (
+        "cugan.Upscale: frame 1 must carry no alpha where the first frame has none, got _Alpha; "
+        "hand the whole clip's alpha over as alpha_clip, or drop it with std.RemoveFrameProps(clip, '_Alpha')"
+    )
+    dropped = core.std.RemoveFrameProps(core.std.ClipToProp(bare, matte, prop="_Alpha"), "_Alpha")
+    assert core.cugan.Upscale(bare + dropped).get_frame(1).width == 64

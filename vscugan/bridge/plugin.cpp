@@ -129,6 +129,8 @@ Ref propsToDict(const VSFrame *frame, const VSAPI *vsapi) {
         if (!error)
             setItem(dict.get(), key, PyLong_FromLongLong(value));
     }
+    if (vsapi->mapGetType(props, kAlphaProp) == ptVideoFrame)
+        setItem(dict.get(), kAlphaProp, PyLong_FromLong(1));
     return dict;
 }
 

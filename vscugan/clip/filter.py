@@ -56,12 +56,19 @@ class MatteGraph(Graph):
 class ColourGraph(Graph):
     """The graph of the clip itself; ``matte`` is that of its alpha, where it has one."""
 
-    def __init__(self, engine: Engine, conversion: Conversion, report: bool, log: Callable[[str], None]) -> None:
-        stages: list[Stage] = [Network(engine, conversion.source, *conversion.source_size)]
+    def __init__(
+        self,
+        engine: Engine,
+        conversion: Conversion,
+        matte: MatteGraph | None,
+        report: bool,
+        log: Callable[[str], None],
+    ) -> None:
+        stages: list[Stage] = [Network(engine, conversion.source, *conversion.source_size, has_matte=matte is not None)]
         if conversion.downscale and conversion.downscale.kernel == "area":
             stages.append(Area(conversion.downscale, conversion.source, colour.RGBS))
         super().__init__(conversion.size, conversion.target, stages)
-        self.matte: MatteGraph | None = None
+        self.matte = matte
         self.matte_calls = colour.gray_of_matte()
         self._conversion = conversion
         self._engine, self._report = engine, report
@@ -165,7 +172,5 @@ def create(
         steps = [f"{p.scale}x {p.weights or p.noise}" for p in passes] + ([settings.kernel] if downscale else [])
         tell(f"{width}x{height} -> {size[0]}x{size[1]} by {', then '.join(steps)}")
     conversion = Conversion(source=source, source_size=(width, height), target=target, size=size, downscale=downscale)
-    graph = ColourGraph(engine, conversion, settings.report, tell)
-    if matte is not None:
-        graph.matte = MatteGraph(engine, conversion)
-    return graph
+    matte_graph = None if matte is None else MatteGraph(engine, conversion)
+    return ColourGraph(engine, conversion, matte_graph, settings.report, tell)

@@ -57,14 +57,20 @@ class Stage(ABC):
 class Network(Stage):
     """RGBS, or GRAYS that stands for three planes, through the network; a matte may follow as the last plane."""
 
-    def __init__(self, engine: Engine, source: VideoFormat, width: int, height: int) -> None:
+    def __init__(self, engine: Engine, source: VideoFormat, width: int, height: int, *, has_matte: bool) -> None:
         super().__init__(width * engine.scale, height * engine.scale, colour.RGBS)
         self._engine, self._source, self._size = engine, source, (width, height)
+        self._has_matte = has_matte
 
     @worded
     def prepare(self, n: int, props: Props) -> list[ResizeCall]:
         """To RGBS by the frame's own colour; refuses what must not be upscaled."""
         refuse_interlaced(n, props)
+        if "_Alpha" in props and not self._has_matte:
+            raise ClipError(
+                f"frame {n} must carry no alpha where the first frame has none, got _Alpha; "
+                "hand the whole clip's alpha over as alpha_clip, or drop it with std.RemoveFrameProps(clip, '_Alpha')"
+            )
         return colour.to_rgb(props, self._source, *self._size)
 
     @worded
