@@ -84,7 +84,7 @@ def cost() -> None:
         ours, theirs = alternate(partial(shown, node), partial(engine.upscale, x, list(out)))
         print(f"cost, 640x360 2x, {backend}: filter {ours:.3f} s, engine {theirs:.3f} s, {ours / theirs - 1:+.1%}")
     weights = load_released(find(model="se", scale=2, noise="no-denoise"))
-    session = OpenVinoRuntime(weights, device="CPU", precision="fp32").load(network_model(weights), ["output"])
+    session = OpenVinoRuntime(weights, device="CPU", precision="fp32").load(network_model(weights), ["output"], None)
     inputs = {"input": np.full((1, 3, 396, 676), 0.4, np.float32), "alpha": np.ones((1, 1, 1, 1), np.float32)}
     workspace = Workspace()
     node = core.cugan.Upscale(clip, backend="openvino")

@@ -21,7 +21,7 @@ FRAMES = 3
 def profile(backend: str, tile: int, width: int, height: int, scale: int) -> None:
     """Print seconds, share and GFLOP/s of each stage, and of what is not the network."""
     engine = Engine(validate(backend=backend, tile=tile, scale=scale))
-    runtime: Any = engine.passes[0].runtime
+    runtime: Any = engine.lanes[0].passes[0].runtime
     seconds: defaultdict[str, float] = defaultdict(float)
 
     def timed(name: str, function: Any) -> Any:

@@ -52,7 +52,7 @@ from vscugan import engine, settings
 from vscugan.engine import Engine
 from vscugan.settings import validate
 told = []
-print(Engine(validate(), notify=told.append).backend, told)
+print(Engine(validate(), notify=told.append).lanes[0].backend, told)
 """
     run = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "torch []\n"
@@ -70,7 +70,7 @@ def test_whole_frames_are_one_graph_and_tiles_five(backend: str, picture: np.nda
     for tile, graphs in ((0, 1), (32, 5)):
         engine = Engine(validate(backend=backend, tile=tile, noise="denoise2x", alpha=1 + tile / 100))
         upscale(engine, x)
-        runtime = engine.passes[0].runtime
+        runtime = engine.lanes[0].passes[0].runtime
         assert isinstance(runtime, GraphRuntime)
         assert len(runtime._sessions) == graphs
         del engine, runtime

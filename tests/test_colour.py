@@ -17,7 +17,7 @@ class PlainEnlargement:
     """Stands in for the engine: every pixel twice, nothing else."""
 
     scale = 2
-    backend, device, precision = "none", "cpu", "fp32"
+    summary = "none on cpu, fp32"
 
     def __init__(self, *_: object, **__: object) -> None: ...
 

@@ -26,7 +26,7 @@ from vscugan.tiling.geometry import core, owned, split, window
 def upscale(x: np.ndarray, **arguments: object) -> np.ndarray:
     """A (3, H, W) frame through an engine of its own, which must be of the backend that was asked for."""
     engine = Engine(validate(**arguments))  # type: ignore[arg-type]
-    assert engine.passes[0].runtime.name == arguments.get("backend", engine.backend)
+    assert engine.lanes[0].passes[0].runtime.name == arguments.get("backend", engine.lanes[0].backend)
     return through(engine, x)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import psnr, upscale
+from conftest import upscale
 
 from vscugan import network_pass as module
 from vscugan.engine import Engine
@@ -15,9 +15,9 @@ from vscugan.errors import DeviceError
 from vscugan.models.registry import find
 from vscugan.models.weights import load_released
 from vscugan.network import ARCHITECTURES
-from vscugan.network_pass import choose_plan
+from vscugan.network_pass import Budget, choose_plan, shared_runtime
 from vscugan.settings import validate
-from vscugan.tiling.run import Plan, waiting_bytes, working_bytes
+from vscugan.tiling.plan import Plan, Waiting, waiting_bytes, working_bytes
 
 
 def test_out_of_memory_halves_the_tile_and_loses_no_frame(picture: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,20 +27,18 @@ def test_out_of_memory_halves_the_tile_and_loses_no_frame(picture: np.ndarray, m
     engine = Engine(validate(tile=0), notify=told.append)
     real, seen = module.run, []
 
-    def short_of_memory(
-        runtime: object, padded: torch.Tensor, size: tuple[int, int], plan: Plan, *rest: object
-    ) -> object:
+    def short_of_memory(runtime: object, padded: torch.Tensor, plan: Plan, *rest: object) -> object:
         seen.append(plan.tile)
         if plan.tile == (0, 0) or max(plan.tile) > 40:
             raise torch.OutOfMemoryError("made up")
-        return real(runtime, padded, size, plan, *rest)  # type: ignore[arg-type]
+        return real(runtime, padded, plan, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(module, "run", short_of_memory)
     assert np.abs(upscale(engine, x) - wanted).max() < 2e-5
     assert seen == [(0, 0), (50, 60), (32, 32)]
-    assert told == [
-        "out of memory on cpu: tile 120x100 -> 60x50, features wait on the device",
-        "out of memory on cpu: tile 60x50 -> 32x32, features wait on the device",
+    assert told[1:] == [
+        "out of memory on cpu: tile 120x100 -> 60x50, features kept without skips",
+        "out of memory on cpu: tile 60x50 -> 32x32, features kept without skips",
     ]
 
 
@@ -70,40 +68,87 @@ def test_nan_in_fp16_is_computed_again_in_fp32(picture: np.ndarray, monkeypatch:
 
     monkeypatch.setattr(module, "run", overflows)
     assert np.array_equal(upscale(engine, x), wanted)
-    assert told == ["frame 0 gave NaN or Inf in bf16; it was computed again in fp32"]
+    assert told[1:] == ["frame 0 gave NaN or Inf in bf16; it was computed again in fp32"]
+
+
+def torch_runtime() -> module.Runtime:
+    """2x on the CPU."""
+    weights = load_released(find(model="se", scale=2, noise="no-denoise"))
+    return shared_runtime("torch", weights, torch.device("cpu"), "fp32")
+
+
+def openvino_runtime() -> module.Runtime:
+    """2x on the CPU, which takes whole frames where it can."""
+    weights = load_released(find(model="se", scale=2, noise="no-denoise"))
+    return shared_runtime("openvino", weights, torch.device("cpu"), "fp32")
 
 
 def test_the_plan_follows_the_budget() -> None:
-    architecture = ARCHITECTURES[2]
-    tiles = []
-    for budget in (64 << 30, 4 << 30, 3 << 30, 1):
-        plan = choose_plan(architecture, 1080, 1920, budget, 4)
-        tile = (min(plan.tile[0] or 1080, 1080), min(plan.tile[1] or 1920, 1920))
+    runtime = openvino_runtime()
+    plans = []
+    for budget in (64 << 30, 4 << 30, 3 << 30, 400 << 20, 1):
+        plan = choose_plan(runtime, 1080, 1920, Budget(device=budget, host=None))
         if budget > 1:
-            need = waiting_bytes(architecture, 1080, 1920, plan, 4) + working_bytes(architecture, tile, 4)
-            assert need <= budget
-        tiles.append(plan.tile)
-    assert tiles[0] == (0, 0)
-    assert tiles[-1] == (32, 32)
+            need = waiting_bytes(runtime.architecture, 1080, 1920, plan, 4)
+            assert need + working_bytes(runtime.architecture, 1080, 1920, plan, 4) <= budget
+        plans.append((plan.tile[0], plan.waiting))
+    assert plans[0] == (0, Waiting.DEVICE)
+    assert plans[1][1] in (Waiting.DEVICE, Waiting.LEAN)
+    assert plans[3][1] is Waiting.NOWHERE
+    assert plans[4] == (32, Waiting.NOWHERE)
+    assert choose_plan(torch_runtime(), 1080, 1920, Budget(device=64 << 30, host=None)).tile == (128, 128)
+
+
+def test_a_named_tile_stays_and_its_features_follow_the_budget() -> None:
+    runtime, seen = openvino_runtime(), []
+    for device, host in ((64 << 30, None), (3 << 30, None), (1 << 30, None), (1 << 30, 8 << 30)):
+        plan = choose_plan(runtime, 1080, 1920, Budget(device=device, host=host), (256, 256))
+        assert plan.tile == (256, 256)
+        seen.append(plan.waiting)
+    assert seen == [Waiting.DEVICE, Waiting.LEAN, Waiting.NOWHERE, Waiting.HOST]
+
+
+def test_memory_of_the_leanest_plan_does_not_grow_with_the_frame() -> None:
+    architecture, plan = ARCHITECTURES[2], Plan(tile=(256, 256), waiting=Waiting.NOWHERE)
+    small, large = (
+        working_bytes(architecture, *size, plan, 4)
+        + waiting_bytes(architecture, *size, plan, 4)
+        - 12 * size[0] * size[1]
+        for size in ((720, 1280), (2160, 3840))
+    )
+    assert large < 1.1 * small
 
 
 def test_a_named_memory_bounds_the_plan(picture: np.ndarray) -> None:
     told: list[str] = []
-    engine = Engine(validate(memory=64, backend="openvino", streams=2), notify=told.append)
+    engine = Engine(validate(memory=400, backend="openvino", streams=2), notify=told.append)
     upscale(engine, np.ascontiguousarray(picture[:, :180, :320]))
-    assert told == ["tile: 32 px of 320x180, skips computed again (left out, chosen for 64 MiB of memory on cpu)"]
-    plan = engine.passes[0]._plan
-    assert plan is not None
-    assert plan == choose_plan(ARCHITECTURES[2], 180, 320, 32 << 20, 4)
+    assert told == ["tile: 128x128 of 320x180, features kept without skips (chosen for 400 MiB of memory on cpu)"]
+    plan = engine.lanes[0].passes[0]._plan
+    assert plan == choose_plan(openvino_runtime(), 180, 320, Budget(device=200 << 20, host=None))
 
 
-def test_features_that_wait_on_the_host_change_nothing(picture: np.ndarray) -> None:
-    """The path that a GPU short of memory takes; on the CPU host and device are one."""
-    x = np.ascontiguousarray(picture[:, :64, :96])
-    engine = Engine(validate(tile=32))
-    wanted = upscale(engine, x)
-    engine.passes[0]._plan, engine.passes[0]._plan_size = Plan(tile=(32, 32), keep_skips=False, on_host=True), (64, 96)
-    assert psnr(upscale(engine, x), wanted) == 200
+@pytest.mark.parametrize("waiting", [Waiting.LEAN, Waiting.HOST, Waiting.NOWHERE])
+@pytest.mark.parametrize("backend", ["torch", "openvino"])
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_where_features_wait_changes_nothing(
+    scale: int, backend: str, waiting: Waiting, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HOST is the path of a GPU short of memory; on the CPU host and device are one."""
+    x = np.ascontiguousarray(picture[:, 100:163, 200:297])
+    wanted = upscale(Engine(validate(tile=0, scale=scale, alpha=0.9)), x)
+    engine = Engine(validate(tile=(48, 32), scale=scale, alpha=0.9, backend=backend))
+    seen = []
+    real = module.run
+
+    def watched(runtime: module.Runtime, padded: torch.Tensor, plan: Plan, *rest: object) -> object:
+        seen.append(plan)
+        return real(runtime, padded, plan, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "choose_plan", lambda *_: Plan(tile=(32, 48), waiting=waiting))
+    monkeypatch.setattr(module, "run", watched)
+    assert np.abs(upscale(engine, x) - wanted).max() < 2e-5
+    assert seen == [Plan(tile=(32, 48), waiting=waiting)]
 
 
 def test_weights_that_overflow_fp16_still_give_the_picture(picture: np.ndarray, tmp_path: Path) -> None:
@@ -118,4 +163,4 @@ def test_weights_that_overflow_fp16_still_give_the_picture(picture: np.ndarray, 
     told: list[str] = []
     got = upscale(Engine(validate(weights=str(path), precision="fp16", tile=0), notify=told.append), x)
     assert np.abs(got - upscale(Engine(validate(tile=0)), x)).max() < 2e-5
-    assert told == ["frame 0 gave NaN or Inf in fp16; it was computed again in fp32"]
+    assert told[1:] == ["frame 0 gave NaN or Inf in fp16; it was computed again in fp32"]

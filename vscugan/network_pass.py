@@ -6,7 +6,7 @@ import gc
 import threading
 import weakref
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -15,13 +15,14 @@ from torch import Tensor
 from vscugan.errors import DeviceError, FrameError
 from vscugan.memory import free_bytes
 from vscugan.models.weights import Weights
-from vscugan.network import PRO_GAIN, PRO_OFFSET, Architecture
+from vscugan.network import PRO_GAIN, PRO_OFFSET
 from vscugan.route import Pass
 from vscugan.runtime.backends import make_runtime
 from vscugan.runtime.protocol import Runtime
 from vscugan.settings import SMALLEST_TILE_PX
 from vscugan.tiling.geometry import round_up
-from vscugan.tiling.run import Plan, run, waiting_bytes, working_bytes
+from vscugan.tiling.plan import Plan, Waiting, waiting_bytes, working_bytes
+from vscugan.tiling.run import run
 from vscugan.workspace import Workspace
 
 #: Share of the free memory that one engine may plan with: others live on the machine too.
@@ -72,7 +73,8 @@ class NetworkPass:
     """Runs one model on one device.
 
     ``tile``: (width, height) in px of this pass's input, 0 = the whole axis, None = chosen from free memory.
-    ``memory``: bytes for all frames in flight, None = a share of what is free. ``notify``: see Engine.
+    ``memory``: bytes for all frames in flight, None = a share of what is free; ``in_flight``: how many frames
+    share it. ``notify``: see Engine.
     Safe to call from several threads.
     """
 
@@ -85,14 +87,14 @@ class NetworkPass:
         *,
         tile: tuple[int, int] | None,
         memory: int | None,
-        streams: int,
+        in_flight: int,
         notify: Callable[[str], None],
     ) -> None:
         weights = model.load()
         self.scale, self.sha256 = weights.scale, weights.sha256
         self.runtime = shared_runtime(backend, weights, device, precision)
         self._model, self._backend, self._device, self._precision = model, backend, device, precision
-        self._tile, self._memory, self._streams, self._notify = tile, memory, streams, notify
+        self._tile, self._memory, self._in_flight, self._notify = tile, memory, in_flight, notify
         self._fp32: Runtime | None = None
         self._plan: Plan | None = None
         self._plan_size: tuple[int, int] | None = None
@@ -104,8 +106,7 @@ class NetworkPass:
         plan, size = self._plan, self._plan_size
         if plan is None or size is None or plan.whole(*size):
             return "whole"
-        height, width = (t or s for t, s in zip(plan.tile, size, strict=True))
-        return f"{width}x{height}"
+        return tile_text(plan.tile, *size)
 
     def run(self, x: Tensor, n: int, workspace: Workspace) -> Tensor:
         """(1, 3, H, W) fp32 in 0..1 -> (1, 3, scale*H, scale*W) fp32, not clamped; ``n`` is for messages.
@@ -157,7 +158,7 @@ class NetworkPass:
         edge = architecture.pad_px
         padded = pad(x, edge, edge + size[0] - height, edge + size[1] - width)
         padded = padded.to(runtime.device, runtime.dtype).contiguous(memory_format=runtime.memory_format)
-        y, finite = run(runtime, padded, size, plan, (height, width), self._model.alpha, workspace)
+        y, finite = run(runtime, padded, plan, (height, width), self._model.alpha, workspace)
         if not finite:
             return None
         return y.sub_(PRO_OFFSET).div_(PRO_GAIN) if runtime.pro else y
@@ -169,56 +170,91 @@ class NetworkPass:
             return self._plan
 
     def _choose(self, height: int, width: int) -> Plan:
-        """The first plan that fits, fastest first; the user's own tile means that memory is short."""
-        if self._tile is not None:
-            plan = Plan(tile=(self._tile[1], self._tile[0]))
-            return replace(plan, keep_skips=plan.whole(height, width))
+        """The first plan that fits into memory, fastest first."""
         free = free_bytes(self._device)
-        budget = (self._memory or int(free * MEMORY_SHARE)) // self._streams
-        runtime = self.runtime
-        plan = choose_plan(
-            runtime.architecture, height, width, budget, runtime.dtype.itemsize, runtime.preferred_tile_px
+        budget = Budget(
+            device=(self._memory or int(free * MEMORY_SHARE)) // self._in_flight,
+            host=None
+            if self._device.type == "cpu"
+            else int(free_bytes(torch.device("cpu")) * MEMORY_SHARE) // self._in_flight,
         )
-        tile = "whole frame" if plan.tile == (0, 0) else f"{plan.tile[1]} px"
-        where = "computed again" if not plan.keep_skips else "kept"
+        tile = None if self._tile is None else (self._tile[1], self._tile[0])
+        plan = choose_plan(self.runtime, height, width, budget, tile)
+        size = "whole frame" if plan.whole(height, width) else tile_text(plan.tile, height, width)
         room = f"{self._memory >> 20} MiB of memory" if self._memory else f"{free >> 20} MiB free"
-        found = f"left out, chosen for {room} on {self._device}"
-        self._notify(f"tile: {tile} of {width}x{height}, skips {where} ({found})")
+        self._notify(f"tile: {size} of {width}x{height}, features {plan.waiting} (chosen for {room} on {self._device})")
         return plan
 
     def _shrink(self, failed: Plan, height: int, width: int) -> None:
-        """Halve the tile after an out-of-memory, unless another thread has done so already."""
+        """Take a leaner plan after an out-of-memory, unless another thread has done so already."""
         with self._plan_lock:
             if self._plan is not failed:
                 return
-            old = [t or s for t, s in zip(failed.tile, (height, width), strict=True)]
-            new = [max(SMALLEST_TILE_PX, min(o, s) // 2) for o, s in zip(old, (height, width), strict=True)]
-            if all(n >= min(o, s) for n, o, s in zip(new, old, (height, width), strict=True)):
+            leaner = leaner_plan(failed, height, width, has_host=self._device.type != "cpu")
+            if leaner is None:
                 raise DeviceError(
                     f"{self._device} must have room for a tile of {SMALLEST_TILE_PX} px, got out of memory; "
                     "close other programs, lower streams, or use device=cpu"
                 )
-            on_host = self._device.type != "cpu" and not failed.keep_skips
-            self._plan = Plan(tile=(new[0], new[1]), keep_skips=False, on_host=on_host)
-            self._notify(
-                f"out of memory on {self._device}: tile {old[1]}x{old[0]} -> {new[1]}x{new[0]}, "
-                f"features wait on the {'host' if on_host else 'device'}"
-            )
+            self._plan = leaner
+            old, new = (tile_text(p.tile, height, width) for p in (failed, leaner))
+            self._notify(f"out of memory on {self._device}: tile {old} -> {new}, features {leaner.waiting}")
 
 
-def choose_plan(
-    architecture: Architecture, height: int, width: int, budget: int, item_bytes: int, preferred_tile_px: int = 0
-) -> Plan:
-    """The fastest plan whose features and work fit into ``budget`` bytes; the leanest where none does.
+def tile_text(tile: tuple[int, int], height: int, width: int) -> str:
+    """A tile of a frame as users write it: width x height."""
+    return f"{min(tile[1] or width, width)}x{min(tile[0] or height, height)}"
 
-    ``preferred_tile_px``: the runtime's fastest, 0 = the whole frame; larger tiles are not tried.
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """Bytes that one frame may take."""
+
+    device: int
+    host: int | None  #: None where the device is the host
+
+
+def choose_plan(runtime: Runtime, height: int, width: int, budget: Budget, tile: tuple[int, int] | None = None) -> Plan:
+    """The fastest plan whose features and work fit into the budget; the leanest where none does.
+
+    ``tile``: (height, width) in px where the user named one; else up to the runtime's preferred one.
     """
-    sizes = [t for t in AUTO_TILES_PX if t < max(height, width) and (not preferred_tile_px or t <= preferred_tile_px)]
-    whole = [Plan(tile=(0, 0))] if not preferred_tile_px or max(height, width) <= preferred_tile_px else []
-    plans = whole + [Plan(tile=(t, t), keep_skips=keep) for t in sizes for keep in (True, False)]
+    preferred = runtime.preferred_tile_px
+    if tile is not None:
+        tiles = [tile]
+    else:
+        tiles = [(t, t) for t in AUTO_TILES_PX if t < max(height, width) and (not preferred or t <= preferred)]
+        if not preferred or max(height, width) <= preferred:
+            tiles.insert(0, (0, 0))
+    whole = [Plan(tile=t) for t in tiles if Plan(tile=t).whole(height, width)]
+    tiles = [t for t in tiles if not Plan(tile=t).whole(height, width)]
+    kept = [Plan(tile=t, waiting=w) for t in tiles for w in (Waiting.DEVICE, Waiting.LEAN)]
+    on_host = [Plan(tile=t, waiting=Waiting.HOST) for t in tiles] if budget.host is not None else []
+    again = [Plan(tile=t, waiting=Waiting.NOWHERE) for t in tiles]
+    plans = whole + kept + on_host + again
     for plan in plans:
-        tile = (min(plan.tile[0] or height, height), min(plan.tile[1] or width, width))
-        need = waiting_bytes(architecture, height, width, plan, item_bytes)
-        if need + working_bytes(architecture, tile, item_bytes) <= budget:
+        waiting = waiting_bytes(runtime.architecture, height, width, plan, runtime.dtype.itemsize)
+        work = working_bytes(runtime.architecture, height, width, plan, runtime.dtype.itemsize)
+        room = budget.device
+        if plan.waiting is Waiting.HOST:
+            room += min(waiting, budget.host or 0)
+        if work + waiting <= room:
             return plan
-    return Plan(tile=plans[-1].tile, keep_skips=False)
+    return plans[-1]
+
+
+def leaner_plan(failed: Plan, height: int, width: int, *, has_host: bool) -> Plan | None:
+    """What to try after an out-of-memory: half the tile and fewer features, None where there is nothing left."""
+    if failed.waiting is Waiting.DEVICE:
+        waiting = Waiting.LEAN
+    elif failed.waiting is Waiting.LEAN and has_host:
+        waiting = Waiting.HOST
+    else:
+        waiting = failed.waiting
+    old = [min(t or s, s) for t, s in zip(failed.tile, (height, width), strict=True)]
+    new = [max(SMALLEST_TILE_PX, o // 2) for o in old]
+    if any(n < o for n, o in zip(new, old, strict=True)):
+        return Plan(tile=(new[0], new[1]), waiting=waiting)
+    if waiting is Waiting.NOWHERE or max(height, width) <= SMALLEST_TILE_PX:
+        return None
+    return Plan(tile=(new[0], new[1]), waiting=Waiting.NOWHERE)

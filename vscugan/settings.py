@@ -24,6 +24,7 @@ PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 SMALLEST_TILE_PX = 32
 SMALLEST_MEMORY_MIB = 64
 LARGEST_STREAMS = 32
+LARGEST_DEVICES = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +34,7 @@ class Settings:
     ``scale`` is None where ``width`` or ``height`` is given, or where ``weights`` is and the file tells;
     ``model`` is None only where the file tells. ``width`` and ``height`` are the output's, None = by the
     display shape. ``tile`` is (width, height) in source pixels, 0 = the whole axis, None = chosen from free
-    memory. ``memory`` is in MiB.
+    memory. ``memory`` is in MiB. ``device``: one name for each engine that shares the frames.
     ``format`` is a VapourSynth format id, None = the input's.
     """
 
@@ -49,7 +50,7 @@ class Settings:
     overshoot: str = "clip"
     tile: tuple[int, int] | None = None
     memory: int | None = None
-    device: str = "auto"
+    device: tuple[str, ...] = ("auto",)
     backend: str = "auto"
     precision: str = "auto"
     streams: int | None = None
@@ -98,6 +99,15 @@ def _tile(value: int | Sequence[int] | None) -> tuple[int, int] | None:
     return (sizes[0], sizes[-1])
 
 
+def _devices(value: str | Sequence[str]) -> tuple[str, ...]:
+    names = (value,) if isinstance(value, str) else tuple(value)
+    if not names or len(names) > LARGEST_DEVICES:
+        raise ArgumentError(
+            f"device must be 1 to {LARGEST_DEVICES} devices, got {len(names)}; leave it out to have one chosen"
+        )
+    return tuple(_device(name) for name in names)
+
+
 def _device(value: str) -> str:
     kind, _, index = value.partition(":")
     if kind not in DEVICES or (":" in value and not (DEVICES[kind] and index.isdigit())):
@@ -136,7 +146,7 @@ def validate(
     overshoot: str = "clip",
     tile: int | Sequence[int] | None = None,
     memory: int | None = None,
-    device: str = "auto",
+    device: str | Sequence[str] = "auto",
     backend: str = "auto",
     precision: str = "auto",
     streams: int | None = None,
@@ -184,7 +194,7 @@ def validate(
         overshoot=overshoot,
         tile=_tile(tile),
         memory=memory,
-        device=_device(device),
+        device=_devices(device),
         backend=backend,
         precision=precision,
         streams=streams,

@@ -90,15 +90,20 @@ template <typename F> Ref listOf(int count, F item) {
     return list;
 }
 
-// Arguments of the VapourSynth function as a dict; the clip is left out.
+// Arguments of the VapourSynth function as a dict, those that may be lists as lists; the clip is left out.
 Ref argumentsToDict(const VSMap *in, const VSAPI *vsapi) {
     Ref dict = checked(PyDict_New());
     for (int k = 0; k < vsapi->mapNumKeys(in); k++) {
         const char *key = vsapi->mapGetKey(in, k);
         const int count = vsapi->mapNumElements(in, key);
+        const bool isList = std::string(key) == "tile" || std::string(key) == "device";
+        const auto text = [&](int i) {
+            return PyUnicode_FromStringAndSize(vsapi->mapGetData(in, key, i, nullptr),
+                                               vsapi->mapGetDataSize(in, key, i, nullptr));
+        };
         switch (count > 0 ? vsapi->mapGetType(in, key) : ptUnset) {
         case ptInt:
-            if (count > 1 || std::string(key) == "tile")
+            if (isList)
                 setItem(dict.get(), key, listOf(count, [&](int i) {
                             return PyLong_FromLongLong(vsapi->mapGetInt(in, key, i, nullptr));
                         }).release());
@@ -109,9 +114,7 @@ Ref argumentsToDict(const VSMap *in, const VSAPI *vsapi) {
             setItem(dict.get(), key, PyFloat_FromDouble(vsapi->mapGetFloat(in, key, 0, nullptr)));
             break;
         case ptData:
-            setItem(dict.get(), key,
-                    PyUnicode_FromStringAndSize(vsapi->mapGetData(in, key, 0, nullptr),
-                                                vsapi->mapGetDataSize(in, key, 0, nullptr)));
+            setItem(dict.get(), key, isList ? listOf(count, text).release() : text(0));
             break;
         default:
             break;
@@ -560,7 +563,7 @@ VS_EXTERNAL_API(void) VapourSynthPluginInit2(VSPlugin *plugin, const VSPLUGINAPI
                          VAPOURSYNTH_API_VERSION, 0, plugin);
     vspapi->registerFunction("Upscale",
                              "clip:vnode;scale:float:opt;noise:data:opt;model:data:opt;weights:data:opt;"
-                             "alpha:float:opt;tile:int[]:opt;device:data:opt;precision:data:opt;"
+                             "alpha:float:opt;tile:int[]:opt;device:data[]:opt;precision:data:opt;"
                              "streams:int:opt;format:int:opt;width:int:opt;height:int:opt;kernel:data:opt;"
                              "linear:int:opt;overshoot:data:opt;alpha_clip:vnode:opt;backend:data:opt;report:int:opt;memory:int:opt;",
                              "clip:vnode;", upscale, nullptr, plugin);

@@ -163,7 +163,7 @@ def create(
     if passes is None:
         passes = find_route(settings, (width, height), size)
     engine = Engine(settings, passes, notify=tell)
-    tell(f"runtime: {engine.backend} on {engine.device}, {engine.precision}")
+    tell(f"runtime: {engine.summary}")
     network_size = (width * engine.scale, height * engine.scale)
     downscale = None
     if size != network_size:

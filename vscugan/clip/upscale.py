@@ -25,7 +25,7 @@ def upscale(
     alpha_clip: vs.VideoNode | None = None,
     tile: int | Sequence[int] | None = None,
     memory: int | None = None,
-    device: str | None = None,
+    device: str | Sequence[str] | None = None,
     backend: str | None = None,
     precision: str | None = None,
     streams: int | None = None,

@@ -30,6 +30,8 @@ from vscugan.network import (
 )
 
 OPSET = 17
+#: sizes by number, or by name where the graph takes any
+Shape = list[int | str]
 
 
 class Symbol:
@@ -52,6 +54,27 @@ class Symbol:
         assert index[3] == index[2]  # only crops, the same on all sides
         bounds = [self.graph.constant(np.array([v, v], np.int64)) for v in (first, last)]
         return self.graph.node("Slice", self, *bounds, self.graph.constant(np.array([2, 3], np.int64)))
+
+
+class StoredLast(Symbol):
+    """A map that comes with channels last: gated as it is, and turned where something else reads it.
+
+    In this order runtimes drop the turn, since their convolutions turn it back.
+    """
+
+    def __init__(self, graph: GraphWriter, stored: str) -> None:
+        self.graph, self._stored, self._turned = graph, stored, ""
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """The map's name as (1, C, H, W)."""
+        if not self._turned:
+            self._turned = self.graph.node("Transpose", Symbol(self.graph, self._stored), perm=[0, 3, 1, 2]).name
+        return self._turned
+
+    def __mul__(self, other: Symbol) -> Symbol:
+        gate = self.graph.node("Transpose", other, perm=[0, 2, 3, 1])
+        return StoredLast(self.graph, (Symbol(self.graph, self._stored) * gate).name)
 
 
 class GraphWriter:
@@ -110,8 +133,8 @@ class GraphWriter:
             mean = self.node(function, self.node("Conv", mean, *parameters))
         return mean if alpha is None else mean * alpha
 
-    def model(self, inputs: Mapping[str, list[int | str]], outputs: Mapping[str, tuple[Symbol, int]]) -> bytes:
-        """The finished model, serialised: inputs with their shapes, outputs with their channels."""
+    def model(self, inputs: Mapping[str, Shape], outputs: Mapping[str, tuple[Symbol, Shape]]) -> bytes:
+        """The finished model, serialised: inputs and outputs with their shapes."""
         nodes = [*self._nodes]
         for name, (symbol, _) in outputs.items():
             nodes.append(helper.make_node("Identity", [symbol.name], [name]))
@@ -119,10 +142,7 @@ class GraphWriter:
             nodes,
             "vscugan",
             [helper.make_tensor_value_info(n, TensorProto.FLOAT, shape) for n, shape in inputs.items()],
-            [
-                helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, channels, f"{n}_h", f"{n}_w"])
-                for n, (_, channels) in outputs.items()
-            ],
+            [helper.make_tensor_value_info(n, TensorProto.FLOAT, shape) for n, (_, shape) in outputs.items()],
             list(self._constants.values()),
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="vscugan")
@@ -130,8 +150,9 @@ class GraphWriter:
         return bytes(model.SerializeToString())
 
 
-def _shape(architecture: Architecture, name: str) -> list[int | str]:
-    return [1, architecture.maps()[name].channels, f"{name}_h", f"{name}_w"]
+def _shape(architecture: Architecture, name: str, *, channels_last: bool = False) -> Shape:
+    channels, size = architecture.maps()[name].channels, [f"{name}_h", f"{name}_w"]
+    return [1, *size, channels] if channels_last else [1, channels, *size]
 
 
 def _run(writer: GraphWriter, k: int, read: Mapping[str, Symbol], gates: list[Symbol]) -> dict[str, Symbol]:
@@ -140,16 +161,24 @@ def _run(writer: GraphWriter, k: int, read: Mapping[str, Symbol], gates: list[Sy
     return dict(made)
 
 
-def stage_model(weights: Weights, k: int, stage: Stage) -> bytes:
-    """Stage ``k``: reads the (cropped) windows of its maps and the gates, writes its maps."""
+def stage_model(weights: Weights, k: int, stage: Stage, *, channels_last: bool) -> bytes:
+    """Stage ``k``: reads the (cropped) windows of its maps and the gates, writes its maps.
+
+    ``channels_last``: the maps are (1, H, W, C) outside of the graph, as fast convolutions have them inside.
+    """
     architecture = ARCHITECTURES[weights.scale]
     writer = GraphWriter(architecture, weights.tensors)
     features = architecture.maps()
-    inputs = {name: _shape(architecture, name) for name in stage.reads}
-    inputs |= {f"gate{g + 1}": [1, features[SE_MAPS[g]].channels, 1, 1] for g in used_gates(k)}
     gates = [Symbol(writer, f"gate{g + 1}") for g in range(len(SE_BLOCKS))]
-    made = _run(writer, k, {name: Symbol(writer, name) for name in stage.reads}, gates)
-    return writer.model(inputs, {name: (made[name], features[name].channels) for name in stage.writes})
+    inputs = {name: _shape(architecture, name, channels_last=channels_last) for name in stage.reads}
+    inputs |= {f"gate{g + 1}": [1, features[SE_MAPS[g]].channels, 1, 1] for g in used_gates(k)}
+    kind = StoredLast if channels_last else Symbol
+    read = {name: kind(writer, name) for name in stage.reads}
+    made = _run(writer, k, read, gates)
+    if channels_last:
+        made = {name: writer.node("Transpose", x, perm=[0, 2, 3, 1]) for name, x in made.items()}
+    shapes = {name: _shape(architecture, name, channels_last=channels_last) for name in stage.writes}
+    return writer.model(inputs, {name: (made[name], shape) for name, shape in shapes.items()})
 
 
 def used_gates(k: int) -> tuple[int, ...]:
@@ -161,8 +190,8 @@ def network_model(weights: Weights) -> bytes:
     """All five stages with their gates: (1, 3, H, W), padded, in the network's range -> ``output`` in that range."""
     writer = GraphWriter(ARCHITECTURES[weights.scale], weights.tensors)
     output = _network(writer, Symbol(writer, "input"), Symbol(writer, "alpha"))
-    inputs: dict[str, list[int | str]] = {"input": _shape(writer.architecture, "input"), "alpha": [1, 1, 1, 1]}
-    return writer.model(inputs, {"output": (output, 3)})
+    inputs: dict[str, Shape] = {"input": _shape(writer.architecture, "input"), "alpha": [1, 1, 1, 1]}
+    return writer.model(inputs, {"output": (output, _shape(writer.architecture, "output"))})
 
 
 def frame_model(weights: Weights) -> bytes:
@@ -180,7 +209,7 @@ def frame_model(weights: Weights) -> bytes:
     y = _network(writer, x, writer.scalar(1))
     if weights.pro:
         y = (y + writer.scalar(-PRO_OFFSET)) * writer.scalar(1 / PRO_GAIN)
-    return writer.model({"input": _shape(architecture, "input")}, {"output": (y, 3)})
+    return writer.model({"input": _shape(architecture, "input")}, {"output": (y, _shape(architecture, "output"))})
 
 
 def _network(writer: GraphWriter, padded: Symbol, alpha: Symbol) -> Symbol:

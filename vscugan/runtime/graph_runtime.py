@@ -23,49 +23,67 @@ Session = Callable[[Mapping[str, NDArray[np.float32]], Workspace], Arrays]
 
 
 class GraphRuntime(ABC):
-    """A runtime whose tensors are contiguous fp32 in host memory, whatever its device and precision are."""
+    """A runtime whose tensors are dense fp32 in host memory, whatever its device and precision are."""
 
     name: str
     device = torch.device("cpu")
     dtype = torch.float32
     sum_dtype = torch.float64
-    memory_format = torch.contiguous_format
+    memory_format = torch.contiguous_format  #: of the maps that stages read and write
     dense_windows = True
+    fixed_shapes = 0  #: how many shapes of a graph get a session of their own; the others share one for any shape
     preferred_tile_px = 0
 
     def __init__(self, weights: Weights) -> None:
         self.architecture, self.pro = ARCHITECTURES[weights.scale], weights.pro
         self._weights = weights
         self._gates = Gates(weights.tensors, self.device)
-        self._sessions: dict[tuple[object, ...], Session] = {}
+        self._sessions: dict[tuple[object, ...], dict[tuple[tuple[int, ...], ...], Session]] = {}
         self._sessions_lock = threading.Lock()
 
     @abstractmethod
-    def load(self, model: bytes, outputs: Sequence[str]) -> Session:
-        """Make a session of a serialised ONNX model with these outputs."""
+    def load(self, model: bytes, outputs: Sequence[str], shapes: Mapping[str, Sequence[int]] | None) -> Session:
+        """Make a session of a serialised ONNX model with these outputs, for inputs of ``shapes``, None = of any."""
 
-    def _session(self, key: tuple[object, ...], outputs: Sequence[str], model: Callable[[], bytes]) -> Session:
-        """The session of this key, made when it is first asked for."""
+    def _run(
+        self,
+        graph: tuple[object, ...],
+        outputs: Sequence[str],
+        model: Callable[[], bytes],
+        inputs: Mapping[str, NDArray[np.float32]],
+        workspace: Workspace,
+    ) -> Arrays:
+        """Run a graph, whose session is made when it is first asked for."""
+        shapes = {name: x.shape for name, x in inputs.items()}
         with self._sessions_lock:
-            if key not in self._sessions:
-                self._sessions[key] = self.load(model(), outputs)
-            return self._sessions[key]
+            sessions = self._sessions.setdefault(graph, {})
+            fixed = tuple(shapes.values())
+            key = fixed if fixed in sessions or len(sessions) < self.fixed_shapes else ()
+            if key not in sessions:
+                sessions[key] = self.load(model(), outputs, shapes if key else None)
+            session = sessions[key]
+        return session(inputs, workspace)
 
     def run_stage(
         self, k: int, stage: Stage, read: Mapping[str, Tensor], gates: list[Tensor], workspace: Workspace
     ) -> dict[str, Tensor]:
         """See ``Runtime``."""
         key = (k, stage.writes, *stage.reads)
-        session = self._session(key, stage.writes, lambda: stage_model(self._weights, k, stage))
-        inputs = {name: x.contiguous().numpy() for name, x in read.items()}
+        last = self.memory_format == torch.channels_last
+        dense = {name: x.contiguous(memory_format=self.memory_format) for name, x in read.items()}
+        inputs = {name: (x.permute(0, 2, 3, 1) if last else x).numpy() for name, x in dense.items()}
         inputs |= {f"gate{g + 1}": gates[g].numpy() for g in used_gates(k)}
-        return {name: torch.from_numpy(y) for name, y in session(inputs, workspace).items()}
+        ran = self._run(
+            key, stage.writes, lambda: stage_model(self._weights, k, stage, channels_last=last), inputs, workspace
+        )
+        made = {name: torch.from_numpy(y) for name, y in ran.items()}
+        return {name: y.permute(0, 3, 1, 2) if last else y for name, y in made.items()}
 
     def run_network(self, padded: Tensor, alpha: float, workspace: Workspace) -> Tensor | None:
         """See ``Runtime``."""
-        session = self._session(("network",), ("output",), lambda: network_model(self._weights))
         inputs = {"input": padded.contiguous().numpy(), "alpha": np.full((1, 1, 1, 1), alpha, np.float32)}
-        return torch.from_numpy(session(inputs, workspace)["output"])
+        ran = self._run(("network",), ("output",), lambda: network_model(self._weights), inputs, workspace)
+        return torch.from_numpy(ran["output"])
 
     def gate(self, block: str, mean: Tensor, gain: float) -> Tensor:
         """See ``Runtime``."""

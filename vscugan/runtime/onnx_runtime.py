@@ -27,7 +27,7 @@ class OnnxRuntime(GraphRuntime):
         self.name = name
         self._providers = list(providers)
 
-    def load(self, model: bytes, outputs: Sequence[str]) -> Session:
+    def load(self, model: bytes, outputs: Sequence[str], shapes: Mapping[str, Sequence[int]] | None) -> Session:
         """See ``GraphRuntime``."""
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors: warnings go to stderr for each graph

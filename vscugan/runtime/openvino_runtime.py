@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from vscugan.models.weights import Weights
@@ -31,6 +32,8 @@ class OpenVinoRuntime(GraphRuntime):
     """Runs graphs on ``device``: OpenVINO's name, such as CPU or GPU.0."""
 
     name = "openvino"
+    fixed_shapes = 4  # whole frames take 3 % less time, and only then do layouts pass from graph to graph
+    memory_format = torch.channels_last  # as its convolutions have it: no reordering between graphs
 
     def __init__(self, weights: Weights, *, device: str, precision: str) -> None:
         super().__init__(weights)
@@ -41,9 +44,12 @@ class OpenVinoRuntime(GraphRuntime):
             # pinned threads meet the host's on one core, and a frame takes twice its time
             self._options["ENABLE_CPU_PINNING"] = "NO"
 
-    def load(self, model: bytes, outputs: Sequence[str]) -> Session:
+    def load(self, model: bytes, outputs: Sequence[str], shapes: Mapping[str, Sequence[int]] | None) -> Session:
         """See ``GraphRuntime``."""
-        compiled = self._core.compile_model(self._core.read_model(model), self._device, self._options)
+        graph = self._core.read_model(model)
+        if shapes is not None:
+            graph.reshape({name: list(shape) for name, shape in shapes.items()})
+        compiled = self._core.compile_model(graph, self._device, self._options)
 
         def run(inputs: Mapping[str, NDArray[np.float32]], workspace: Workspace) -> Arrays:
             request = workspace.request(run, compiled.create_infer_request)

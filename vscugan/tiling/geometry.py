@@ -7,6 +7,7 @@ the network's: neighbours share what the stages before have made.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vscugan.network import Architecture, FeatureMap, Stage
@@ -65,6 +66,14 @@ def core(architecture: Architecture, stage: Stage, tile: Span, input_px: int) ->
         reach = min(int((f.extra // 2) / f.rate) for f in written)
         start = max(0, min((tile.start + reach) // multiple * multiple, stop - multiple))
     return Span(start=start, stop=stop)
+
+
+def cores(architecture: Architecture, stage: Stage, tiles: Sequence[Span], input_px: int) -> list[Span]:
+    """``core`` of each tile of an axis, grown to the size of the largest: one shape for all, which runtimes like."""
+    spans = [core(architecture, stage, tile, input_px) for tile in tiles]
+    size = max(span.size for span in spans)
+    starts = [min(span.start, input_px - size) for span in spans]
+    return [Span(start=start, stop=start + size) for start in starts]
 
 
 def window(feature: FeatureMap, at: Span, crop_px: int) -> Span:
