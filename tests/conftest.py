@@ -16,6 +16,12 @@ from vscugan.engine import Engine
 DATA = Path(__file__).parent / "data"
 
 
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees what another, or the user, has left in the cache."""
+    monkeypatch.setenv("VSCUGAN_CACHE", str(tmp_path / "cache"))
+
+
 @pytest.fixture(scope="session")
 def picture() -> np.ndarray:
     """(3, 360, 640) fp32 in 0..1: real anime art."""

@@ -42,6 +42,28 @@ def test_out_of_memory_halves_the_tile_and_loses_no_frame(picture: np.ndarray, m
     ]
 
 
+def test_what_worked_after_an_out_of_memory_is_where_the_next_process_starts(
+    picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = np.ascontiguousarray(picture[:, :100, :120])
+    real, seen = module.run, []
+
+    def short_of_memory(runtime: object, padded: torch.Tensor, plan: Plan, *rest: object) -> object:
+        seen.append(plan.tile)
+        if max(plan.tile) > 60 or plan.tile == (0, 0):
+            raise torch.OutOfMemoryError("made up")
+        return real(runtime, padded, plan, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "run", short_of_memory)
+    told: list[str] = []
+    for _ in range(2):
+        upscale(Engine(validate(tile=0), notify=told.append), x)
+    assert seen == [(0, 0), (50, 60), (50, 60)]
+    assert told[-1] == (
+        "tile: 60x50 of 120x100, features kept without skips (what worked after an earlier out-of-memory on cpu)"
+    )
+
+
 def test_no_room_for_the_smallest_tile(picture: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object) -> None:
         raise torch.OutOfMemoryError("made up")

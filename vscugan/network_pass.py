@@ -22,6 +22,7 @@ from vscugan.runtime.protocol import Runtime
 from vscugan.settings import SMALLEST_TILE_PX
 from vscugan.tiling.geometry import round_up
 from vscugan.tiling.plan import Plan, Waiting, waiting_bytes, working_bytes
+from vscugan.tiling.remembered import recall, remember
 from vscugan.tiling.run import run
 from vscugan.workspace import Workspace
 
@@ -180,10 +181,20 @@ class NetworkPass:
         )
         tile = None if self._tile is None else (self._tile[1], self._tile[0])
         plan = choose_plan(self.runtime, height, width, budget, tile)
+        worked = recall(self._situation(height, width), free)
+        if worked is not None:
+            plan = worked
         size = "whole frame" if plan.whole(height, width) else tile_text(plan.tile, height, width)
         room = f"{self._memory >> 20} MiB of memory" if self._memory else f"{free >> 20} MiB free"
-        self._notify(f"tile: {size} of {width}x{height}, features {plan.waiting} (chosen for {room} on {self._device})")
+        why = "what worked after an earlier out-of-memory" if worked else f"chosen for {room}"
+        self._notify(f"tile: {size} of {width}x{height}, features {plan.waiting} ({why} on {self._device})")
         return plan
+
+    def _situation(self, height: int, width: int) -> str:
+        """What a plan depends on, beside free memory."""
+        device = torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else str(self._device)
+        bounds = f"tile {self._tile}, memory {self._memory}, {self._in_flight} in flight"
+        return f"{width}x{height}, {self.sha256}, {self.runtime.name} {self._precision} on {device}, {bounds}"
 
     def _shrink(self, failed: Plan, height: int, width: int) -> None:
         """Take a leaner plan after an out-of-memory, unless another thread has done so already."""
@@ -197,6 +208,7 @@ class NetworkPass:
                     "close other programs, lower streams, or use device=cpu"
                 )
             self._plan = leaner
+            remember(self._situation(height, width), leaner, free_bytes(self._device))
             old, new = (tile_text(p.tile, height, width) for p in (failed, leaner))
             self._notify(f"out of memory on {self._device}: tile {old} -> {new}, features {leaner.waiting}")
 

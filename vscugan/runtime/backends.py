@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from vscugan.cache import cache_folder
 from vscugan.errors import ArgumentError, DeviceError
 from vscugan.models.weights import Weights
 from vscugan.runtime.protocol import Runtime
@@ -126,11 +127,17 @@ def make_runtime(backend: str, weights: Weights, device: torch.device, precision
         return OpenVinoRuntime(weights, device=name, precision=precision)
     from vscugan.runtime.onnx_runtime import OnnxRuntime
 
-    provider, options = BACKENDS[backend].provider, {"device_id": device.index or 0}
+    provider = BACKENDS[backend].provider
+    options: dict[str, Any] = {"device_id": device.index or 0}
     providers: list[tuple[str, dict[str, Any]]] = [("CPUExecutionProvider", {})]
     if backend == "tensorrt":
         providers.insert(0, ("CUDAExecutionProvider", options))  # for what TensorRT does not take
-        options = options | {"trt_fp16_enable": precision == "fp16", "trt_engine_cache_enable": True}
+        engines = str(cache_folder() / "tensorrt")  # building one takes minutes
+        options = options | {
+            "trt_fp16_enable": precision == "fp16",
+            "trt_engine_cache_enable": True,
+            "trt_engine_cache_path": engines,
+        }
     if provider and device.type != "cpu":
         providers.insert(0, (provider, options))
     return OnnxRuntime(weights, name=backend, providers=providers)

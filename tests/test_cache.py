@@ -1,0 +1,52 @@
+"""The cache: whole files or none, and plans that are taken up again."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from vscugan.cache import cache_folder, read_cached, write_cached
+from vscugan.tiling.plan import Plan, Waiting
+from vscugan.tiling.remembered import recall, remember
+
+PLAN = Plan(tile=(64, 96), waiting=Waiting.LEAN)
+
+
+def test_writers_beside_each_other_leave_one_whole_file() -> None:
+    contents = [bytes([k]) * 100_000 for k in range(8)]
+    threads = [threading.Thread(target=write_cached, args=("a/b", content)) for content in contents]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert read_cached("a/b") in contents
+    assert [path.name for path in (cache_folder() / "a").iterdir()] == ["b"]
+    assert read_cached("a/none") is None
+
+
+def test_a_cache_that_cannot_be_written_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("VSCUGAN_CACHE", str(tmp_path / "file"))
+    write_cached("a", b"1")
+    assert read_cached("a") is None
+    assert caplog.messages[0].startswith("a can't be written into the cache: ")
+
+
+def test_a_plan_is_recalled_while_memory_is_as_short() -> None:
+    remember("here", PLAN, 1000)
+    assert recall("here", 1000) == PLAN
+    assert recall("here", 1250) == PLAN
+    assert recall("here", 1251) is None
+    assert recall("there", 1000) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'{"situation": "here", "tile": [1], "free_bytes": 9}'])
+def test_a_broken_plan_is_none(content: bytes) -> None:
+    remember("here", PLAN, 1000)
+    (file,) = (cache_folder() / "plans").iterdir()
+    file.write_bytes(content)
+    assert recall("here", 1) is None
