@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vscugan.models.int8 import Quantisation, prepared
 from vscugan.models.weights import Weights
 from vscugan.network import ARCHITECTURES, Stage
 from vscugan.runtime.gates import Gates
@@ -33,8 +34,11 @@ class GraphRuntime(ABC):
     dense_windows = True
     preferred_tile_px = 0
 
-    def __init__(self, weights: Weights) -> None:
+    def __init__(self, weights: Weights, quantisation: Quantisation | None = None) -> None:
         self.architecture, self.pro = ARCHITECTURES[weights.scale], weights.pro
+        self._quantisation = quantisation
+        if quantisation is not None:
+            weights = prepared(weights, quantisation)
         self._weights = weights
         self._gates = Gates(weights.tensors, self.device)
         self._sessions: dict[tuple[object, ...], Session] = {}
@@ -56,14 +60,14 @@ class GraphRuntime(ABC):
     ) -> dict[str, Tensor]:
         """See ``Runtime``."""
         key = (k, stage.writes, *stage.reads)
-        session = self._session(key, stage.writes, lambda: stage_model(self._weights, k, stage))
+        session = self._session(key, stage.writes, lambda: stage_model(self._weights, k, stage, self._quantisation))
         inputs = {name: x.contiguous().numpy() for name, x in read.items()}
         inputs |= {f"gate{g + 1}": gates[g].numpy() for g in used_gates(k)}
         return {name: torch.from_numpy(y) for name, y in session(inputs, workspace).items()}
 
     def run_network(self, padded: Tensor, alpha: float, workspace: Workspace) -> Tensor | None:
         """See ``Runtime``."""
-        session = self._session(("network",), ("output",), lambda: network_model(self._weights))
+        session = self._session(("network",), ("output",), lambda: network_model(self._weights, self._quantisation))
         inputs = {"input": padded.contiguous().numpy(), "alpha": np.full((1, 1, 1, 1), alpha, np.float32)}
         return torch.from_numpy(session(inputs, workspace)["output"])
 
