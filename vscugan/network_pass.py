@@ -116,7 +116,9 @@ class NetworkPass:
         Raises: FrameError when the result holds NaN or Inf even in fp32; DeviceError when the smallest
         tile does not fit into memory.
         """
-        y = self._network(self.runtime, x, workspace)
+        # what is rounded to levels comes out finite whatever went in
+        readable = self._precision != "int8" or bool(torch.isfinite(x.sum()))
+        y = self._network(self.runtime, x, workspace) if readable else None
         if y is None and self._precision != "fp32":
             self._notify(f"frame {n} gave NaN or Inf in {self._precision}; it was computed again in fp32")
             y = self._network(self._fp32_runtime(), x, workspace)

@@ -24,7 +24,7 @@ class Plugin(Protocol):
         memory: int = ...,
         device: str = ...,
         backend: Literal["auto", "torch", "openvino", "onnxruntime", "tensorrt", "directml"] = ...,
-        precision: Literal["auto", "fp32", "fp16", "bf16"] = ...,
+        precision: Literal["auto", "fp32", "fp16", "bf16", "int8"] = ...,
         streams: int = ...,
         format: int = ...,
         report: bool = ...,

@@ -19,7 +19,7 @@ OVERSHOOTS = ("clip", "restore")
 BACKENDS = ("auto", "torch", "openvino", "onnxruntime", "tensorrt", "directml")
 #: kinds of devices, and whether one of several can be named
 DEVICES = {"auto": False, "cpu": False, "cuda": True, "mps": False, "xpu": True}
-PRECISIONS = ("auto", "fp32", "fp16", "bf16")
+PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8")
 #: below this the halo costs more than the tile
 SMALLEST_TILE_PX = 32
 SMALLEST_MEMORY_MIB = 64

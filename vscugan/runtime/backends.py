@@ -11,6 +11,7 @@ import torch
 
 from vscugan.cache import cache_folder
 from vscugan.errors import ArgumentError, DeviceError
+from vscugan.models.int8 import quantisation_of
 from vscugan.models.weights import Weights
 from vscugan.runtime.protocol import Runtime
 from vscugan.runtime.torch_runtime import TorchRuntime
@@ -44,7 +45,7 @@ BACKENDS = {
         package="openvino",
         extra="openvino",
         devices=("cpu", "xpu"),
-        precisions=_ALL,
+        precisions=(*_ALL, "int8"),
     ),
 } | {
     name: Backend(
@@ -63,6 +64,8 @@ BACKENDS = {
 }
 #: The fastest first, of those that were measured: docs/speed.md. Everywhere else torch is.
 FASTEST = {("cpu", "fp32"): ("openvino", "onnxruntime"), ("cpu", "bf16"): ("openvino",)}
+#: Only these can have it.
+INT8_DEVICE, INT8_BACKEND = "cpu", "openvino"
 
 
 def _missing(backend: Backend, device: torch.device) -> str | None:
@@ -83,6 +86,13 @@ def pick_backend(name: str, device: torch.device, precision: str) -> tuple[str, 
     Raises: ArgumentError where the backend does not have the device or precision, DeviceError where it is
     not installed.
     """
+    if precision == "int8":
+        for argument, value, only in (("device", device.type, INT8_DEVICE), ("backend", name, INT8_BACKEND)):
+            if value not in (only, "auto"):
+                raise ArgumentError(
+                    f"{argument} must be {only} for precision=int8, got {value}; use it, or precision=auto"
+                )
+        name = INT8_BACKEND
     if name == "auto":
         reasons: list[str] = []
         for candidate in FASTEST.get((device.type, precision), ()):
@@ -124,7 +134,8 @@ def make_runtime(backend: str, weights: Weights, device: torch.device, precision
         from vscugan.runtime.openvino_runtime import OpenVinoRuntime
 
         name = "CPU" if device.type == "cpu" else f"GPU.{device.index or 0}"
-        return OpenVinoRuntime(weights, device=name, precision=precision)
+        quantisation = quantisation_of(weights) if precision == "int8" else None
+        return OpenVinoRuntime(weights, device=name, precision=precision, quantisation=quantisation)
     from vscugan.runtime.onnx_runtime import OnnxRuntime
 
     provider = BACKENDS[backend].provider

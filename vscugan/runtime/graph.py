@@ -13,8 +13,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from torch import Tensor
 
+from vscugan.models.int8 import SKIPS, Quantisation, Range, quantised_weight, written_axis
 from vscugan.models.weights import Weights
 from vscugan.network import (
     ARCHITECTURES,
@@ -78,10 +78,15 @@ class StoredLast(Symbol):
 
 
 class GraphWriter:
-    """Collects the nodes of one graph; the ``Operators`` of the stages."""
+    """Collects the nodes of one graph; the ``Operators`` of the stages.
 
-    def __init__(self, architecture: Architecture, tensors: Mapping[str, Tensor]) -> None:
-        self.architecture, self._tensors = architecture, tensors
+    ``quantisation``: where given, ``weights`` are ``prepared`` for it.
+    """
+
+    def __init__(self, weights: Weights, quantisation: Quantisation | None = None) -> None:
+        self.architecture, self._tensors = ARCHITECTURES[weights.scale], weights.tensors
+        self._ranges = {} if quantisation is None else quantisation.layers
+        self._rounded: set[str] = set()
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
 
@@ -106,13 +111,35 @@ class GraphWriter:
         return self.constant(self._tensors[name].numpy(), name)
 
     def convolution(self, layer: str, x: Symbol, activate: bool) -> Symbol:
-        parameters = (self._parameter(f"{layer}.weight"), self._parameter(f"{layer}.bias"))
+        weight, bias = self._parameter(f"{layer}.weight"), self._parameter(f"{layer}.bias")
+        if layer in self._ranges:
+            x, weight = self._rounded_map(x, self._ranges[layer]), self._rounded_weight(layer)
         if enlarging := self.architecture.enlarging(layer):
             stride, padding = enlarging
-            y = self.node("ConvTranspose", x, *parameters, strides=[stride] * 2, pads=[padding] * 4)
+            y = self.node("ConvTranspose", x, weight, bias, strides=[stride] * 2, pads=[padding] * 4)
         else:
-            y = self.node("Conv", x, *parameters, strides=[2 if layer.endswith("_down") else 1] * 2)
-        return self.node("LeakyRelu", y, alpha=LEAKY_SLOPE) if activate else y
+            y = self.node("Conv", x, weight, bias, strides=[2 if layer.endswith("_down") else 1] * 2)
+        if activate:
+            y = self.node("LeakyRelu", y, alpha=LEAKY_SLOPE)
+        skip_reader = SKIPS.get(layer, "")
+        return self._rounded_map(y, self._ranges[skip_reader]) if skip_reader in self._ranges else y
+
+    def _rounded_map(self, x: Symbol, inputs: Range) -> Symbol:
+        """A map in the 256 levels of a range; a skip that is so already stays."""
+        if x.name in self._rounded:
+            return x
+        scale = self.constant(np.array(inputs.scale, np.float32))
+        zero = self.constant(np.array(inputs.zero_point, np.uint8))
+        y = self.node("DequantizeLinear", self.node("QuantizeLinear", x, scale, zero), scale, zero)
+        self._rounded.add(y.name)
+        return y
+
+    def _rounded_weight(self, layer: str) -> Symbol:
+        """A layer's weight as int8, with a scale for each channel that it writes."""
+        axis = written_axis(layer)
+        codes, scales = quantised_weight(self._tensors[f"{layer}.weight"].numpy(), axis)
+        constants = [self.constant(v, f"{layer}.{kind}") for v, kind in ((codes, "codes"), (scales, "scales"))]
+        return self.node("DequantizeLinear", *constants, axis=axis)
 
     def pixel_shuffle(self, x: Symbol, factor: int) -> Symbol:
         return self.node("DepthToSpace", x, blocksize=factor, mode="CRD")
@@ -161,13 +188,15 @@ def _run(writer: GraphWriter, k: int, read: Mapping[str, Symbol], gates: list[Sy
     return dict(made)
 
 
-def stage_model(weights: Weights, k: int, stage: Stage, *, channels_last: bool) -> bytes:
+def stage_model(
+    weights: Weights, k: int, stage: Stage, quantisation: Quantisation | None = None, *, channels_last: bool
+) -> bytes:
     """Stage ``k``: reads the (cropped) windows of its maps and the gates, writes its maps.
 
     ``channels_last``: the maps are (1, H, W, C) outside of the graph, as fast convolutions have them inside.
     """
     architecture = ARCHITECTURES[weights.scale]
-    writer = GraphWriter(architecture, weights.tensors)
+    writer = GraphWriter(weights, quantisation)
     features = architecture.maps()
     gates = [Symbol(writer, f"gate{g + 1}") for g in range(len(SE_BLOCKS))]
     inputs = {name: _shape(architecture, name, channels_last=channels_last) for name in stage.reads}
@@ -186,9 +215,9 @@ def used_gates(k: int) -> tuple[int, ...]:
     return ((), (0,), (1,), (1, 2), (3,))[k]
 
 
-def network_model(weights: Weights) -> bytes:
+def network_model(weights: Weights, quantisation: Quantisation | None = None) -> bytes:
     """All five stages with their gates: (1, 3, H, W), padded, in the network's range -> ``output`` in that range."""
-    writer = GraphWriter(ARCHITECTURES[weights.scale], weights.tensors)
+    writer = GraphWriter(weights, quantisation)
     output = _network(writer, Symbol(writer, "input"), Symbol(writer, "alpha"))
     inputs: dict[str, Shape] = {"input": _shape(writer.architecture, "input"), "alpha": [1, 1, 1, 1]}
     return writer.model(inputs, {"output": (output, _shape(writer.architecture, "output"))})
@@ -200,7 +229,7 @@ def frame_model(weights: Weights) -> bytes:
     H and W must be multiples of the architecture's ``multiple`` and larger than its ``pad_px``.
     """
     architecture = ARCHITECTURES[weights.scale]
-    writer = GraphWriter(architecture, weights.tensors)
+    writer = GraphWriter(weights)
     x = Symbol(writer, "input")
     if weights.pro:
         x = x * writer.scalar(PRO_GAIN) + writer.scalar(PRO_OFFSET)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vscugan.models.int8 import Quantisation, prepared
 from vscugan.models.weights import Weights
 from vscugan.network import ARCHITECTURES, Stage
 from vscugan.runtime.gates import Gates
@@ -34,8 +36,11 @@ class GraphRuntime(ABC):
     fixed_shapes = 0  #: how many shapes of a graph get a session of their own; the others share one for any shape
     preferred_tile_px = 0
 
-    def __init__(self, weights: Weights) -> None:
+    def __init__(self, weights: Weights, quantisation: Quantisation | None = None) -> None:
         self.architecture, self.pro = ARCHITECTURES[weights.scale], weights.pro
+        self._quantisation = quantisation
+        if quantisation is not None:
+            weights = prepared(weights, quantisation)
         self._weights = weights
         self._gates = Gates(weights.tensors, self.device)
         self._sessions: dict[tuple[object, ...], dict[tuple[tuple[int, ...], ...], Session]] = {}
@@ -74,7 +79,11 @@ class GraphRuntime(ABC):
         inputs = {name: (x.permute(0, 2, 3, 1) if last else x).numpy() for name, x in dense.items()}
         inputs |= {f"gate{g + 1}": gates[g].numpy() for g in used_gates(k)}
         ran = self._run(
-            key, stage.writes, lambda: stage_model(self._weights, k, stage, channels_last=last), inputs, workspace
+            key,
+            stage.writes,
+            partial(stage_model, self._weights, k, stage, self._quantisation, channels_last=last),
+            inputs,
+            workspace,
         )
         made = {name: torch.from_numpy(y) for name, y in ran.items()}
         return {name: y.permute(0, 3, 1, 2) if last else y for name, y in made.items()}
@@ -82,7 +91,9 @@ class GraphRuntime(ABC):
     def run_network(self, padded: Tensor, alpha: float, workspace: Workspace) -> Tensor | None:
         """See ``Runtime``."""
         inputs = {"input": padded.contiguous().numpy(), "alpha": np.full((1, 1, 1, 1), alpha, np.float32)}
-        ran = self._run(("network",), ("output",), lambda: network_model(self._weights), inputs, workspace)
+        ran = self._run(
+            ("network",), ("output",), lambda: network_model(self._weights, self._quantisation), inputs, workspace
+        )
         return torch.from_numpy(ran["output"])
 
     def gate(self, block: str, mean: Tensor, gain: float) -> Tensor:

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vscugan.errors import DeviceError
+from vscugan.models.int8 import Quantisation
 from vscugan.models.weights import Weights
 from vscugan.runtime.graph_runtime import Arrays, GraphRuntime, Session
 from vscugan.workspace import Workspace
@@ -18,6 +20,7 @@ _telemetry = sys.modules.get("openvino_telemetry")
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 try:
     import openvino
+    from openvino import opset13 as opset
 finally:
     if _telemetry is None:
         del sys.modules["openvino_telemetry"]
@@ -25,21 +28,44 @@ finally:
         sys.modules["openvino_telemetry"] = _telemetry
 
 #: fp32 is asked for by name: left alone, OpenVINO takes bf16 on CPUs that have it, which is coarser.
+#: What int8 leaves as it is may be that coarse, so there OpenVINO is left alone.
 PRECISIONS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16"}
 
 
+def adds_int8_exactly(core: openvino.Core) -> bool:
+    """Whether the CPU's sums of int8 products come out right: without VNNI or AMX, pairs are added in 16 bits."""
+    channels, largest = 64, (255, 127)
+    x = opset.parameter([1, channels, 8, 8], np.float32)
+    levels = opset.fake_quantize(x, *(np.float32(v) for v in (0, largest[0], 0, largest[0])), 256)
+    codes = opset.constant(np.full((channels, channels, 1, 1), largest[1], np.int8))
+    weight = opset.multiply(opset.convert(codes, np.float32), np.ones((channels, 1, 1, 1), np.float32))
+    y = opset.convolution(levels, weight, [1, 1], [0, 0], [0, 0], [1, 1])
+    compiled = core.compile_model(openvino.Model([y], [x]), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    got = compiled(np.full((1, channels, 8, 8), largest[0], np.float32))[0]
+    return bool((got == channels * largest[0] * largest[1]).all())
+
+
 class OpenVinoRuntime(GraphRuntime):
-    """Runs graphs on ``device``: OpenVINO's name, such as CPU or GPU.0."""
+    """Runs graphs on ``device``: OpenVINO's name, such as CPU or GPU.0. ``quantisation``: for precision int8."""
 
     name = "openvino"
     fixed_shapes = 4  # whole frames take 3 % less time, and only then do layouts pass from graph to graph
     memory_format = torch.channels_last  # as its convolutions have it: no reordering between graphs
 
-    def __init__(self, weights: Weights, *, device: str, precision: str) -> None:
-        super().__init__(weights)
+    def __init__(
+        self, weights: Weights, *, device: str, precision: str, quantisation: Quantisation | None = None
+    ) -> None:
+        super().__init__(weights, quantisation)
         self._core = openvino.Core()
+        if quantisation is not None and not adds_int8_exactly(self._core):
+            raise DeviceError(
+                "precision=int8 must have a CPU with VNNI or AMX, got one whose sums of int8 products overflow; "
+                "use precision=fp32"
+            )
         self._device = device
-        self._options = {"INFERENCE_PRECISION_HINT": PRECISIONS[precision], "PERFORMANCE_HINT": "LATENCY"}
+        self._options = {"PERFORMANCE_HINT": "LATENCY"}
+        if precision in PRECISIONS:
+            self._options["INFERENCE_PRECISION_HINT"] = PRECISIONS[precision]
         if device == "CPU":
             # pinned threads meet the host's on one core, and a frame takes twice its time
             self._options["ENABLE_CPU_PINNING"] = "NO"

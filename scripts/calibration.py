@@ -1,0 +1,260 @@
+"""Post-training quantisation of one model on pictures, by running its stages with rounded layers in torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vscugan.models.int8 import CHANNELS, SKIPS, Quantisation, Range, prepared, scaled, written_axis
+from vscugan.models.weights import Weights
+from vscugan.network import (
+    ARCHITECTURES,
+    LEAKY_SLOPE,
+    PRO_GAIN,
+    PRO_OFFSET,
+    SE_BLOCKS,
+    SE_MAPS,
+    crop,
+    run_stage,
+)
+from vscugan.network_pass import pad
+from vscugan.runtime.gates import Gates
+from vscugan.tiling.geometry import round_up
+
+#: How much of the way each channel's activations are brought to like ranges, the rest is left to the weights:
+#: of 0.5, 0.75 and 1, the one with the best worst picture on most 2x models.
+ACTIVATION_SHARE = 0.75
+LARGEST_EXPONENT = 6
+#: Clipping that is tried, as parts of the range that was seen.
+CLIPS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4)
+#: Pixels a side of a map that the clipping is chosen on, beside the layer's own border.
+WINDOW_PX = 96
+
+#: The time it takes to round a skip for its convolution alone, in multiply-adds of fp32 for each element, as measured.
+SKIP_WORK = 400
+
+Seen = Callable[[str, Tensor], None]
+
+
+@dataclass(kw_only=True)
+class Emulation:
+    """A model in torch with some layers rounded as the int8 graphs do; the ``Operators`` of the stages.
+
+    ``before`` sees what each layer reads, ``after`` what it writes before the leaky ReLU, and may change it.
+    """
+
+    weights: Weights
+    ranges: Mapping[str, Range] = field(default_factory=dict)
+    before: Seen | None = None
+    after: Seen | None = None
+
+    def __post_init__(self) -> None:
+        self.architecture = ARCHITECTURES[self.weights.scale]
+        self.gates = Gates(self.weights.tensors, torch.device("cpu"))
+        self._kernels = {layer: self._kernel(layer) for layer in convolutions(self.weights)}
+
+    def _kernel(self, layer: str) -> Tensor:
+        weight = self.weights.tensors[f"{layer}.weight"]
+        if layer in self.ranges:
+            others = [a for a in range(4) if a != written_axis(layer)]
+            level = weight.abs().amax(others, keepdim=True) / 127
+            weight = (weight / level).round() * level
+        return weight.contiguous(memory_format=torch.channels_last)
+
+    def convolve(self, layer: str, x: Tensor, bias: Tensor | None = None) -> Tensor:
+        """A layer without its leaky ReLU."""
+        if enlarging := self.architecture.enlarging(layer):
+            return F.conv_transpose2d(x, self._kernels[layer], bias, stride=enlarging[0], padding=enlarging[1])
+        return F.conv2d(x, self._kernels[layer], bias, stride=2 if layer.endswith("_down") else 1)
+
+    def convolution(self, layer: str, x: Tensor, activate: bool) -> Tensor:
+        """See ``Operators``."""
+        if self.before is not None:
+            self.before(layer, x)
+        if layer in self.ranges:
+            x = rounded(x, self.ranges[layer])
+        y = self.convolve(layer, x, self.weights.tensors[f"{layer}.bias"])
+        if self.after is not None:
+            self.after(layer, y)
+        if activate:
+            y = F.leaky_relu_(y, LEAKY_SLOPE)
+        reader = SKIPS.get(layer, "")
+        return rounded(y, self.ranges[reader]) if reader in self.ranges else y
+
+    def pixel_shuffle(self, x: Tensor, factor: int) -> Tensor:
+        """See ``Operators``."""
+        return F.pixel_shuffle(x, factor)
+
+    def repeat_pixels(self, x: Tensor, factor: int) -> Tensor:
+        """See ``Operators``."""
+        return x.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
+
+    def run(self, x: Tensor) -> Tensor:
+        """(N, 3, H, W) in 0..1, H and W multiples of 4 -> (N, 3, scale*H, scale*W) in 0..1."""
+        maps = {"input": padded(x, self.weights).contiguous(memory_format=torch.channels_last)}
+        gates: list[Tensor] = []
+        stages: Any = self.architecture.stages(keep_skips=True)
+        for k, stage in enumerate(stages):
+            read = {name: crop(maps[name], px) for name, px in stage.reads.items()}
+            maps |= run_stage(self.architecture, k, self, read, gates)
+            if k < len(SE_BLOCKS):
+                gates.append(self.gates(SE_BLOCKS[k], maps[SE_MAPS[k]].mean((2, 3)), 1.0))
+        return shown(maps["output"], self.weights)
+
+
+def padded(x: Tensor, weights: Weights) -> Tensor:
+    """Pictures in 0..1 as the network takes them."""
+    architecture = ARCHITECTURES[weights.scale]
+    edge, multiple = architecture.pad_px, architecture.multiple
+    more = [round_up(size, multiple) - size for size in x.shape[2:]]
+    x = x * PRO_GAIN + PRO_OFFSET if weights.pro else x
+    return pad(x, edge, edge + more[0], edge + more[1])
+
+
+def shown(y: Tensor, weights: Weights) -> Tensor:
+    """What the network gave, in 0..1."""
+    y = (y - PRO_OFFSET) / PRO_GAIN if weights.pro else y
+    return y.clamp(0, 1)
+
+
+def rounded(x: Tensor, levels: Range) -> Tensor:
+    """A map in the 256 levels of its range."""
+    zero = levels.zero_point
+    return (x / levels.scale).round_().clamp_(-zero, 255 - zero).mul_(levels.scale)
+
+
+def convolutions(weights: Weights) -> list[str]:
+    """The network's convolutions, without those of the gates, in order."""
+    names = [name.removesuffix(".weight") for name in weights.tensors if name.endswith(".weight")]
+    return [name for name in names if "seblock" not in name]
+
+
+def psnr(a: Tensor, b: Tensor) -> float:
+    """dB for a full range of 1."""
+    return float(-10 * torch.log10(((a - b).double() ** 2).mean().clamp_min(1e-20)))
+
+
+def _extent(low: float, high: float) -> Range:
+    return Range(low=min(low, 0.0), high=max(high, 1e-6))
+
+
+def like_ranges(weights: Weights, pictures: Sequence[Tensor], layers: Sequence[str]) -> dict[str, list[int]]:
+    """The exponents that bring the channels which ``layers`` read to like ranges; see ``Quantisation``."""
+    largest: dict[str, Tensor] = {}
+
+    def see(layer: str, x: Tensor) -> None:
+        here = x.abs().amax((0, 2, 3))
+        largest[layer] = torch.maximum(largest[layer], here) if layer in largest else here
+
+    network = Emulation(weights=weights, before=see)
+    for x in pictures:
+        network.run(x)
+    exponents = {}
+    for channels in CHANNELS:
+        readers = [layer for layer in channels.readers if layer in layers]
+        if not readers:
+            continue
+        activation = torch.stack([largest[layer] for layer in readers]).amax(0).clamp_min(1e-6)
+        kernels = [(layer, weights.tensors[f"{layer}.weight"].abs()) for layer in readers]
+        weight = torch.stack([w.transpose(0, 1 - written_axis(layer)).flatten(1).amax(1) for layer, w in kernels])
+        octaves = ACTIVATION_SHARE * activation.log2() - (1 - ACTIVATION_SHARE) * weight.amax(0).log2()
+        wanted = (octaves.mean() - octaves).round().clamp(-LARGEST_EXPONENT, LARGEST_EXPONENT)
+        exponents[channels.writers[0]] = [int(e) for e in wanted]
+    return exponents
+
+
+def best_ranges(weights: Weights, pictures: Sequence[Tensor], layers: Sequence[str]) -> dict[str, Range]:
+    """For each layer the clipping whose worst picture has the smallest error in what the layer writes."""
+    seen: dict[str, tuple[float, float]] = {}
+
+    def see(layer: str, x: Tensor) -> None:
+        low, high = seen.get(layer, (0.0, 0.0))
+        seen[layer] = (min(low, float(x.min())), max(high, float(x.max())))
+
+    network = Emulation(weights=weights, before=see)
+    for x in pictures:
+        network.run(x)
+    worst = {layer: torch.zeros(len(CLIPS)) for layer in layers}
+
+    def compare(layer: str, x: Tensor) -> None:
+        if layer not in worst:
+            return
+        at = [max(0, (size - WINDOW_PX) // 2) for size in x.shape[2:]]
+        x = x[:, :, at[0] : at[0] + WINDOW_PX, at[1] : at[1] + WINDOW_PX]
+        errors = []
+        for clip in CLIPS:
+            levels = _extent(seen[layer][0] * clip, seen[layer][1] * clip)
+            errors.append((network.convolve(layer, x - rounded(x, levels)) ** 2).mean())
+        worst[layer] = torch.maximum(worst[layer], torch.stack(errors))
+
+    network.before = compare
+    for x in pictures:
+        network.run(x)
+    clips = {layer: CLIPS[int(errors.argmin())] for layer, errors in worst.items()}
+    return {layer: _extent(seen[layer][0] * clip, seen[layer][1] * clip) for layer, clip in clips.items()}
+
+
+def corrected_biases(weights: Weights, ranges: Mapping[str, Range], pictures: Tensor) -> dict[str, list[float]]:
+    """The biases of the rounded layers with which each layer's channels have their fp32 means, layer after layer."""
+    means: dict[str, Tensor] = {}
+    Emulation(weights=weights, after=lambda layer, y: means.update({layer: y.mean((0, 2, 3))})).run(pictures)
+    biases: dict[str, list[float]] = {}
+
+    def correct(layer: str, y: Tensor) -> None:
+        if layer in ranges:
+            missing = means[layer] - y.mean((0, 2, 3))
+            y += missing[:, None, None]
+            biases[layer] = [float(f"{b:.6g}") for b in weights.tensors[f"{layer}.bias"] + missing]
+
+    Emulation(weights=weights, ranges=ranges, after=correct).run(pictures)
+    return biases
+
+
+def calibrated(weights: Weights, pictures: Sequence[Tensor], layers: Sequence[str]) -> Quantisation:
+    """The quantisation of ``layers``; ``pictures`` are of one size."""
+    exponents = like_ranges(weights, pictures, layers)
+    like = scaled(weights, exponents)
+    ranges = {
+        layer: Range(low=float(f"{r.low:.6g}"), high=float(f"{r.high:.6g}"))
+        for layer, r in best_ranges(like, pictures, layers).items()
+    }
+    biases = corrected_biases(like, ranges, torch.cat(list(pictures)))
+    return Quantisation(layers=ranges, exponents=exponents, biases=biases)
+
+
+def without(quantisation: Quantisation, weights: Weights, dropped: str, pictures: Tensor) -> Quantisation:
+    """The quantisation with one layer less, its biases corrected again."""
+    ranges = {layer: r for layer, r in quantisation.layers.items() if layer != dropped}
+    biases = corrected_biases(scaled(weights, quantisation.exponents), ranges, pictures)
+    return Quantisation(layers=ranges, exponents=quantisation.exponents, biases=biases)
+
+
+def costs(weights: Weights, ranges: Mapping[str, Range], pictures: Sequence[Tensor]) -> dict[str, float]:
+    """What each layer alone costs: its squared error at the output for the work that it saves."""
+    wanted = [Emulation(weights=weights).run(x) for x in pictures]
+    work: dict[str, float] = {}
+
+    def see(layer: str, y: Tensor) -> None:
+        work[layer] = y[0, 0].numel() * weights.tensors[f"{layer}.weight"].numel()
+        if layer in SKIPS:
+            skips[SKIPS[layer]] = y[0].numel() * SKIP_WORK
+
+    skips: dict[str, float] = {}
+    Emulation(weights=weights, after=see).run(pictures[0])
+    lost = {}
+    for layer, levels in ranges.items():
+        network = Emulation(weights=weights, ranges={layer: levels})
+        lost[layer] = sum(float(((network.run(x) - y) ** 2).mean()) for x, y in zip(pictures, wanted, strict=True))
+    return {layer: lost[layer] / (work[layer] + skips.get(layer, 0)) for layer in ranges}
+
+
+def worst_psnr(weights: Weights, quantisation: Quantisation, pictures: Sequence[Tensor]) -> float:
+    """Of the pictures' PSNR to fp32, the lowest."""
+    plain = Emulation(weights=weights)
+    network = Emulation(weights=prepared(weights, quantisation), ranges=quantisation.layers)
+    return min(psnr(network.run(x), plain.run(x)) for x in pictures)
