@@ -22,7 +22,7 @@ class Plugin(Protocol):
         alpha_clip: vs.VideoNode = ...,
         tile: int | Sequence[int] = ...,
         memory: int = ...,
-        device: str = ...,
+        device: str | Sequence[str] = ...,
         backend: Literal["auto", "torch", "openvino", "onnxruntime", "tensorrt", "directml"] = ...,
         precision: Literal["auto", "fp32", "fp16", "bf16", "int8"] = ...,
         streams: int = ...,

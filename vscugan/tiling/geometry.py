@@ -68,9 +68,15 @@ def core(architecture: Architecture, stage: Stage, tile: Span, input_px: int) ->
     return Span(start=start, stop=stop)
 
 
-def cores(architecture: Architecture, stage: Stage, tiles: Sequence[Span], input_px: int) -> list[Span]:
-    """``core`` of each tile of an axis, grown to the size of the largest: one shape for all, which runtimes like."""
-    spans = [core(architecture, stage, tile, input_px) for tile in tiles]
+def cores(architecture: Architecture, stages: Sequence[Stage], tiles: Sequence[Span], input_px: int) -> list[Span]:
+    """For each tile of an axis, input pixels that hold its ``core`` for all the stages.
+
+    All are of one size, since runtimes pay for each new shape.
+    """
+    spans = []
+    for tile in tiles:
+        each = [core(architecture, stage, tile, input_px) for stage in stages]
+        spans.append(Span(start=min(s.start for s in each), stop=max(s.stop for s in each)))
     size = max(span.size for span in spans)
     starts = [min(span.start, input_px - size) for span in spans]
     return [Span(start=start, stop=start + size) for start in starts]

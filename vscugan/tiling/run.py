@@ -186,7 +186,9 @@ def run(
     axes = [split(s, t, architecture.multiple) for s, t in zip(size, plan.tile, strict=True)]
     frame = _FrameGates(runtime, size, alpha)
     for k, stage in enumerate(stages):
-        windows = [cores(architecture, stage, tiles, s) for tiles, s in zip(axes, size, strict=True)]
+        # what is computed again keeps one shape through all stages
+        sure = stages if plan.waiting is Waiting.NOWHERE else (stage,)
+        windows = [cores(architecture, sure, tiles, s) for tiles, s in zip(axes, size, strict=True)]
         for tile, at in zip(product(*axes), product(*windows), strict=True):
             made = maps.compute(k, at, frame.gates)
             for name in stage.writes:
