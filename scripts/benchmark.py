@@ -213,6 +213,7 @@ CONTESTANTS: dict[str, Callable[[int, int, int], Frames]] = {
     "onnxruntime": lambda w, h, s: ours(w, h, s, backend="onnxruntime"),
     "torch": lambda w, h, s: ours(w, h, s, backend="torch"),
     "openvino, bf16": lambda w, h, s: ours(w, h, s, backend="openvino", precision="bf16"),
+    "openvino, int8": lambda w, h, s: ours(w, h, s, backend="openvino", precision="int8"),
     "openvino, tile=256": lambda w, h, s: ours(w, h, s, backend="openvino", tile=256),
     "torch, tile=256": lambda w, h, s: ours(w, h, s, backend="torch", tile=256),
     "raw OpenVINO": raw_openvino,
