@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.metadata
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+
+HELP = "say what is well and how to mend what is not"
 
 
 class Unwell(Exception):
@@ -146,3 +150,13 @@ def doctor() -> int:
             failed = True
             print(f"FAIL  {name}: {error}")
     return int(failed)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command has none."""
+
+
+def run(parser: argparse.ArgumentParser, words: Sequence[str]) -> int:
+    """Run the command on its words; returns the exit code."""
+    parser.parse_args(words)
+    return doctor()

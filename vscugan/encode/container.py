@@ -1,0 +1,125 @@
+"""The containers: what stands in a source, and what an output can hold of it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+
+from vscugan.errors import ArgumentError, PlanError
+
+#: libav's muxer for each ending of an output's name
+MUXERS = {".mkv": "matroska", ".mp4": "mp4", ".m4v": "mp4"}
+COVER = int(av.stream.Disposition.attached_pic)
+#: statistics of the old video track, wrong for the new one (mkvmerge writes them)
+STALE_TAGS = ("BPS", "DURATION", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES", "ENCODER", "ENCODER_OPTIONS",
+              "_STATISTICS_WRITING_APP", "_STATISTICS_WRITING_DATE_UTC", "_STATISTICS_TAGS", "SOURCE_ID")  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Track:
+    """A stream of a file, as it is told apart and described."""
+
+    index: int
+    kind: str  #: audio, video, subtitle, attachment, data
+    codec: str
+    tags: dict[str, str]
+    disposition: int
+
+    @property
+    def label(self) -> str:
+        """For people: what it is and which one."""
+        name = self.tags.get("filename") or self.tags.get("title") or self.tags.get("language")
+        return f"{self.kind} #{self.index} ({self.codec}{f', {name}' if name else ''})"
+
+
+def _codec(stream: Any) -> str:
+    context = stream.codec_context
+    return str(context.name) if context is not None else "unknown"
+
+
+def tracks(path: Path) -> tuple[Track, ...]:
+    """The streams of a file."""
+    with av.open(str(path.resolve())) as container:
+        return tuple(
+            Track(index=s.index, kind=s.type, codec=_codec(s), tags=dict(s.metadata), disposition=int(s.disposition))
+            for s in container.streams
+        )
+
+
+def muxer(output: Path) -> str:
+    """The muxer for an output's name.
+
+    Raises: ArgumentError.
+    """
+    try:
+        return MUXERS[output.suffix.lower()]
+    except KeyError:
+        raise ArgumentError(
+            f"output must end in {', '.join(MUXERS)}, got {output.name!r}; Matroska (.mkv) holds everything"
+        ) from None
+
+
+def _is_held(stream: Any, format: str) -> bool:
+    """Whether the muxer takes a stream, by writing a header into nothing."""
+    if stream.type == "attachment":
+        return format == "matroska" and "mimetype" in {name.lower() for name in stream.metadata}
+    if stream.type == "data":
+        return False
+    try:
+        with av.open(os.devnull, "w", format=format) as trial:
+            copy = trial.add_stream_from_template(stream)
+            copy.metadata.update(stream.metadata)
+            trial.start_encoding()
+    except (av.FFmpegError, ValueError, OSError):
+        return False
+    return True
+
+
+def unheld(path: Path, video: int, format: str) -> tuple[Track, ...]:
+    """The streams of a source, but for its video, that an output can't hold as they are.
+
+    The text track that an MP4 carries its chapters in is not counted: chapters are kept as chapters.
+    """
+    left = []
+    described = {track.index: track for track in tracks(path)}
+    with av.open(str(path.resolve())) as container:
+        has_chapters = bool(container.chapters())
+        for stream in container.streams:
+            is_chapters = has_chapters and stream.type == "data" and _codec(stream) in ("bin_data", "unknown")
+            if stream.index != video and not is_chapters and not _is_held(stream, format):
+                left.append(described[stream.index])
+    return tuple(left)
+
+
+def refuse_unheld(left: tuple[Track, ...], output: Path, leave_out: bool) -> None:
+    """Raise PlanError where something would be lost and that was not asked for."""
+    if left and not leave_out:
+        raise PlanError(
+            f"output must hold everything of the source, got {output.suffix}, which can't hold "
+            f"{', '.join(track.label for track in left)}; write a .mkv, or say --leave-out to lose it"
+            if output.suffix.lower() != ".mkv"
+            else f"output must hold everything of the source, got .mkv, which can't hold "
+            f"{', '.join(track.label for track in left)}; say --leave-out to lose it"
+        )
+
+
+def stream_hashes(path: Path, skip: int) -> dict[int, str]:
+    """The sha256 of each stream's content but one's: all its packets' bytes, or the attached file."""
+    hashes = {}
+    with av.open(str(path.resolve())) as container:
+        for stream in container.streams:
+            if stream.index != skip:
+                hashes[stream.index] = hashlib.sha256()
+                if stream.type == "attachment":
+                    hashes[stream.index].update(stream.data or b"")  # type: ignore[attr-defined]
+        wanted = [s for s in container.streams if s.index in hashes and s.type != "attachment"]
+        if wanted:
+            for packet in container.demux(wanted):
+                if packet.size:
+                    hashes[packet.stream_index].update(bytes(packet))
+    return {index: digest.hexdigest() for index, digest in hashes.items()}
