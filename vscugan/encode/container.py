@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def _is_held(stream: Any, format: str) -> bool:
         return False
     try:
         with av.open(os.devnull, "w", format=format) as trial:
-            copy = trial.add_stream_from_template(stream)
+            copy = trial.add_stream_from_template(stream, opaque=True)
             copy.metadata.update(stream.metadata)
             trial.start_encoding()
     except (av.FFmpegError, ValueError, OSError):
@@ -108,18 +109,28 @@ def refuse_unheld(left: tuple[Track, ...], output: Path, leave_out: bool) -> Non
         )
 
 
-def stream_hashes(path: Path, skip: int) -> dict[int, str]:
-    """The sha256 of each stream's content but one's: all its packets' bytes, or the attached file."""
-    hashes = {}
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """What a stream holds: the sha256 of all its packets' bytes or of the attached file, and when it begins, in s."""
+
+    sha256: str
+    first_s: Fraction | None
+
+
+def contents(path: Path, skip: int) -> dict[int, Content]:
+    """What each stream of a file but one holds."""
+    hashes: dict[int, Any] = {}
+    first: dict[int, Fraction] = {}
     with av.open(str(path.resolve())) as container:
         for stream in container.streams:
             if stream.index != skip:
                 hashes[stream.index] = hashlib.sha256()
-                if stream.type == "attachment":
-                    hashes[stream.index].update(stream.data or b"")  # type: ignore[attr-defined]
-        wanted = [s for s in container.streams if s.index in hashes and s.type != "attachment"]
-        if wanted:
-            for packet in container.demux(wanted):
-                if packet.size:
-                    hashes[packet.stream_index].update(bytes(packet))
-    return {index: digest.hexdigest() for index, digest in hashes.items()}
+                if isinstance(stream, av.stream.AttachmentStream):
+                    hashes[stream.index].update(stream.data or b"")
+        timed = [s for s in container.streams if s.index in hashes and s.type != "attachment"]
+        for packet in container.demux(timed) if timed else ():
+            if packet.size:
+                hashes[packet.stream_index].update(bytes(packet))
+                if packet.pts is not None and packet.time_base is not None:
+                    first.setdefault(packet.stream_index, packet.pts * packet.time_base)
+    return {index: Content(sha256=digest.hexdigest(), first_s=first.get(index)) for index, digest in hashes.items()}

@@ -13,11 +13,12 @@ from typing import Any
 
 import av
 
-from vscugan.encode.container import STALE_TAGS, Track, stream_hashes, tracks
+from vscugan.encode import container
+from vscugan.encode.container import STALE_TAGS, Track, tracks
 from vscugan.encode.encoders import find_ffmpeg
 from vscugan.encode.files import disk_error
 from vscugan.encode.source import Timeline
-from vscugan.encode.video import CodedChunk, timescale, write_video
+from vscugan.encode.video import CodedChunk, pipe_offset, timescale, write_video
 from vscugan.errors import DiskError, ResultError
 
 #: ffmpeg's names of libav's disposition flags
@@ -48,10 +49,10 @@ def _disposition(flags: int) -> str:
 
 def mux_command(job: MuxJob, output: Path) -> list[str]:
     """ffmpeg's arguments: video from stdin in place of the source's, everything else copied, in the old order."""
-    pipe = "mov" if job.format == "mp4" else job.format
+    offset = pipe_offset(job.format, job.chunks, job.timeline) * job.timeline.base
     command = [
         find_ffmpeg(), "-hide_banner", "-loglevel", "error", "-y", "-copyts",
-        "-f", pipe, "-i", "pipe:0", "-i", f"file:{job.source}", "-map_metadata", "1", "-map_chapters", "1", "-c", "copy",
+        "-itsoffset", f"{round(offset * 1_000_000)}us", "-f", job.format, "-i", "pipe:0", "-i", f"file:{job.source}", "-map_metadata", "1", "-map_chapters", "1", "-c", "copy",
         "-copy_unknown",
     ]  # fmt: skip
     for number, track in enumerate(job.kept):
@@ -116,9 +117,9 @@ def mux(job: MuxJob, output: Path, started: Callable[[Any], None]) -> None:
 
 
 def _shown(path: Path, stream: int) -> tuple[list[Fraction], Any]:
-    with av.open(str(path.resolve())) as container:
-        video = container.streams[stream]
-        stamps = [p.pts * p.time_base for p in container.demux(video) if p.size and p.pts is not None]
+    with av.open(str(path.resolve())) as file:
+        video = file.streams[stream]
+        stamps = [p.pts * p.time_base for p in file.demux(video) if p.size and p.pts is not None]
         return sorted(Fraction(stamp) for stamp in stamps), video.time_base
 
 
@@ -146,13 +147,18 @@ def check_result(job: MuxJob, output: Path) -> dict[str, Any]:
     for n, (stamp, must) in enumerate(zip(stamps, wanted, strict=True)):
         if abs(stamp - must - shift) > base:
             raise wrong(f"timestamp of frame {n}", f"{float(must + shift):.6f} s", f"{float(stamp):.6f} s")
-    before = stream_hashes(job.source, job.video)
-    after = stream_hashes(output, place)
+    before, after = container.contents(job.source, job.video), container.contents(output, place)
     copies = []
     for track, copy in pairs(job, found):
-        if before[track.index] != after[copy.index]:
-            raise wrong(f"content of {track.label}", before[track.index], after[copy.index])
-        copies.append({"stream": track.label, "sha256": after[copy.index]})
+        old, new = before[track.index], after[copy.index]
+        if old.sha256 != new.sha256:
+            raise wrong(f"content of {track.label}", old.sha256, new.sha256)
+        is_timed = old.first_s is not None and new.first_s is not None and not track.disposition & container.COVER
+        if is_timed and abs(new.first_s - old.first_s - shift) > base + Fraction(1, 1000):
+            raise wrong(f"start of {track.label}", f"{float(old.first_s + shift):.6f} s", f"{float(new.first_s):.6f} s")
+        copies.append({"stream": track.label, "sha256": new.sha256})
+    if not copies and shift:
+        raise wrong("first timestamp", f"{float(wanted[0]):.6f} s", f"{float(stamps[0]):.6f} s")
     return {"frames": len(stamps), "last_timestamp_s": float(stamps[-1]), "shift_s": float(shift), "copied": copies}
 
 

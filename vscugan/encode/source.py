@@ -36,11 +36,12 @@ class Timeline:
 
     @property
     def is_constant(self) -> bool:
-        """Whether the frames have one distance, but for the rounding to the ticks."""
+        """Whether the frames have one distance, but for the rounding to ticks or, where remuxed, milliseconds."""
         if len(self.ticks) < 3:
             return True
         step = (self.ticks[-1] - self.ticks[0]) / (len(self.ticks) - 1)
-        return all(abs(tick - self.ticks[0] - n * step) <= 1 for n, tick in enumerate(self.ticks))
+        loose = max(1, float(1 / (1000 * self.base)))
+        return all(abs(tick - self.ticks[0] - n * step) <= loose for n, tick in enumerate(self.ticks))
 
 
 @dataclass(frozen=True, kw_only=True)

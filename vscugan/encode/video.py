@@ -39,8 +39,14 @@ def decode_tick(index: int, late: int, timeline: Timeline) -> int:
     return timeline.ticks[0] - (late - index) * step
 
 
-def _packets(chunks: Sequence[CodedChunk], timeline: Timeline) -> Iterator[av.Packet]:
+def pipe_offset(format: str, chunks: Sequence[CodedChunk], timeline: Timeline) -> int:
+    """The tick that is 0 in the pipe: MP4 in pieces begins with its first decoding, Matroska tells none."""
+    return decode_tick(0, delay(chunks), timeline) if format == "mp4" else 0
+
+
+def _packets(format: str, chunks: Sequence[CodedChunk], timeline: Timeline) -> Iterator[av.Packet]:
     late = delay(chunks)
+    zero = pipe_offset(format, chunks, timeline)
     ticks = timeline.ticks
     for chunk in chunks:
         shown = {packet: rank for rank, packet in enumerate(chunk.order)}
@@ -51,23 +57,23 @@ def _packets(chunks: Sequence[CodedChunk], timeline: Timeline) -> Iterator[av.Pa
                     continue
                 n = chunk.start + shown[count]
                 packet.time_base = timeline.base
-                packet.pts = ticks[n]
-                packet.dts = decode_tick(chunk.start + count, late, timeline)
+                packet.pts = ticks[n] - zero
+                packet.dts = decode_tick(chunk.start + count, late, timeline) - zero
                 packet.duration = ticks[n + 1] - ticks[n] if n + 1 < len(ticks) else timeline.last_ticks
                 count += 1
                 yield packet
 
 
 def write_video(target: BinaryIO, format: str, chunks: Sequence[CodedChunk], timeline: Timeline) -> str:
-    """Write the video stream alone into a pipe; returns the sha256 of its packets."""
+    """Write the video stream alone into a pipe, ``pipe_offset`` early; returns the sha256 of its packets."""
     digest = hashlib.sha256()
     options = {}
     if format == "mp4":
-        format, options = "mov", {**MP4_PIPE, "video_track_timescale": str(timescale(timeline.base))}
+        options = {**MP4_PIPE, "video_track_timescale": str(timescale(timeline.base))}
     with av.open(str(chunks[0].path)) as first, av.open(target, "w", format=format, options=options) as out:
-        stream = out.add_stream_from_template(first.streams.video[0])
+        stream = out.add_stream_from_template(first.streams.video[0], opaque=True)
         stream.time_base = timeline.base
-        for packet in _packets(chunks, timeline):
+        for packet in _packets(format, chunks, timeline):
             digest.update(bytes(packet))
             packet.stream = stream
             out.mux_one(packet)
