@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +20,12 @@ COVER = int(av.stream.Disposition.attached_pic)
 #: statistics of the old video track, wrong for the new one (mkvmerge writes them)
 STALE_TAGS = ("BPS", "DURATION", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES", "ENCODER", "ENCODER_OPTIONS",
               "_STATISTICS_WRITING_APP", "_STATISTICS_WRITING_DATE_UTC", "_STATISTICS_TAGS", "SOURCE_ID")  # fmt: skip
+#: what MP4 has a place for: tags of the file, and of a track
+MP4_TAGS = {"title", "artist", "album_artist", "composer", "album", "date", "encoder", "comment", "genre", "copyright",
+            "grouping", "lyrics", "description", "synopsis", "show", "episode_id", "network", "keywords",
+            "episode_sort", "season_number", "media_type", "hd_video", "compilation", "disc", "track", "creation_time",
+            "major_brand", "minor_version", "compatible_brands"}  # fmt: skip
+MP4_TRACK_TAGS = {"title", "language", "handler_name", "vendor_id", "creation_time"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,16 +104,39 @@ def unheld(path: Path, video: int, format: str) -> tuple[Track, ...]:
     return tuple(left)
 
 
-def refuse_unheld(left: tuple[Track, ...], output: Path, leave_out: bool) -> None:
+def unheld_tags(path: Path, left: tuple[Track, ...], format: str) -> tuple[str, ...]:
+    """The tags of a source that an output has no place for, in words; Matroska has one for each."""
+    if format != "mp4":
+        return ()
+    gone = {track.index for track in left}
+    with av.open(str(path.resolve())) as container:
+        lost = [f"tag {name}" for name in container.metadata if name.lower() not in MP4_TAGS]
+    for track in tracks(path):
+        for name in track.tags if track.index not in gone and track.kind != "data" else ():
+            if name.lower() not in MP4_TRACK_TAGS and not is_stale(name) and not track.disposition & COVER:
+                lost.append(f"tag {name} of {track.label}")
+    return tuple(lost)
+
+
+def is_stale(tag: str) -> bool:
+    """Whether a track's tag tells of its old coding only; mkvmerge puts a language behind the name."""
+    return tag.upper().partition("-")[0] in STALE_TAGS
+
+
+def refuse_unheld(left: Sequence[str], output: Path, leave_out: bool) -> None:
     """Raise PlanError where something would be lost and that was not asked for."""
     if left and not leave_out:
+        way = "say" if output.suffix.lower() == ".mkv" else "write a .mkv, or say"
         raise PlanError(
-            f"output must hold everything of the source, got {output.suffix}, which can't hold "
-            f"{', '.join(track.label for track in left)}; write a .mkv, or say --leave-out to lose it"
-            if output.suffix.lower() != ".mkv"
-            else f"output must hold everything of the source, got .mkv, which can't hold "
-            f"{', '.join(track.label for track in left)}; say --leave-out to lose it"
+            f"output must hold everything of the source, got {output.suffix}, which can't hold {', '.join(left)}; "
+            f"{way} --leave-out to lose it"
         )
+
+
+def cover_content(path: Path, index: int) -> bytes:
+    """The picture file in a cover's stream."""
+    with av.open(str(path.resolve())) as container:
+        return b"".join(bytes(packet) for packet in container.demux(container.streams[index]) if packet.size)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,11 +45,16 @@ def _upscaled(source: Source, options: dict[str, Any]) -> vs.VideoNode:
         raise ArgumentError(str(error).removeprefix("cugan.Upscale: ")) from error
 
 
-def _scripted(plan: Plan) -> vs.VideoNode:
-    """The first output of a script, which finds ``source`` (the path) and ``args`` (a dict) as vspipe -a gives them."""
+def _scripted(plan: Plan, source: Source) -> vs.VideoNode:
+    """The first output of a script.
+
+    It finds ``source``, the path, as vspipe -a gives it; ``args``, a dict of all options; each --arg by its name;
+    and ``clip``, the source as it is opened here: indexed, upright and cropped.
+    """
     assert plan.script
     path = Path(plan.script)
-    handed = {"source": plan.source, "args": {**plan.options, **plan.script_arguments}, **plan.script_arguments}
+    handed: dict[str, Any] = {"source": plan.source, "clip": source.clip}
+    handed |= {"args": {**plan.options, **plan.script_arguments}, **plan.script_arguments}
     vs.clear_outputs()
     try:
         with chdir(path.parent):  # as vspipe does
@@ -100,7 +105,7 @@ def build(plan: Plan, source: Source) -> Graph:
 
     Raises: ArgumentError, ClipError.
     """
-    clip = _scripted(plan) if plan.script else _upscaled(source, plan.options)
+    clip = _scripted(plan, source) if plan.script else _upscaled(source, plan.options)
     timeline, notes = source.timeline, []
     if clip.num_frames != source.clip.num_frames:
         timeline = _own_timeline(clip, source)

@@ -14,7 +14,7 @@ from typing import Any
 import av
 
 from vscugan.encode import container
-from vscugan.encode.container import STALE_TAGS, Track, tracks
+from vscugan.encode.container import Track, tracks
 from vscugan.encode.encoders import find_ffmpeg
 from vscugan.encode.files import disk_error
 from vscugan.encode.source import Timeline
@@ -25,7 +25,8 @@ from vscugan.errors import DiskError, ResultError
 DISPOSITIONS = ("default", "dub", "original", "comment", "lyrics", "karaoke", "forced", "hearing_impaired",
                 "visual_impaired", "clean_effects", "attached_pic", "captions", "descriptions", "dependent",
                 "metadata")  # fmt: skip
-_KINDS = {"video": "v", "audio": "a", "subtitle": "s", "attachment": "t", "data": "d"}
+COVER_TYPES = {".jpg": "image/jpeg", ".png": "image/png"}
+_KINDS = ("video", "audio", "subtitle", "attachment")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +48,22 @@ def _disposition(flags: int) -> str:
     return "+".join(names) or "0"
 
 
-def mux_command(job: MuxJob, output: Path) -> list[str]:
+def _is_attached_cover(job: MuxJob, track: Track) -> bool:
+    """Whether a stream is a cover that the container keeps as an attached file, which ffmpeg does not do by itself."""
+    return job.format == "matroska" and track.kind == "video" and bool(track.disposition & container.COVER)
+
+
+def _written_covers(job: MuxJob, folder: Path) -> list[tuple[Track, Path]]:
+    """The covers that must be attached, as files."""
+    written = []
+    for track in filter(lambda t: _is_attached_cover(job, t), job.kept):
+        path = folder / f"cover{track.index}{'.png' if track.codec == 'png' else '.jpg'}"
+        path.write_bytes(container.cover_content(job.source, track.index))
+        written.append((track, path))
+    return written
+
+
+def mux_command(job: MuxJob, covers: Sequence[tuple[Track, Path]], output: Path) -> list[str]:
     """ffmpeg's arguments: video from stdin in place of the source's, everything else copied, in the old order."""
     offset = pipe_offset(job.format, job.chunks, job.timeline) * job.timeline.base
     command = [
@@ -55,22 +71,28 @@ def mux_command(job: MuxJob, output: Path) -> list[str]:
         "-itsoffset", f"{round(offset * 1_000_000)}us", "-f", job.format, "-i", "pipe:0", "-i", f"file:{job.source}", "-map_metadata", "1", "-map_chapters", "1", "-c", "copy",
         "-copy_unknown",
     ]  # fmt: skip
-    for number, track in enumerate(job.kept):
+    inner = [track for track in job.kept if not _is_attached_cover(job, track)]
+    for number, track in enumerate(inner):
+        command += [f"-map_metadata:s:{number}", f"1:s:{track.index}"]  # one that is said ends the automatic ones
+        command += [f"-disposition:{number}", _disposition(track.disposition)]
         if track.index != job.video:
             command += ["-map", f"1:{track.index}"]
             continue
-        command += ["-map", "0:v:0", f"-map_metadata:s:{number}", f"1:s:{track.index}"]
-        command += [f"-disposition:{number}", _disposition(track.disposition)]
-        for name in track.tags:
-            if name.upper().partition("-")[0] in STALE_TAGS:
-                command += [f"-metadata:s:{number}", f"{name}="]
+        command += ["-map", "0:v:0"]
+        for name in filter(container.is_stale, track.tags):
+            command += [f"-metadata:s:{number}", f"{name}="]
         if job.sar != 1:
             shape = job.sar * Fraction(*job.size)
             command += [f"-aspect:{number}", f"{shape.numerator}:{shape.denominator}"]
+    for number, (track, path) in enumerate(covers, len(inner)):
+        name = track.tags.get("filename") or f"cover{path.suffix}"
+        kind = track.tags.get("mimetype") or COVER_TYPES[path.suffix]
+        command += ["-attach", str(path), f"-metadata:s:{number}", f"filename={name}"]
+        command += [f"-metadata:s:{number}", f"mimetype={kind}"]
     if job.format == "matroska":
         command += ["-default_mode", "passthrough"]
     else:
-        command += ["-video_track_timescale", str(timescale(job.timeline.base)), "-movflags", "+faststart+use_metadata_tags"]
+        command += ["-video_track_timescale", str(timescale(job.timeline.base)), "-movflags", "+faststart"]
     return [*command, "-max_muxing_queue_size", "65536", "-f", job.format, f"file:{output}"]
 
 
@@ -95,7 +117,8 @@ def mux(job: MuxJob, output: Path, started: Callable[[Any], None]) -> None:
     """
     log = output.with_suffix(".log")
     broken: Exception | None = None
-    with _running(mux_command(job, output), log, started) as process:
+    covers = _written_covers(job, output.parent / "temp")
+    with _running(mux_command(job, covers, output), log, started) as process:
         assert process.stdin
         try:
             write_video(process.stdin, job.format, job.chunks, job.timeline)
@@ -171,8 +194,6 @@ def new_index(job: MuxJob, found: Sequence[Track]) -> int:
 def pairs(job: MuxJob, found: Sequence[Track]) -> Iterator[tuple[Track, Track]]:
     """Each copied stream beside its copy; muxers may move kinds apart, but keep the order within one."""
     for kind in _KINDS:
-        if kind == "data":
-            continue
         old = [track for track in job.kept if track.kind == kind]
         new = [track for track in found if track.kind == kind]
         yield from ((a, b) for a, b in zip(old, new, strict=True) if a.index != job.video)

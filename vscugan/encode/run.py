@@ -84,9 +84,10 @@ class Run:
 
     def _check_container(self, source: Source, format: str, codec: str | None) -> tuple[container.Track, ...]:
         left = container.unheld(self.source_path, source.stream, format)
-        container.refuse_unheld(left, self.output, self.plan.leave_out)
-        for track in left:
-            self.emit("note", text=f"{track.label} is left out, as asked")
+        lost = [track.label for track in left] + list(container.unheld_tags(self.source_path, left, format))
+        container.refuse_unheld(lost, self.output, self.plan.leave_out)
+        for label in lost:
+            self.emit("note", text=f"{label} is left out, as asked")
         if codec == "ffv1" and format == "mp4":
             raise PlanError("output must hold the encoder's video, got .mp4, which can't hold FFV1; write a .mkv")
         return left
