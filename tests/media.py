@@ -79,7 +79,7 @@ def two_audio(folder: Path) -> Path:
 
 def three_subtitles(folder: Path) -> Path:
     path, srt, ass = folder / "three_subtitles.mkv", folder / "a.srt", folder / "b.ass"
-    srt.write_text("1\n00:00:00,100 --> 00:00:00,600\nJa – „gut“\n\n2\n00:00:00,700 --> 00:00:01,000\nZwei\n")
+    srt.write_text("1\n00:00:00,100 --> 00:00:00,600\nJa, „gut“\n\n2\n00:00:00,700 --> 00:00:01,000\nZwei\n")
     ffmpeg("-i", srt, ass)
     ffmpeg(*picture(), "-i", srt, "-i", ass, "-i", pgs(folder / "c.sup"), "-map", 0,
            "-map", 1, "-map", 2, "-map", 3, *FAST, "-c:s", "copy", "-metadata:s:s:0", "language=ger",
@@ -117,7 +117,8 @@ def cover(folder: Path) -> Path:
 def vfr(folder: Path) -> Path:
     path = folder / "vfr.mkv"
     ffmpeg(*picture(), "-vf", "settb=1/24000,setpts='if(lt(N,12),N*1001,12012+(N-12)*801)'", "-fps_mode",
-           "passthrough", "-enc_time_base", "1/24000", "-pix_fmt", "yuv420p", "-c:v", "libx264", "-bf", 2, path)  # fmt: skip
+           "passthrough", "-enc_time_base", "1/24000", "-pix_fmt", "yuv420p", "-c:v", "libx264", "-bf", 2,
+           path)  # fmt: skip
     return path
 
 

@@ -18,12 +18,12 @@ import pytest
 
 #: the figure in the documentation is of 60; VSCUGAN_KILLS=60 makes as many here
 KILLS = int(os.environ.get("VSCUGAN_KILLS", "12"))
-CHUNKS_A_KILL = 3
+CHUNKS_A_KILL = 4
 #: each frame waits, so that an encode lasts for many kills
 SLOW = """import time
 import vapoursynth as vs
 def wait(n, f):
-    time.sleep(0.006)
+    time.sleep(0.008)
     return f
 out = vs.core.resize.Bicubic(clip, 96, 64)
 out.std.ModifyFrame(out, wait).set_output()
@@ -77,7 +77,7 @@ def wait_for_a_moment(folder: Path, rng: random.Random) -> None:
     count, end = len(finished(folder, "out.mkv")), time.monotonic() + 4
     while len(finished(folder, "out.mkv")) == count and time.monotonic() < end:
         time.sleep(0.005)
-    time.sleep(rng.uniform(0, 0.25))
+    time.sleep(rng.uniform(0, 0.2))
 
 
 def kill_one(folder: Path, kind: str, rng: random.Random) -> None:

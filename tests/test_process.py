@@ -40,6 +40,7 @@ ORDER = (
     "pictures",
     "clip",
     "encode",
+    "image",
     "cli",
 )
 
@@ -74,7 +75,7 @@ def test_a_module_imports_only_what_stands_before_it() -> None:
                 if name.startswith("vscugan."):
                     assert rank(name.removeprefix("vscugan.")) <= rank(module), (module, name)
                 if name.split(".")[0] == "vapoursynth":
-                    assert module.startswith(("clip", "encode", "cli")), module
+                    assert module.startswith(("clip", "encode", "image", "cli")), module
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
                 assert module.startswith("cli"), f"print in {module}"
 

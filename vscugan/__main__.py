@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 #: commands, each a module of ``vscugan.cli`` with HELP, add_arguments(parser) and run(parser, words)
-COMMANDS = ("encode", "doctor")
+COMMANDS = ("encode", "image", "preview", "verify", "models", "doctor", "cache", "benchmark")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

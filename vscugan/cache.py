@@ -6,6 +6,10 @@ import os
 import sys
 from pathlib import Path
 
+#: see bford.info/cachedir
+TAG_NAME = "CACHEDIR.TAG"
+TAG = "Signature: 8a477f597d28d172789f06886806bc55"
+
 
 def cache_folder() -> Path:
     """Where vscugan keeps what it may lose; not made here.
@@ -23,6 +27,11 @@ def cache_folder() -> Path:
     return Path.home() / ".cache" / "vscugan"
 
 
-def index_folder() -> Path:
-    """Where the indexes of sources are kept."""
-    return cache_folder() / "index"
+def made_folder(name: str) -> Path:
+    """A folder of this name in the cache, made where it is missing; the tag tells backups and ``clear`` what it is."""
+    folder = cache_folder() / name
+    folder.mkdir(parents=True, exist_ok=True)
+    tag = cache_folder() / TAG_NAME
+    if not tag.exists():
+        tag.write_text(f"{TAG}\n# This folder is vscugan's cache; it may be removed.\n", encoding="utf-8")
+    return folder

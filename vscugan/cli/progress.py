@@ -129,9 +129,7 @@ class Live:
         if kind in LINES:
             self._bar.console.print(LINES[kind](event), markup=False, highlight=False)
         elif kind == "progress":
-            self._bar.update(
-                self._task, description=progress_line(event), completed=event["frames"], total=event["of"]
-            )
+            self._bar.update(self._task, description=progress_line(event), completed=event["frames"], total=event["of"])
         elif kind == "index":
             self._bar.update(self._task, description="indexing the source", completed=event["percent"], total=100)
 

@@ -225,9 +225,7 @@ def check_format(program: Program, picture: Picture) -> None:
     bits = max((b for b in row.bits if b <= max(picture.bits, 10)), default=row.bits[-1])
     wanted = chroma if chroma in row.chroma else "420"
     instead = f"GRAY{bits}" if wanted == "gray" else f"YUV{wanted}P{bits}"
-    raise ArgumentError(
-        f"format must be one that {row.name} takes, got {picture.format_name}; say --format {instead}"
-    )
+    raise ArgumentError(f"format must be one that {row.name} takes, got {picture.format_name}; say --format {instead}")
 
 
 def _library_options(row: Encoder, options: Sequence[str]) -> list[str]:
@@ -250,7 +248,7 @@ def _library_options(row: Encoder, options: Sequence[str]) -> list[str]:
         if name in row.native:
             own += [f"-{name}", value]
         else:
-            params.append(f"{name}={re.sub(r"([\\':])", r"\\\1", value)}")
+            params.append(f"{name}={re.sub(r"([\\':])", r'\\\1', value)}")
     assert row.params
     return [*own, row.params, ":".join(params)] if params else own
 

@@ -25,6 +25,7 @@ from vscugan.errors import DiskError, ResultError
 DISPOSITIONS = ("default", "dub", "original", "comment", "lyrics", "karaoke", "forced", "hearing_impaired",
                 "visual_impaired", "clean_effects", "attached_pic", "captions", "descriptions", "dependent",
                 "metadata")  # fmt: skip
+MILLISECOND = Fraction(1, 1000)  #: Matroska's tick
 COVER_TYPES = {".jpg": "image/jpeg", ".png": "image/png"}
 _KINDS = ("video", "audio", "subtitle", "attachment")
 
@@ -68,7 +69,8 @@ def mux_command(job: MuxJob, covers: Sequence[tuple[Track, Path]], output: Path)
     offset = pipe_offset(job.format, job.chunks, job.timeline) * job.timeline.base
     command = [
         find_ffmpeg(), "-hide_banner", "-loglevel", "error", "-y", "-copyts",
-        "-itsoffset", f"{round(offset * 1_000_000)}us", "-f", job.format, "-i", "pipe:0", "-i", f"file:{job.source}", "-map_metadata", "1", "-map_chapters", "1", "-c", "copy",
+        "-itsoffset", f"{round(offset * 1_000_000)}us", "-f", job.format, "-i", "pipe:0",
+        "-i", f"file:{job.source}", "-map_metadata", "1", "-map_chapters", "1", "-c", "copy",
         "-copy_unknown",
     ]  # fmt: skip
     inner = [track for track in job.kept if not _is_attached_cover(job, track)]
@@ -176,9 +178,10 @@ def check_result(job: MuxJob, output: Path) -> dict[str, Any]:
         old, new = before[track.index], after[copy.index]
         if old.sha256 != new.sha256:
             raise wrong(f"content of {track.label}", old.sha256, new.sha256)
-        is_timed = old.first_s is not None and new.first_s is not None and not track.disposition & container.COVER
-        if is_timed and abs(new.first_s - old.first_s - shift) > base + Fraction(1, 1000):
-            raise wrong(f"start of {track.label}", f"{float(old.first_s + shift):.6f} s", f"{float(new.first_s):.6f} s")
+        if old.first_s is not None and new.first_s is not None and not track.disposition & container.COVER:
+            must = old.first_s + shift
+            if abs(new.first_s - must) > base + MILLISECOND:
+                raise wrong(f"start of {track.label}", f"{float(must):.6f} s", f"{float(new.first_s):.6f} s")
         copies.append({"stream": track.label, "sha256": new.sha256})
     if not copies and shift:
         raise wrong("first timestamp", f"{float(wanted[0]):.6f} s", f"{float(stamps[0]):.6f} s")

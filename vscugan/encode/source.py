@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import stat
@@ -14,7 +15,7 @@ from pathlib import Path
 import av
 import vapoursynth as vs
 
-from vscugan.cache import index_folder
+from vscugan.cache import made_folder
 from vscugan.errors import SourceError
 
 #: bestsource: read and write the index always, below the cache path
@@ -100,8 +101,7 @@ def _open(path: Path, stream: int, progress: Callable[[int], None]) -> tuple[vs.
         if found := _PERCENT.search(message):
             progress(int(found[1]))
 
-    folder = index_folder()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = made_folder("index")
     handle = vs.core.add_log_handler(listen)
     arguments = {"track": stream, "cachemode": CACHE_ALWAYS, "cachepath": str(folder)}
     try:
@@ -118,7 +118,7 @@ def _open(path: Path, stream: int, progress: Callable[[int], None]) -> tuple[vs.
 
 def _timeline(path: Path, base: Fraction, stamps: Sequence[int], last_ticks: int) -> Timeline:
     ticks = tuple(map(int, stamps))
-    if any(b <= a for a, b in zip(ticks, ticks[1:], strict=False)):
+    if any(b <= a for a, b in itertools.pairwise(ticks)):
         raise SourceError(
             f"timestamps of the source must rise, got {path.name!r} where they do not; "
             "remux it first, for example with ffmpeg -c copy or mkvmerge"

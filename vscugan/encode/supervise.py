@@ -41,7 +41,11 @@ def check_output(plan: Plan) -> None:
         raise PlanError(f"output must not be the source, got {output.name!r}; name another file")
     if output.is_dir() or (output.exists() and not plan.overwrite and not has_finished(plan.work_folder)):
         raise PlanError(f"output must not exist yet, got {output.name!r}; name another one, or say --overwrite")
-    if foreign := sorted(path.name for path in _entries(plan.work_folder) if path.stem not in OWN_NAMES and not path.name.startswith(".plan.json.")):
+    if foreign := sorted(
+        path.name
+        for path in _entries(plan.work_folder)
+        if path.stem not in OWN_NAMES and not path.name.startswith(".plan.json.")
+    ):
         raise PlanError(
             f"work folder must hold nothing else, got {foreign[0]!r} in {plan.work_folder.name!r}; "
             "move it away, or name another output"
@@ -127,7 +131,7 @@ def _listen(process: subprocess.Popen[bytes], plan: Plan, listen: Listener) -> i
     with contextlib.suppress(BrokenPipeError):
         process.stdin.write(json.dumps(plan.to_json()).encode() + b"\n")
         process.stdin.flush()
-    code = None
+    code: int | None = None
     for line in process.stdout:
         try:
             event = json.loads(line)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Any
 
 import av
 
@@ -44,7 +44,7 @@ def pipe_offset(format: str, chunks: Sequence[CodedChunk], timeline: Timeline) -
     return decode_tick(0, delay(chunks), timeline) if format == "mp4" else 0
 
 
-def _packets(format: str, chunks: Sequence[CodedChunk], timeline: Timeline) -> Iterator[av.Packet]:
+def _packets(format: str, chunks: Sequence[CodedChunk], timeline: Timeline) -> Iterator[Any]:
     late = delay(chunks)
     zero = pipe_offset(format, chunks, timeline)
     ticks = timeline.ticks
@@ -64,7 +64,7 @@ def _packets(format: str, chunks: Sequence[CodedChunk], timeline: Timeline) -> I
                 yield packet
 
 
-def write_video(target: BinaryIO, format: str, chunks: Sequence[CodedChunk], timeline: Timeline) -> str:
+def write_video(target: IO[bytes], format: str, chunks: Sequence[CodedChunk], timeline: Timeline) -> str:
     """Write the video stream alone into a pipe, ``pipe_offset`` early; returns the sha256 of its packets."""
     digest = hashlib.sha256()
     options = {}
