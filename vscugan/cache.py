@@ -10,17 +10,35 @@ from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
+#: see bford.info/cachedir
+TAG_NAME = "CACHEDIR.TAG"
+TAG = "Signature: 8a477f597d28d172789f06886806bc55"
+
 
 def cache_folder() -> Path:
-    """``VSCUGAN_CACHE``, or ``vscugan`` in the user's cache folder; it need not exist."""
-    named = os.environ.get("VSCUGAN_CACHE")
-    if named:
+    """Where vscugan keeps what it may lose; not made here.
+
+    ``VSCUGAN_CACHE`` names it; else it is ``vscugan`` in ``XDG_CACHE_HOME`` or the platform's cache folder.
+    """
+    if named := os.environ.get("VSCUGAN_CACHE"):
         return Path(named)
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "vscugan"
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "vscugan"
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home()) / "vscugan"
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "vscugan"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vscugan"
+    return Path.home() / ".cache" / "vscugan"
+
+
+def made_folder(name: str) -> Path:
+    """A folder of this name in the cache, made where it is missing; the tag tells backups and ``clear`` what it is."""
+    folder = cache_folder() / name
+    folder.mkdir(parents=True, exist_ok=True)
+    tag = cache_folder() / TAG_NAME
+    if not tag.exists():
+        tag.write_text(f"{TAG}\n# This folder is vscugan's cache; it may be removed.\n", encoding="utf-8")
+    return folder
 
 
 def read_cached(name: str) -> bytes | None:
@@ -38,7 +56,7 @@ def write_cached(name: str, content: bytes) -> None:
     """
     path = cache_folder() / name
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        made_folder(str(Path(name).parent))
         handle, temporary = tempfile.mkstemp(dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.metadata
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from vscugan.cache import cache_folder
+
+SMALL_BYTES = 1 << 30
+HELP = "say what is well and how to mend what is not"
 
 
 class Unwell(Exception):
@@ -124,6 +131,76 @@ def vsutil() -> str:
         raise Unwell("not installed", "run pip install vsutil") from None
 
 
+def runtimes() -> str:
+    """Which runtimes are installed besides torch."""
+    found = [name for name in ("openvino", "onnxruntime", "onnxruntime-gpu", "onnxruntime-directml") if _version(name)]
+    return ", ".join(f"{name} {_version(name)}" for name in found) or (
+        'only torch; pip install "vscugan[openvino]" is faster on CPUs'
+    )
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def source_filter() -> str:
+    """Bestsource opens videos for encode and preview."""
+    import vapoursynth as vs
+
+    if not hasattr(vs.core, "bs"):
+        raise Unwell("core.bs is missing", "run pip install vapoursynth-bestsource")
+    return f"bestsource {_version('vapoursynth-bestsource') or 'of unknown version'}"
+
+
+def encoders() -> str:
+    """Each encoder's own tool on PATH, else the one inside ffmpeg."""
+    try:
+        from vscugan.encode.encoders import ENCODERS, find_encoder, find_ffmpeg
+    except ImportError as error:
+        raise Unwell(str(error), 'run pip install "vscugan[encode]"') from None
+    from vscugan.errors import EncoderError
+
+    told = []
+    try:
+        find_ffmpeg()
+        for name in ENCODERS:
+            try:
+                program = find_encoder(name)
+            except EncoderError:
+                told.append(f"{name} missing")
+            else:
+                told.append(f"{name} {'inside ffmpeg' if program.is_ffmpeg else program.path}")
+    except EncoderError as error:
+        fact, _, mend = str(error).partition("; ")
+        raise Unwell(fact, mend) from None
+    return ", ".join(told)
+
+
+def encode_packages() -> str:
+    """What encode and image need is installed."""
+    missing = [name for name in ("av", "rich", "pillow", "tifffile", "imagecodecs") if not _version(name)]
+    if missing:
+        raise Unwell(f"{', '.join(missing)} not installed", 'run pip install "vscugan[encode]"')
+    return f"PyAV {_version('av')}, rich, pillow, tifffile, imagecodecs"
+
+
+def disk() -> str:
+    """Room in this folder and in the cache's."""
+    cache = cache_folder()
+    while not cache.exists():
+        cache = cache.parent
+    free = {"here": shutil.disk_usage(Path.cwd()).free, "cache": shutil.disk_usage(cache).free}
+    for place, count in free.items():
+        if count < SMALL_BYTES:
+            raise Unwell(f"{count >> 20} MiB free ({place})", "make room: an encode needs its result's size twice")
+    if not os.access(cache, os.W_OK):
+        raise Unwell(f"no right to write into {cache}", "name another folder by VSCUGAN_CACHE")
+    return ", ".join(f"{count / 2**30:.1f} GiB free ({place})" for place, count in free.items())
+
+
 CHECKS: tuple[tuple[str, Callable[[], str]], ...] = (
     ("interpreter", interpreter),
     ("VapourSynth", vapoursynth),
@@ -133,6 +210,11 @@ CHECKS: tuple[tuple[str, Callable[[], str]], ...] = (
     ("device", device),
     ("weights", weights),
     ("vsutil", vsutil),
+    ("runtimes", runtimes),
+    ("source filter", source_filter),
+    ("encoders", encoders),
+    ("encode packages", encode_packages),
+    ("disk", disk),
 )
 
 
@@ -146,3 +228,13 @@ def doctor() -> int:
             failed = True
             print(f"FAIL  {name}: {error}")
     return int(failed)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command has none."""
+
+
+def run(parser: argparse.ArgumentParser, words: Sequence[str]) -> int:
+    """Run the command on its words; returns the exit code."""
+    parser.parse_args(words)
+    return doctor()

@@ -1,0 +1,86 @@
+"""``vscugan benchmark``: the installed runtimes on a synthetic clip, in turns."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from vscugan.cli.options import guarded
+from vscugan.errors import ArgumentError
+from vscugan.settings import BACKENDS
+
+HELP = "how fast the installed runtimes are here (A B A B, about a minute)"
+WARM_FRAMES = 1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command."""
+    parser.add_argument("--size", default="320x180", help="of the source (default 320x180)")
+    parser.add_argument("--scale", type=int, default=2, choices=(2, 3, 4), help="default 2")
+    parser.add_argument("--frames", type=int, default=5, help="a turn (default 5)")
+    parser.add_argument("--turns", type=int, default=2, help="of each runtime (default 2)")
+    parser.add_argument("--device", default="auto", help="as for Upscale (default auto)")
+
+
+def _size(text: str) -> tuple[int, int]:
+    try:
+        width, height = map(int, text.split("x"))
+    except ValueError:
+        width = height = 0
+    if min(width, height) < 2 or width % 2 or height % 2:
+        raise ArgumentError(f"size must be WIDTHxHEIGHT of even numbers, got {text}; use 320x180")
+    return width, height
+
+
+def _clips(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str]]:
+    """A clip for each runtime that works here, and why the others do not."""
+    import vapoursynth as vs
+
+    from vscugan.clip.upscale import describe, upscale
+
+    width, height = _size(arguments.size)
+    core = vs.core
+    length = WARM_FRAMES + arguments.frames * arguments.turns
+    blank = core.std.BlankClip(format=vs.YUV420P8, width=width, height=height, length=length, keep=True)
+    # another colour each time, so that no frame is like the one before; the network's time does not depend on it
+    moving = core.std.FrameEval(
+        blank, lambda n: core.std.BlankClip(blank, length=1, color=[40 + n % 160, 100 + n % 50, 128])
+    )
+    clips, reasons = {}, {}
+    for backend in BACKENDS[1:]:
+        try:
+            clip = upscale(moving, scale=arguments.scale, backend=backend, device=arguments.device, report=True)
+            describe(clip)
+            clips[backend] = clip
+        except vs.Error as error:
+            reasons[backend] = str(error).removeprefix("cugan.Upscale: ").splitlines()[0]
+    return clips, reasons
+
+
+def _benchmark(arguments: argparse.Namespace) -> int:
+    if min(arguments.frames, arguments.turns) < 1:
+        raise ArgumentError("frames and turns must be at least 1; leave them out for the defaults")
+    clips, reasons = _clips(arguments)
+    seconds: dict[str, list[float]] = {name: [] for name in clips}
+    for turn in range(arguments.turns):
+        for name, clip in clips.items():
+            first = WARM_FRAMES + turn * arguments.frames
+            start = time.perf_counter()
+            for frame in clip[first : first + arguments.frames].frames(close=True):
+                frame.close()
+            seconds[name].append((time.perf_counter() - start) / arguments.frames)
+    print(f"{arguments.size}, {arguments.scale}x, {arguments.turns} turns of {arguments.frames} frames, in s a frame")
+    for name, times in sorted(seconds.items(), key=lambda item: min(item[1])):
+        listed = ", ".join(f"{t:.3f}" for t in times)
+        print(f"{name:<12} {1 / min(times):7.2f} fps  ({listed})")
+    for name, reason in reasons.items():
+        print(f"{name:<12} not here: {reason}")
+    return 0 if clips else 1
+
+
+def run(parser: argparse.ArgumentParser, words: Sequence[str]) -> int:
+    """Run the command on its words; returns the exit code."""
+    arguments = parser.parse_args(words)
+    return guarded("benchmark", lambda: _benchmark(arguments))

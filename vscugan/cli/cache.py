@@ -1,0 +1,55 @@
+"""``vscugan cache``: what is kept to save time, and how to throw it away."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from vscugan.cache import TAG_NAME, cache_folder
+from vscugan.cli.progress import size
+from vscugan.errors import ArgumentError
+
+HELP = "show or clear the caches"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command."""
+    parser.add_argument("action", nargs="?", choices=("show", "clear"), default="show", help="default: show")
+
+
+def _bytes(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.lstat().st_size for file in files if file.is_file())
+
+
+def run(parser: argparse.ArgumentParser, words: Sequence[str]) -> int:
+    """Run the command on its words; returns the exit code."""
+    action = parser.parse_args(words).action
+    folder = cache_folder()
+    parts = sorted(folder.iterdir(), key=lambda p: (p.name == TAG_NAME, p.name)) if folder.is_dir() else []
+    if action == "clear" and parts and not (folder / TAG_NAME).exists():
+        print(
+            f"vscugan cache: folder must be a cache, got {folder.name!r} without {TAG_NAME}; clear it by hand, or name "
+            "the right one by VSCUGAN_CACHE",
+            file=sys.stderr,
+        )
+        return ArgumentError.exit_code
+    print(f"cache folder: {folder} (VSCUGAN_CACHE names another)")
+    failed = False
+    for part in parts:
+        line = f"{part.name}: {size(_bytes(part))}"
+        if action == "clear":
+            try:
+                shutil.rmtree(part) if part.is_dir() and not part.is_symlink() else part.unlink()
+            except OSError as error:
+                failed = True
+                print(f"vscugan cache: {part.name} must be removable, got {error.strerror}", file=sys.stderr)
+                continue
+            line += ", cleared"
+        print(line)
+    if not parts:
+        print("nothing in it")
+    return 7 if failed else 0

@@ -1,0 +1,94 @@
+"""The options of Upscale on the command line, and how errors end a command."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from vscugan.errors import ArgumentError, CuganError
+from vscugan.settings import validate
+
+
+def _number(text: str) -> float | int:
+    return int(text) if text.lstrip("-").isdigit() else float(text)
+
+
+def _tile(text: str) -> int | list[int]:
+    sizes = [int(size) for size in text.split(",")]
+    return sizes[0] if len(sizes) == 1 else sizes
+
+
+#: arguments of Upscale, how each is read, and what help says
+UPSCALE: dict[str, tuple[Callable[[str], Any], str]] = {
+    "scale": (_number, "1 to 16 (default 2)"),
+    "width": (int, "px, instead of scale"),
+    "height": (int, "px, instead of scale"),
+    "noise": (str, "conservative, no-denoise (default), denoise1x, denoise2x, denoise3x"),
+    "model": (str, "se (default) or pro"),
+    "weights": (os.path.abspath, "a weight file of your own"),
+    "alpha": (float, "above 0; larger is sharper (default 1)"),
+    "kernel": (str, "spline36 (default), lanczos, bicubic, area"),
+    "linear": (int, "1: downscale in linear light"),
+    "overshoot": (str, "clip (default) or restore"),
+    "tile": (_tile, "px, or width,height"),
+    "memory": (int, "MiB"),
+    "device": (str, "auto, cpu, cuda, cuda:N, xpu, mps"),
+    "backend": (str, "auto, torch, openvino, onnxruntime, tensorrt, directml"),
+    "precision": (str, "auto, fp32, fp16, bf16"),
+    "streams": (int, "frames in flight"),
+}
+
+
+def add_upscale(parser: argparse.ArgumentParser, *, format: bool = True) -> None:
+    """Give a command the options of Upscale; those left out are absent from the result."""
+    group = parser.add_argument_group("Upscale", "see the README's table; left out is the default")
+    for name, (kind, words) in UPSCALE.items():
+        group.add_argument(f"--{name}", type=kind, default=argparse.SUPPRESS, help=words)
+    if format:
+        group.add_argument("--format", default=argparse.SUPPRESS, help="VapourSynth's name of the output format")
+
+
+def given_upscale(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The options of Upscale that were given, checked.
+
+    Raises: ArgumentError.
+    """
+    given = {name: value for name, value in vars(arguments).items() if name in UPSCALE}
+    validate(**given)
+    if hasattr(arguments, "format"):
+        given["format"] = arguments.format
+    return given
+
+
+def named_files(words: Sequence[str], valued: Sequence[str]) -> list[str]:
+    """The words with ``./`` before files whose names begin with ``-``, which would be read as options.
+
+    ``valued`` are the options whose next word is a path, whatever it begins with.
+    """
+    made: list[str] = []
+    for word in words:
+        is_value = bool(made) and made[-1] in valued
+        if word.startswith("-") and (is_value or os.path.lexists(word)):
+            word = f"./{word}"
+        made.append(word)
+    return made
+
+
+def guarded(command: str, function: Callable[[], int]) -> int:
+    """Run a command; errors become one line on stderr and the exit code of their kind."""
+    try:
+        return function()
+    except CuganError as error:
+        print(f"vscugan {command}: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:  # whoever read the output is gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def missing_extra(package: str) -> ArgumentError:
+    """The error for a command whose packages are not installed."""
+    return ArgumentError(f'{package} must be installed, got none; run pip install "vscugan[encode]"')

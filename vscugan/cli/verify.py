@@ -1,0 +1,56 @@
+"""``vscugan verify``: random frames of a result computed again and compared."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from vscugan.cli.options import guarded, missing_extra, named_files
+from vscugan.errors import ArgumentError
+
+HELP = "compute random frames of a result again and compare, by its certificate"
+DIFFERS = 1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command."""
+    parser.add_argument("result", type=os.path.abspath, help="a file that vscugan encode made")
+    parser.add_argument("--source", type=os.path.abspath, help="what it was made of (default: beside it, by its name)")
+    parser.add_argument("--script", type=os.path.abspath, help="the script (default: beside the result, by its name)")
+    parser.add_argument("--frames", type=int, default=5, help="how many (default 5)")
+    parser.add_argument("--seed", type=int, help="of the choice, to have the same frames again")
+    parser.add_argument("--psnr", type=float, default=30.0, help="least dB of the coded frame (default 30)")
+    parser.add_argument("--json", action="store_true", help="tell it as JSON")
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    if arguments.frames < 1:
+        raise ArgumentError(f"frames must be at least 1, got {arguments.frames}; leave it out for 5")
+    try:
+        from vscugan.encode.verify import Asked, verify
+    except ImportError as error:
+        raise missing_extra(error.name or "a package") from error
+    report = verify(
+        Asked(result=Path(arguments.result), source=arguments.source, script=arguments.script,
+              frames=arguments.frames, seed=arguments.seed, least_psnr=arguments.psnr)
+    )  # fmt: skip
+    if arguments.json:
+        print(json.dumps(report, ensure_ascii=False))
+        return 0 if report["is_right"] else DIFFERS
+    print(f"file: sha256 {'as in the certificate' if report['file_is_same'] else 'DIFFERS from the certificate'}")
+    for change in report["changed"]:
+        print(f"note: {change}")
+    for frame in report["frames"]:
+        same = "computed again: same bits" if frame["same"] else "computed again: DIFFERENT bits"
+        print(f"frame {frame['frame']}: {same}; coded at {frame['psnr']:.1f} dB")
+    print("right" if report["is_right"] else "WRONG")
+    return 0 if report["is_right"] else DIFFERS
+
+
+def run(parser: argparse.ArgumentParser, words: Sequence[str]) -> int:
+    """Run the command on its words; returns the exit code."""
+    arguments = parser.parse_args(named_files(words, ("--source", "--script")))
+    return guarded("verify", lambda: _verify(arguments))

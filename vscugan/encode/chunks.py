@@ -1,0 +1,39 @@
+"""Where a clip is cut."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+#: Cuts lie on multiples of this many frames. ``reuse="still"`` starts its segments every 24 frames by default, and
+#: a chunk that began inside one would compute the frames before it for nothing, or differ from an uncut run.
+GRID_FRAMES = 24
+#: An encoder's usual distance of keyframes (10 s), so that the cuts cost next to no bits.
+DEFAULT_CHUNK_S = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chunk:
+    """Frames ``start`` to ``stop`` - 1 of the clip."""
+
+    number: int
+    start: int
+    stop: int
+
+    @property
+    def frames(self) -> int:
+        """How many frames."""
+        return self.stop - self.start
+
+
+def chunk_frames(seconds: float, frames_per_second: Fraction) -> int:
+    """The frames of a chunk of about so many seconds, on the grid."""
+    return max(1, round(seconds * frames_per_second / GRID_FRAMES)) * GRID_FRAMES
+
+
+def cut(frames: int, step: int) -> tuple[Chunk, ...]:
+    """A clip of so many frames in chunks of ``step``; the last has what is left."""
+    return tuple(
+        Chunk(number=number, start=start, stop=min(start + step, frames))
+        for number, start in enumerate(range(0, frames, step))
+    )

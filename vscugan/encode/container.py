@@ -1,0 +1,166 @@
+"""The containers: what stands in a source, and what an output can hold of it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+from vscugan.errors import ArgumentError, PlanError
+
+#: libav's muxer for each ending of an output's name
+MUXERS = {".mkv": "matroska", ".mp4": "mp4", ".m4v": "mp4"}
+COVER = int(av.stream.Disposition.attached_pic)
+#: statistics of the old video track, wrong for the new one (mkvmerge writes them)
+STALE_TAGS = ("BPS", "DURATION", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES", "ENCODER", "ENCODER_OPTIONS",
+              "_STATISTICS_WRITING_APP", "_STATISTICS_WRITING_DATE_UTC", "_STATISTICS_TAGS", "SOURCE_ID")  # fmt: skip
+#: what MP4 has a place for: tags of the file, and of a track
+MP4_TAGS = {"title", "artist", "album_artist", "composer", "album", "date", "encoder", "comment", "genre", "copyright",
+            "grouping", "lyrics", "description", "synopsis", "show", "episode_id", "network", "keywords",
+            "episode_sort", "season_number", "media_type", "hd_video", "compilation", "disc", "track", "creation_time",
+            "major_brand", "minor_version", "compatible_brands"}  # fmt: skip
+MP4_TRACK_TAGS = {"title", "language", "handler_name", "vendor_id", "creation_time"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Track:
+    """A stream of a file, as it is told apart and described."""
+
+    index: int
+    kind: str  #: audio, video, subtitle, attachment, data
+    codec: str
+    tags: dict[str, str]
+    disposition: int
+
+    @property
+    def label(self) -> str:
+        """For people: what it is and which one."""
+        name = self.tags.get("filename") or self.tags.get("title") or self.tags.get("language")
+        return f"{self.kind} #{self.index} ({self.codec}{f', {name}' if name else ''})"
+
+
+def _codec(stream: Any) -> str:
+    context = stream.codec_context
+    return str(context.name) if context is not None else "unknown"
+
+
+def tracks(path: Path) -> tuple[Track, ...]:
+    """The streams of a file."""
+    with av.open(str(path.resolve())) as container:
+        return tuple(
+            Track(index=s.index, kind=s.type, codec=_codec(s), tags=dict(s.metadata), disposition=int(s.disposition))
+            for s in container.streams
+        )
+
+
+def muxer(output: Path) -> str:
+    """The muxer for an output's name.
+
+    Raises: ArgumentError.
+    """
+    try:
+        return MUXERS[output.suffix.lower()]
+    except KeyError:
+        raise ArgumentError(
+            f"output must end in {', '.join(MUXERS)}, got {output.name!r}; Matroska (.mkv) holds everything"
+        ) from None
+
+
+def _is_held(stream: Any, format: str) -> bool:
+    """Whether the muxer takes a stream, by writing a header into nothing."""
+    if stream.type == "attachment":
+        return format == "matroska" and "mimetype" in {name.lower() for name in stream.metadata}
+    if stream.type == "data":
+        return False
+    try:
+        with av.open(os.devnull, "w", format=format) as trial:
+            copy = trial.add_stream_from_template(stream, opaque=True)
+            copy.metadata.update(stream.metadata)
+            trial.start_encoding()
+    except (av.FFmpegError, ValueError, OSError):
+        return False
+    return True
+
+
+def unheld(path: Path, video: int, format: str) -> tuple[Track, ...]:
+    """The streams of a source, but for its video, that an output can't hold as they are.
+
+    The text track that an MP4 carries its chapters in is not counted: chapters are kept as chapters.
+    """
+    left = []
+    described = {track.index: track for track in tracks(path)}
+    with av.open(str(path.resolve())) as container:
+        has_chapters = bool(container.chapters())
+        for stream in container.streams:
+            is_chapters = has_chapters and stream.type == "data" and _codec(stream) in ("bin_data", "unknown")
+            if stream.index != video and not is_chapters and not _is_held(stream, format):
+                left.append(described[stream.index])
+    return tuple(left)
+
+
+def unheld_tags(path: Path, left: tuple[Track, ...], format: str) -> tuple[str, ...]:
+    """The tags of a source that an output has no place for, in words; Matroska has one for each."""
+    if format != "mp4":
+        return ()
+    gone = {track.index for track in left}
+    with av.open(str(path.resolve())) as container:
+        lost = [f"tag {name}" for name in container.metadata if name.lower() not in MP4_TAGS]
+    for track in tracks(path):
+        for name in track.tags if track.index not in gone and track.kind != "data" else ():
+            if name.lower() not in MP4_TRACK_TAGS and not is_stale(name) and not track.disposition & COVER:
+                lost.append(f"tag {name} of {track.label}")
+    return tuple(lost)
+
+
+def is_stale(tag: str) -> bool:
+    """Whether a track's tag tells of its old coding only; mkvmerge puts a language behind the name."""
+    return tag.upper().partition("-")[0] in STALE_TAGS
+
+
+def refuse_unheld(left: Sequence[str], output: Path, leave_out: bool) -> None:
+    """Raise PlanError where something would be lost and that was not asked for."""
+    if left and not leave_out:
+        way = "say" if output.suffix.lower() == ".mkv" else "write a .mkv, or say"
+        raise PlanError(
+            f"output must hold everything of the source, got {output.suffix}, which can't hold {', '.join(left)}; "
+            f"{way} --leave-out to lose it"
+        )
+
+
+def cover_content(path: Path, index: int) -> bytes:
+    """The picture file in a cover's stream."""
+    with av.open(str(path.resolve())) as container:
+        return b"".join(bytes(packet) for packet in container.demux(container.streams[index]) if packet.size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """What a stream holds: the sha256 of all its packets' bytes or of the attached file, and when it begins, in s."""
+
+    sha256: str
+    first_s: Fraction | None
+
+
+def contents(path: Path, skip: int) -> dict[int, Content]:
+    """What each stream of a file but one holds."""
+    hashes: dict[int, Any] = {}
+    first: dict[int, Fraction] = {}
+    with av.open(str(path.resolve())) as container:
+        for stream in container.streams:
+            if stream.index != skip:
+                hashes[stream.index] = hashlib.sha256()
+                if isinstance(stream, av.stream.AttachmentStream):
+                    hashes[stream.index].update(stream.data or b"")
+        timed = [s for s in container.streams if s.index in hashes and s.type != "attachment"]
+        for packet in container.demux(timed) if timed else ():
+            if packet.size:
+                hashes[packet.stream_index].update(bytes(packet))
+                if packet.pts is not None and packet.time_base is not None:
+                    first.setdefault(packet.stream_index, packet.pts * packet.time_base)
+    return {index: Content(sha256=digest.hexdigest(), first_s=first.get(index)) for index, digest in hashes.items()}

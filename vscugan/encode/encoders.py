@@ -1,0 +1,311 @@
+"""The encoders: one row each, for the tool itself and for the same library inside ffmpeg."""
+
+from __future__ import annotations
+
+import functools
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vscugan.encode import picture as names
+from vscugan.encode.picture import Picture
+from vscugan.errors import ArgumentError, EncoderError
+
+#: what a program of your own is given, besides {output}; numbers are ITU-T H.273's
+PLACEHOLDERS = ("matrix", "primaries", "transfer", "range", "chromaloc", "sar", "width", "height")
+_OUTPUT = re.compile(r"\{output\}(\.[A-Za-z0-9]+)?")
+#: options of an encoder that would read, write or skip something else than its chunk
+OWNED = {"-o", "--output", "-i", "--input", "--y4m", "--demuxer", "--muxer", "--seek", "--frames", "-f", "-b", "-n",
+         "--skip", "--input-csp", "--input-res", "--fps", "--pass", "--stats", "--recon", "-r", "--analysis-save",
+         "--analysis-load", "--csv", "--dump-yuv", "--passes", "-w", "-h", "--help"}  # fmt: skip
+PROBE_S = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoder:
+    """One encoder: what it makes, which formats it takes, and how it is told.
+
+    ``tool`` is the program that reads y4m by itself, None where only ffmpeg has it; ``params`` is the ffmpeg
+    option that takes the library's own options, and ``native`` those that ffmpeg itself must be given.
+    """
+
+    name: str
+    codec: str
+    tool: str | None
+    library: str
+    suffix: str
+    bits: tuple[int, ...]
+    chroma: tuple[str, ...]
+    arguments: Callable[[Picture], list[str]]
+    params: str | None = None
+    native: tuple[str, ...] = ()
+    tool_call: Callable[[Sequence[str], str], list[str]] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """An encoder as it was found on this machine."""
+
+    name: str
+    path: str
+    is_ffmpeg: bool
+    version: str
+    row: Encoder | None  #: None for a program of the user's own
+
+
+def _named(flags: dict[str, str | None]) -> list[str]:
+    return [text for flag, value in flags.items() if value is not None for text in (flag, value)]
+
+
+def _x26x(picture: Picture, *, range_names: tuple[str, str], mastering: str, light: str) -> list[str]:
+    matrix = names.MATRICES.get(picture.matrix or 0)
+    if matrix and range_names[1] == "pc":  # x264 spells these its own way
+        matrix = {"ycgco": "YCgCo", "ictcp": "ICtCp"}.get(matrix, matrix)
+    return _named({
+        "--colorprim": names.PRIMARIES.get(picture.primaries or 0),
+        "--transfer": names.TRANSFERS.get(picture.transfer or 0),
+        "--colormatrix": matrix,
+        "--range": range_names[picture.full_range],
+        "--chromaloc": None if picture.chroma_location is None else str(picture.chroma_location),
+        "--sar": f"{picture.sar.numerator}:{picture.sar.denominator}",
+        mastering: picture.mastering.coded() if picture.mastering else None,
+        light: "{},{}".format(*picture.light) if picture.light else None,
+    })  # fmt: skip
+
+
+def _x265(picture: Picture) -> list[str]:
+    return _x26x(picture, range_names=("limited", "full"), mastering="--master-display", light="--max-cll")
+
+
+def _x264(picture: Picture) -> list[str]:
+    return _x26x(picture, range_names=("tv", "pc"), mastering="--mastering-display", light="--cll")
+
+
+def _svt_av1(picture: Picture) -> list[str]:
+    """AV1 has no pixel shape of its own; the container tells it."""
+    return _named({
+        "--color-primaries": str(picture.primaries or 2),
+        "--transfer-characteristics": str(picture.transfer or 2),
+        "--matrix-coefficients": str(picture.matrix or 2),
+        "--color-range": str(int(picture.full_range)),
+        "--chroma-sample-position": {0: "1", 2: "2"}.get(-1 if picture.chroma_location is None
+                                                         else picture.chroma_location),
+        "--mastering-display": picture.mastering.plain() if picture.mastering else None,
+        "--content-light": "{},{}".format(*picture.light) if picture.light else None,
+    })  # fmt: skip
+
+
+ENCODERS = {
+    row.name: row
+    for row in (
+        Encoder(
+            name="x265", codec="hevc", tool="x265", library="libx265", suffix=".hevc", bits=(8, 10, 12),
+            chroma=("420", "422", "444", "gray"), arguments=_x265, params="-x265-params",
+            native=("preset", "tune", "profile"),
+            tool_call=lambda options, output: ["--y4m", *options, "-o", output, "-"],
+        ),
+        Encoder(
+            name="x264", codec="h264", tool="x264", library="libx264", suffix=".mkv", bits=(8, 10),
+            chroma=("420", "422", "444", "gray"), arguments=_x264, params="-x264-params",
+            native=("preset", "tune", "profile"),
+            tool_call=lambda options, output: ["--demuxer", "y4m", *options, "-o", output, "-"],
+        ),
+        Encoder(
+            name="svt-av1", codec="av1", tool="SvtAv1EncApp", library="libsvtav1", suffix=".ivf", bits=(8, 10),
+            chroma=("420",), arguments=_svt_av1, params="-svtav1-params", native=("preset", "crf"),
+            tool_call=lambda options, output: ["-i", "stdin", *options, "-b", output],
+        ),
+        Encoder(
+            name="ffv1", codec="ffv1", tool=None, library="ffv1", suffix=".mkv", bits=(8, 9, 10, 12, 14, 16),
+            chroma=("420", "422", "444", "gray"), arguments=lambda picture: [],
+        ),
+    )
+}  # fmt: skip
+
+
+@functools.cache
+def find_ffmpeg() -> str:
+    """imageio-ffmpeg's ffmpeg, whose version is known, else the one on PATH.
+
+    Raises: EncoderError.
+    """
+    try:
+        import imageio_ffmpeg
+
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except (ImportError, RuntimeError):
+        pass
+    if found := shutil.which("ffmpeg"):
+        return found
+    raise EncoderError('ffmpeg must be installed, got none; run pip install "vscugan[encode]"')
+
+
+def _output(command: list[str]) -> str:
+    try:
+        run = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_S, check=False, text=True,
+            errors="replace",
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return run.stdout + run.stderr
+
+
+@functools.cache
+def ffmpeg_libraries() -> frozenset[str]:
+    """The encoders inside the ffmpeg."""
+    lines = _output([find_ffmpeg(), "-hide_banner", "-encoders"]).splitlines()
+    return frozenset(line.split()[1] for line in lines if re.match(r" [VAS][.A-Z]{5} \S", line))
+
+
+def _version(path: str, flag: str) -> str:
+    text = _output([path, flag]).strip()
+    return text.splitlines()[0].strip() if text else "unknown"
+
+
+def find_encoder(name: str) -> Program:
+    """The encoder of this name: its own tool on PATH, else inside ffmpeg, else any program that reads y4m.
+
+    Raises: EncoderError naming what there is.
+    """
+    row = ENCODERS.get(name)
+    if row is None:
+        path = shutil.which(name)
+        if path is None:
+            raise EncoderError(
+                f"encoder must be {', '.join(ENCODERS)} or a program on PATH that reads y4m, got {name}; "
+                "run vscugan doctor to see which there are"
+            )
+        return Program(name=name, path=path, is_ffmpeg=False, version=_version(path, "--version"), row=None)
+    if row.tool and (path := shutil.which(row.tool)):
+        return Program(name=name, path=path, is_ffmpeg=False, version=_version(path, "--version"), row=row)
+    ffmpeg = find_ffmpeg()
+    if row.library not in ffmpeg_libraries():
+        raise EncoderError(
+            f"encoder {name} must be installed, got no {row.tool or row.library} on PATH and none in ffmpeg; "
+            'run pip install "vscugan[encode]", or use another --encoder'
+        )
+    return Program(name=name, path=ffmpeg, is_ffmpeg=True, version=_version(ffmpeg, "-version"), row=row)
+
+
+def check_arguments(program: Program, arguments: Sequence[str]) -> None:
+    """Refuse what the user's own arguments must not say.
+
+    Raises: ArgumentError.
+    """
+    if program.row is None:
+        if not any(_OUTPUT.search(argument) for argument in arguments):
+            raise ArgumentError(
+                f"arguments of {program.name} must name {{output}}, got none that does; "
+                f"say for example -- --crf 20 -o {{output}}.ivf -"
+            )
+        return
+    for argument in arguments:
+        if argument.partition("=")[0] in OWNED and program.row.params:
+            raise ArgumentError(
+                f"encoder arguments must not name input, output or passes, got {argument}; "
+                "vscugan feeds the encoder chunk by chunk"
+            )
+
+
+def check_format(program: Program, picture: Picture) -> None:
+    """Refuse a format that the encoder does not take.
+
+    Raises: ArgumentError naming one that it does.
+    """
+    row = program.row
+    if row is None:
+        return
+    chroma = "gray" if picture.is_gray else names.SUBSAMPLINGS[picture.subsampling]
+    if picture.bits in row.bits and chroma in row.chroma:
+        return
+    bits = max((b for b in row.bits if b <= max(picture.bits, 10)), default=row.bits[-1])
+    wanted = chroma if chroma in row.chroma else "420"
+    instead = f"GRAY{bits}" if wanted == "gray" else f"YUV{wanted}P{bits}"
+    raise ArgumentError(f"format must be one that {row.name} takes, got {picture.format_name}; say --format {instead}")
+
+
+def _library_options(row: Encoder, options: Sequence[str]) -> list[str]:
+    """``--name value`` and ``--flag`` options of a tool as ffmpeg's options for its library."""
+    own: list[str] = []
+    params: list[str] = []
+    texts = list(options)
+    while texts:
+        name = texts.pop(0)
+        if not name.startswith("--") or len(name) == 2:
+            raise ArgumentError(
+                f"encoder arguments must be --name value for {row.library} of ffmpeg, got {name}; "
+                f"use long names, or install {row.tool}"
+            )
+        name, equals, value = name[2:].partition("=")
+        if not equals and texts and not texts[0].startswith("--"):
+            value = texts.pop(0)
+        elif not equals:
+            value = "1"
+        if name in row.native:
+            own += [f"-{name}", value]
+        else:
+            params.append(f"{name}={re.sub(r"([\\':])", r'\\\1', value)}")
+    assert row.params
+    return [*own, row.params, ":".join(params)] if params else own
+
+
+def _stamp(picture: Picture) -> str:
+    """ffmpeg's filter that writes the colour onto the frames, and changes no sample."""
+    stamps = {
+        "colorspace": names.MATRICES.get(picture.matrix or 0),
+        "color_primaries": names.PRIMARIES.get(picture.primaries or 0),
+        "color_trc": names.TRANSFERS.get(picture.transfer or 0),
+        "range": "pc" if picture.full_range else "tv",
+        "chroma_location": None if picture.chroma_location is None else names.CHROMA_LOCATIONS[picture.chroma_location],
+    }  # fmt: skip
+    return "setparams=" + ":".join(f"{name}={value}" for name, value in stamps.items() if value)
+
+
+def _pixel_format(picture: Picture) -> str:
+    base = "gray" if picture.is_gray else f"yuv{names.SUBSAMPLINGS[picture.subsampling]}p"
+    return base if picture.bits == 8 else f"{base}{picture.bits}le"
+
+
+def _filled(text: str, picture: Picture, stem: str) -> str:
+    values = {
+        "matrix": str(picture.matrix or 2), "primaries": str(picture.primaries or 2),
+        "transfer": str(picture.transfer or 2), "range": str(int(picture.full_range)),
+        "chromaloc": str(picture.chroma_location or 0), "sar": f"{picture.sar.numerator}:{picture.sar.denominator}",
+        "width": str(picture.width), "height": str(picture.height),
+    }  # fmt: skip
+    text = _OUTPUT.sub(lambda found: stem + (found[1] or ".mkv"), text)
+    return re.sub(r"\{(" + "|".join(PLACEHOLDERS) + r")\}", lambda found: values[found[1]], text)
+
+
+def output_suffix(program: Program, arguments: Sequence[str]) -> str:
+    """How the names of the encoder's files end."""
+    if program.row is None:
+        found = next(filter(None, map(_OUTPUT.search, arguments)))
+        return found[1] or ".mkv"
+    return ".mkv" if program.is_ffmpeg else program.row.suffix
+
+
+def command(program: Program, arguments: Sequence[str], picture: Picture, output: Path) -> list[str]:
+    """The argument list that encodes y4m from stdin into ``output``, whose name ends as ``output_suffix`` says.
+
+    The user's arguments come last, so that they win over the props. Raises: ArgumentError.
+    """
+    row = program.row
+    if row is None:
+        stem = str(output)[: -len(output.suffix)]
+        return [program.path, *(_filled(argument, picture, stem) for argument in arguments)]
+    if not program.is_ffmpeg:
+        assert row.tool_call
+        return [program.path, *row.tool_call([*row.arguments(picture), *arguments], str(output))]
+    own = list(arguments) if row.params is None else _library_options(row, [*row.arguments(picture), *arguments])
+    if row.params == "-x265-params" and "log-level" not in " ".join(arguments):
+        own = _library_options(row, [*row.arguments(picture), "--log-level", "error", *arguments])
+    return [
+        program.path, "-hide_banner", "-loglevel", "error", "-y", "-f", "yuv4mpegpipe", "-i", "pipe:0",
+        "-map", "0:v:0", "-fps_mode", "passthrough", "-vf", _stamp(picture), "-c:v", row.library, *own,
+        "-pix_fmt", f"+{_pixel_format(picture)}", "-f", "matroska", f"file:{output}",
+    ]  # fmt: skip

@@ -1,0 +1,119 @@
+"""The graph of an encode: Upscale on the source, or the user's own script."""
+
+from __future__ import annotations
+
+import runpy
+from contextlib import chdir
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import vapoursynth as vs
+
+from vscugan.clip.upscale import describe, upscale
+from vscugan.encode.plan import Plan
+from vscugan.encode.source import Source, Timeline
+from vscugan.errors import ArgumentError, ClipError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Graph:
+    """What is encoded: the clip, when its frames are shown, and what computes it."""
+
+    clip: vs.VideoNode
+    timeline: Timeline
+    rate: Fraction
+    made_by: dict[str, str]
+    notes: tuple[str, ...] = ()
+
+
+def _format(name: str) -> int:
+    try:
+        return int(vs.PresetVideoFormat[name.upper()])
+    except KeyError:
+        raise ArgumentError(f"format must be a name such as YUV420P10, got {name}; use one of VapourSynth's") from None
+
+
+def _upscaled(source: Source, options: dict[str, Any]) -> vs.VideoNode:
+    given = dict(options)
+    if "format" in given:
+        given["format"] = _format(given["format"])
+    try:
+        return upscale(source.clip, report=True, **given)
+    except vs.Error as error:
+        raise ArgumentError(str(error).removeprefix("cugan.Upscale: ")) from error
+
+
+def _scripted(plan: Plan, source: Source) -> vs.VideoNode:
+    """The first output of a script.
+
+    It finds ``source``, the path, as vspipe -a gives it; ``args``, a dict of all options; each --arg by its name;
+    and ``clip``, the source as it is opened here: indexed, upright and cropped.
+    """
+    assert plan.script
+    path = Path(plan.script)
+    handed: dict[str, Any] = {"source": plan.source, "clip": source.clip}
+    handed |= {"args": {**plan.options, **plan.script_arguments}, **plan.script_arguments}
+    vs.clear_outputs()
+    try:
+        with chdir(path.parent):  # as vspipe does
+            runpy.run_path(str(path), init_globals=handed, run_name="__vapoursynth__")
+    except Exception as error:
+        raise ArgumentError(
+            f"script must run, got {type(error).__name__}: {error}; try it with vspipe --info {path.name!r}"
+        ) from error
+    outputs = vs.get_outputs()
+    node = getattr(outputs[0], "clip", None) if 0 in outputs else None
+    if not isinstance(node, vs.VideoNode):
+        raise ArgumentError(f"script must set a video output 0, got none; end {path.name!r} with clip.set_output()")
+    if not node.width or node.format.color_family == vs.UNDEFINED:
+        raise ClipError("output of the script must have one size and format, got a variable one; resize it at its end")
+    return node
+
+
+def _rate(timeline: Timeline) -> Fraction:
+    """The mean rate, as simple a fraction as the ticks allow."""
+    ticks = timeline.ticks
+    if len(ticks) < 2:
+        return 1 / (timeline.base * timeline.last_ticks)
+    mean = (len(ticks) - 1) / (timeline.base * (ticks[-1] - ticks[0]))
+    for common in (Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 1001), Fraction(24), Fraction(25),
+                   Fraction(30), Fraction(50), Fraction(60)):  # fmt: skip
+        # the first and the last tick may each be rounded by one
+        if abs(ticks[-1] - ticks[0] - (len(ticks) - 1) / (common * timeline.base)) <= 1:
+            return common
+    return mean.limit_denominator(1001)
+
+
+def _own_timeline(clip: vs.VideoNode, source: Source) -> Timeline:
+    """Constant frames from the source's first timestamp on, for a script that changes how many there are."""
+    if not clip.fps:
+        raise ClipError(
+            f"output of the script must have the source's {source.clip.num_frames} frames or a constant rate, got "
+            f"{clip.num_frames} frames of no rate; set one with std.AssumeFPS"
+        )
+    step = 1 / Fraction(clip.fps)
+    base = Fraction(1, step.denominator * 1000 if step.denominator < 1000 else step.denominator)
+    first = source.timeline.ticks[0] * source.timeline.base
+    ticks = tuple(round((first + n * step) / base) for n in range(clip.num_frames))
+    return Timeline(base=base, ticks=ticks, last_ticks=max(1, round(step / base)))
+
+
+def build(plan: Plan, source: Source) -> Graph:
+    """The clip that is to be encoded.
+
+    Raises: ArgumentError, ClipError.
+    """
+    clip = _scripted(plan, source) if plan.script else _upscaled(source, plan.options)
+    timeline, notes = source.timeline, []
+    if clip.num_frames != source.clip.num_frames:
+        timeline = _own_timeline(clip, source)
+        notes.append(
+            f"the script makes {clip.num_frames} frames of {source.clip.num_frames}: shown at a constant {clip.fps} fps"
+        )
+    try:
+        made_by = describe(clip)
+    except vs.Error:  # a script without Upscale, or without report=1
+        made_by = {}
+    return Graph(clip=clip, timeline=timeline, rate=_rate(timeline), made_by=made_by, notes=tuple(notes))

@@ -1,0 +1,268 @@
+"""Frames into encoders, chunk by chunk: decoding, upscaling, encoding and checking overlap."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import vapoursynth as vs
+
+from vscugan.encode import y4m
+from vscugan.encode.children import Children
+from vscugan.encode.chunk_check import check_chunk
+from vscugan.encode.chunks import Chunk
+from vscugan.encode.encoders import Program, command, output_suffix
+from vscugan.encode.events import Emit
+from vscugan.encode.files import disk_error, sha256, sync_file, sync_folder
+from vscugan.encode.journal import Entry, Journal
+from vscugan.encode.picture import Picture
+from vscugan.encode.progress import Progress
+from vscugan.errors import CuganError, DiskError, EncoderError, FrameError
+
+#: frames that wait for the encoder may take so much memory, and be so many
+WAITING_BYTES = 512 << 20
+MOST_WAITING = 16
+#: chunks whose encoder has all its frames and is still at work, or that are being checked
+FINISHING = 2
+#: a larger pipe saves switches between the processes; Linux only
+PIPE_BYTES = 1 << 20
+FULL_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """How chunks are made, and where."""
+
+    clip: vs.VideoNode
+    picture: Picture
+    program: Program
+    arguments: tuple[str, ...]
+    folder: Path
+    journal: Journal
+    children: Children
+    emit: Emit
+
+    @property
+    def chunk_folder(self) -> Path:
+        """Where finished chunks are."""
+        return self.folder / "chunks"
+
+    @property
+    def temp_folder(self) -> Path:
+        """Where unfinished ones are; emptied at every start."""
+        return self.folder / "temp"
+
+    def chunk_name(self, chunk: Chunk) -> str:
+        """The file name of a chunk."""
+        return f"{chunk.number:06d}{output_suffix(self.program, self.arguments)}"
+
+
+@dataclass(kw_only=True)
+class Encoding:
+    """One encoder at work on one chunk."""
+
+    chunk: Chunk
+    process: subprocess.Popen[bytes]
+    temp: Path
+    log: Path
+    started: float
+    hashes: list[str] = field(default_factory=list)
+
+
+def _widen(process: subprocess.Popen[bytes]) -> None:
+    if sys.platform != "linux":
+        return
+    import fcntl
+
+    with contextlib.suppress(OSError):  # the user's share of pipe memory may be used up
+        fcntl.fcntl(process.stdin, fcntl.F_SETPIPE_SZ, PIPE_BYTES)  # type: ignore[arg-type]
+
+
+def _start(job: Job, chunk: Chunk) -> Encoding:
+    temp = job.temp_folder / job.chunk_name(chunk)
+    log = temp.with_suffix(".log")
+    call = command(job.program, job.arguments, job.picture, temp)
+    try:
+        with open(log, "wb") as said:
+            process = subprocess.Popen(call, stdin=subprocess.PIPE, stdout=said, stderr=said)
+    except OSError as error:
+        raise disk_error(log, error) from error
+    job.children.add(process)
+    _widen(process)
+    return Encoding(chunk=chunk, process=process, temp=temp, log=log, started=time.monotonic())
+
+
+def _failed(job: Job, encoding: Encoding) -> CuganError:
+    """Why an encoder ended before its time, in its own words where it has some."""
+    code = encoding.process.wait()
+    free = shutil.disk_usage(job.folder).free
+    lines = encoding.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    said = lines[-1] if lines else "without a word"
+    if free < FULL_BYTES or "No space left" in "".join(lines) or "File too large" in "".join(lines):
+        return DiskError(
+            f"disk must have room, got {free >> 20} MiB left in {job.folder.parent.name or '/'} ({said}); "
+            "make room, then run the same command again: finished chunks are kept"
+        )
+    return EncoderError(
+        f"encoder {job.program.name} must take all frames, got its end with {code} in chunk "
+        f"{encoding.chunk.number}: {said}; mend it, then run the same command again: finished chunks are kept"
+    )
+
+
+def _finish(job: Job, encoding: Encoding) -> Entry:
+    """Wait for the encoder, check what it wrote, and make it durable: file, journal, then the final name.
+
+    The journal decides: a crash between it and the renaming is mended by ``recover``.
+    Raises: EncoderError, DiskError.
+    """
+    if encoding.process.wait():
+        raise _failed(job, encoding)
+    chunk, temp = encoding.chunk, encoding.temp
+    checked = check_chunk(temp, chunk, (job.picture.width, job.picture.height))
+    for entry in job.journal.of_kind("chunk")[:1]:
+        if entry["header_sha256"] != checked.header_sha256:
+            raise EncoderError(
+                f"chunk {chunk.number} must have the stream header of chunk {entry['chunk']}, got another; "
+                "leave out encoder arguments that depend on the content or the length"
+            )
+    entry = {
+        "kind": "chunk", "chunk": chunk.number, "start": chunk.start, "stop": chunk.stop, "file": temp.name,
+        "bytes": temp.stat().st_size, "sha256": sha256(temp), "codec": checked.codec,
+        "header_sha256": checked.header_sha256, "order": list(checked.order), "frames": encoding.hashes,
+        "seconds": round(time.monotonic() - encoding.started, 3),
+    }  # fmt: skip
+    try:
+        sync_file(temp)
+        sync_folder(temp.parent)
+        job.journal.append(entry)
+        temp.replace(job.chunk_folder / temp.name)
+        sync_folder(job.chunk_folder)
+    except OSError as error:
+        raise disk_error(temp, error) from error
+    encoding.log.unlink(missing_ok=True)
+    job.emit("chunk", chunk=chunk.number, frames=chunk.frames, bytes=entry["bytes"], seconds=entry["seconds"])
+    return entry
+
+
+def recover(job: Job) -> tuple[dict[int, Entry], list[int]]:
+    """The chunks of the runs before that are whole, by number, and the numbers of those that no longer are.
+
+    What the journal does not name is removed.
+    """
+    whole: dict[int, Entry] = {}
+    for entry in job.journal.of_kind("chunk"):
+        temp, path = job.temp_folder / entry["file"], job.chunk_folder / entry["file"]
+        if not path.exists() and temp.exists():
+            temp.replace(path)
+            sync_folder(path.parent)
+        try:
+            is_whole = path.stat().st_size == entry["bytes"] and sha256(path) == entry["sha256"]
+        except OSError:
+            is_whole = False
+        if is_whole:
+            whole[entry["chunk"]] = entry
+    lost = sorted({entry["chunk"] for entry in job.journal.of_kind("chunk")} - whole.keys())
+    named = {entry["file"] for entry in whole.values()}
+    for path in [*job.temp_folder.iterdir(), *(p for p in job.chunk_folder.iterdir() if p.name not in named)]:
+        path.unlink()
+    return whole, lost
+
+
+def _frames(job: Job, chunks: Sequence[Chunk]) -> Iterator[vs.VideoFrame]:
+    """The frames of all chunks in one row, asked for in advance across the cuts."""
+    parts = [job.clip[chunk.start : chunk.stop] for chunk in chunks]
+    row = parts[0] if len(parts) == 1 else vs.core.std.Splice(parts)
+    picture = job.picture
+    frame_bytes = picture.width * picture.height * (1 if picture.is_gray else 3) * (2 if picture.bits > 8 else 1)
+    waiting = max(2, min(MOST_WAITING, WAITING_BYTES // frame_bytes))
+    yield from row.frames(prefetch=waiting, close=True)
+
+
+def _feed(job: Job, encoding: Encoding, frame: vs.VideoFrame, hasher: ThreadPoolExecutor) -> None:
+    """One frame into its encoder, hashed at the same time."""
+    digest = hasher.submit(y4m.frame_hash, frame)
+    pipe = encoding.process.stdin
+    assert pipe
+    try:
+        pipe.write(y4m.FRAME)
+        for plane in y4m.planes(frame):
+            pipe.write(plane)
+    except OSError as error:
+        digest.result()
+        raise _failed(job, encoding) from error
+    encoding.hashes.append(digest.result())
+
+
+def _reused(frame: vs.VideoFrame) -> float | None:
+    share = frame.props.get("CuganReused")
+    return float(share) if isinstance(share, int | float) else None
+
+
+def encode_chunks(job: Job, chunks: Sequence[Chunk], progress: Progress) -> dict[str, float]:
+    """Encode these chunks; returns how long frames were waited for and how long they were handed over, in s.
+
+    A chunk's encoder is closed and its file checked while the next one is fed already. Raises: CuganError.
+    """
+    times = {"waiting_for_frames_s": 0.0, "handing_over_s": 0.0}
+    if not chunks:
+        return times
+    frames = _frames(job, chunks)
+    slots = threading.Semaphore(FINISHING)
+    finishing: list[Future[Any]] = []
+
+    def finish(encoding: Encoding) -> None:
+        try:
+            progress.bytes += int(_finish(job, encoding)["bytes"])
+        finally:
+            slots.release()
+
+    with ThreadPoolExecutor(1) as hasher, ThreadPoolExecutor(FINISHING) as pool:
+        for chunk in chunks:
+            slots.acquire()
+            for done in [future for future in finishing if future.done()]:
+                finishing.remove(done)
+                done.result()
+            encoding = _start(job, chunk)
+            _encode(job, encoding, frames, hasher, progress, times)
+            finishing.append(pool.submit(finish, encoding))
+        for future in finishing:
+            future.result()
+    return times
+
+
+def _encode(
+    job: Job, encoding: Encoding, frames: Iterator[vs.VideoFrame], hasher: ThreadPoolExecutor, progress: Progress,
+    times: dict[str, float],
+) -> None:  # fmt: skip
+    """All frames of one chunk into its encoder."""
+    pipe = encoding.process.stdin
+    assert pipe
+    try:
+        pipe.write(y4m.header(job.picture))
+        for _ in range(encoding.chunk.frames):
+            start = time.perf_counter()
+            try:
+                frame = next(frames)
+            except vs.Error as error:
+                raise FrameError(f"frame must be computed, got {error}; finished chunks are kept") from error
+            ready = time.perf_counter()
+            _feed(job, encoding, frame, hasher)
+            progress.frame(_reused(frame))
+            times["waiting_for_frames_s"] += ready - start
+            times["handing_over_s"] += time.perf_counter() - ready
+        pipe.close()
+    except OSError as error:
+        raise _failed(job, encoding) from error
+    except BaseException:
+        encoding.process.kill()
+        encoding.process.wait()
+        raise

@@ -1,0 +1,116 @@
+"""What was asked for: written into the work folder, and compared with when a run goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from vscugan.encode.chunks import DEFAULT_CHUNK_S
+from vscugan.encode.files import write_whole
+from vscugan.errors import PlanError
+
+PLAN_NAME = "plan.json"
+WORK_SUFFIX = ".vscugan"
+CERTIFICATE_SUFFIX = ".cugan.json"
+#: not part of what is made, so a run that goes on may have other ones
+UNBOUND = ("source", "output", "overwrite", "keep_work")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """One encode as it was asked for; paths are absolute."""
+
+    source: str
+    output: str
+    options: dict[str, Any] = field(default_factory=dict)  #: of Upscale
+    script: str | None = None
+    script_arguments: dict[str, str] = field(default_factory=dict)
+    encoder: str = "x265"
+    encoder_arguments: list[str] = field(default_factory=list)
+    chunk_s: float = DEFAULT_CHUNK_S
+    leave_out: bool = False  #: what the container can't hold
+    overwrite: bool = False
+    keep_work: bool = False
+
+    @property
+    def work_folder(self) -> Path:
+        """Where chunks and journal are, beside the output."""
+        return Path(self.output + WORK_SUFFIX)
+
+    @property
+    def certificate(self) -> Path:
+        """Where the certificate is, beside the output."""
+        return Path(self.output + CERTIFICATE_SUFFIX)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Plan:
+        """From plain values; what is unknown is left out, since a newer version may have written it."""
+        known = {f.name for f in fields(cls)}
+        return cls(**{name: value for name, value in values.items() if name in known})
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What differs between two sets of values, as ``name was X, now Y``."""
+    before, after = _flat(old), _flat(new)
+    return [
+        f"{name.removeprefix('options.').replace('_', '-')} was {before.get(name, 'left out')}, "
+        f"now {after.get(name, 'left out')}"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    ]
+
+
+def refuse_differences(old: Mapping[str, Any], new: Mapping[str, Any], what: str) -> None:
+    """Raise PlanError where a run that goes on would make something else than the run before.
+
+    ``what`` begins the message: whose values they are.
+    """
+    if changed := differences(old, new):
+        raise PlanError(
+            f"{what} must be as in the run before, got a difference: {'; '.join(changed)}; "
+            "run it as before, or say --restart to throw the finished chunks away"
+        )
+
+
+def wanted(plan: Plan) -> dict[str, Any]:
+    """The values of a plan that decide what is made; where the files lie does not."""
+    values = plan.to_json()
+    return {name: value for name, value in values.items() if name not in UNBOUND}
+
+
+def read_plan(folder: Path) -> Plan | None:
+    """The plan of the run before, None where there is none.
+
+    Raises: PlanError for a damaged one.
+    """
+    try:
+        return Plan.from_json(json.loads((folder / PLAN_NAME).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError) as error:
+        raise PlanError(
+            f"{folder.name}/{PLAN_NAME} must be a plan, got {error}; say --restart to throw the work folder away"
+        ) from error
+
+
+def write_plan(plan: Plan) -> None:
+    """Write the plan into its work folder, durably."""
+    content = json.dumps(plan.to_json(), indent=1, ensure_ascii=False, sort_keys=True)
+    write_whole(plan.work_folder / PLAN_NAME, content.encode() + b"\n")

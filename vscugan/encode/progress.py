@@ -1,0 +1,48 @@
+"""How far a run is: frames, speed now and on the whole, time left, share reused, size so far."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+from vscugan.encode.events import Emit
+
+TELL_EVERY_S = 0.5
+NOW_S = 10.0
+
+
+class Progress:
+    """Counts frames and tells about them, at most twice a second."""
+
+    def __init__(self, emit: Emit, *, frames: int, done: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._emit, self._clock = emit, clock
+        self._frames, self._before, self._done = frames, done, done
+        self._start = self._told = clock()
+        self._recent: deque[tuple[float, int]] = deque([(self._start, done)])
+        self._reused, self._reuse_known = 0.0, 0
+        self.bytes = 0  #: of the finished chunks
+
+    def frame(self, reused: float | None) -> None:
+        """One frame more went into the encoder; ``reused`` is the share that was not computed, where it is told."""
+        self._done += 1
+        if reused is not None:
+            self._reused += reused
+            self._reuse_known += 1
+        now = self._clock()
+        if now - self._told >= TELL_EVERY_S or self._done == self._frames:
+            self._told = now
+            self._tell(now)
+
+    def _tell(self, now: float) -> None:
+        self._recent.append((now, self._done))
+        while len(self._recent) > 2 and now - self._recent[0][0] > NOW_S:
+            self._recent.popleft()
+        then, count = self._recent[0]
+        mean = (self._done - self._before) / max(now - self._start, 1e-9)
+        fps = (self._done - count) / max(now - then, 1e-9)
+        self._emit(
+            "progress", frames=self._done, of=self._frames, fps=round(fps, 3), fps_mean=round(mean, 3),
+            eta_s=round((self._frames - self._done) / max(fps, 1e-9), 1), bytes=self.bytes,
+            reused=round(self._reused / self._reuse_known, 4) if self._reuse_known else None,
+        )  # fmt: skip

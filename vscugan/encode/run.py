@@ -1,0 +1,201 @@
+"""One run of an encode, from the plan to the finished file; it may be killed at any moment and goes on next time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from vscugan.encode import certificate, container, mux
+from vscugan.encode.children import Children
+from vscugan.encode.chunks import chunk_frames, cut
+from vscugan.encode.encoders import check_arguments, check_format, find_encoder
+from vscugan.encode.events import Emit
+from vscugan.encode.files import disk_error, sha256, sync_file, sync_folder, write_whole
+from vscugan.encode.graph import Graph, build
+from vscugan.encode.journal import Entry, Journal
+from vscugan.encode.picture import picture_of
+from vscugan.encode.pipeline import Job, encode_chunks, recover
+from vscugan.encode.plan import Plan, refuse_differences, wanted, write_plan
+from vscugan.encode.progress import Progress
+from vscugan.encode.source import Source, check_readable, identity, open_source
+from vscugan.encode.video import CodedChunk
+from vscugan.errors import PlanError, SourceError
+
+#: what describe() tells that changes nothing in the picture
+UNBOUND_FACTS = ("tile",)
+
+
+class Run:
+    """One run; ``work`` returns when the output is there, or raises a CuganError."""
+
+    def __init__(self, plan: Plan, emit: Emit, children: Children) -> None:
+        self.plan, self.emit, self.children = plan, emit, children
+        self.source_path, self.output = Path(plan.source), Path(plan.output)
+        self.folder = plan.work_folder
+        self.started = time.time()
+
+    def work(self) -> None:
+        """Do everything that is not done yet."""
+        for name in ("chunks", "temp"):
+            (self.folder / name).mkdir(exist_ok=True)
+        journal = Journal(self.folder / "journal.jsonl")
+        try:
+            if journal.of_kind("whole"):
+                if self._publish(journal):
+                    return
+                journal.append({"kind": "unpublished"})
+            self._make(journal)
+        finally:
+            journal.close()
+
+    def _make(self, journal: Journal) -> None:
+        check_readable(self.source_path)
+        format = container.muxer(self.output)
+        program = find_encoder(self.plan.encoder)
+        check_arguments(program, self.plan.encoder_arguments)
+        with ThreadPoolExecutor(1) as reader:
+            digest = reader.submit(sha256, self.source_path)
+            before = identity(self.source_path)
+            source = open_source(self.source_path, lambda p: self.emit("index", percent=p), bool(self.plan.script))
+            left = self._check_container(source, format, program.row.codec if program.row else None)
+            graph = build(self.plan, source)
+            with graph.clip.get_frame(0) as frame:
+                picture = picture_of(graph.clip, frame.props, graph.rate)
+            check_format(program, picture)
+            facts = self._facts(graph, program, digest.result())
+        job = Job(
+            clip=graph.clip, picture=picture, program=program, arguments=tuple(self.plan.encoder_arguments),
+            folder=self.folder, journal=journal, children=self.children, emit=self.emit,
+        )  # fmt: skip
+        self._compare(journal, facts)
+        for note in (*source.notes, *graph.notes):
+            self.emit("note", text=note)
+        entries, times = self._encode(job, graph)
+        if identity(self.source_path) != before:
+            raise SourceError(
+                f"source must stay as it is during the encode, got {self.source_path.name!r} changed; put the old "
+                "file back and run the same command again, or say --restart"
+            )
+        self._finish(job, graph, source, left, format, entries, facts | {"timings": times})
+
+    def _check_container(self, source: Source, format: str, codec: str | None) -> tuple[container.Track, ...]:
+        left = container.unheld(self.source_path, source.stream, format)
+        lost = [track.label for track in left] + list(container.unheld_tags(self.source_path, left, format))
+        container.refuse_unheld(lost, self.output, self.plan.leave_out)
+        for label in lost:
+            self.emit("note", text=f"{label} is left out, as asked")
+        if codec == "ffv1" and format == "mp4":
+            raise PlanError("output must hold the encoder's video, got .mp4, which can't hold FFV1; write a .mkv")
+        return left
+
+    def _facts(self, graph: Graph, program: Any, digest: str) -> dict[str, Any]:
+        script = self.plan.script
+        return {
+            "source": {"sha256": digest, "bytes": self.source_path.stat().st_size},
+            "script_sha256": hashlib.sha256(Path(script).read_bytes()).hexdigest() if script else None,
+            "frames": graph.clip.num_frames,
+            "versions": certificate.versions(),
+            "encoder": certificate.program_facts(program),
+            "made_by": {k: v for k, v in graph.made_by.items() if k not in UNBOUND_FACTS},
+        }
+
+    def _compare(self, journal: Journal, facts: dict[str, Any]) -> None:
+        """Compare with what the run before wrote down, or write it down."""
+        plan = wanted(self.plan)
+        for entry in journal.of_kind("begin")[:1]:
+            refuse_differences(entry["plan"], plan, "parameters")
+            refuse_differences({"source": entry["facts"]["source"]}, {"source": facts["source"]}, "source")
+            refuse_differences(entry["facts"], facts, "what makes the pictures")
+            return
+        write_plan(self.plan)
+        journal.append({"kind": "begin", "plan": plan, "facts": facts})
+
+    def _encode(self, job: Job, graph: Graph) -> tuple[list[Entry], dict[str, float]]:
+        chunks = cut(graph.clip.num_frames, chunk_frames(self.plan.chunk_s, graph.rate))
+        whole, lost = recover(job)
+        missing = [chunk for chunk in chunks if chunk.number not in whole]
+        done = sum(chunk.frames for chunk in chunks if chunk.number in whole)
+        self.emit(
+            "plan", frames=graph.clip.num_frames, chunks=len(chunks), width=graph.clip.width, height=graph.clip.height,
+            encoder=job.program.name, inside_ffmpeg=job.program.is_ffmpeg, format=job.picture.format_name,
+            rate=str(graph.rate), vfr=not graph.timeline.is_constant, made_by=graph.made_by,
+        )  # fmt: skip
+        if whole or lost or job.journal.torn:
+            self.emit("found", chunks=len(whole), of=len(chunks), frames=done, damaged=lost, torn=job.journal.torn)
+        progress = Progress(self.emit, frames=graph.clip.num_frames, done=done)
+        progress.bytes = sum(entry["bytes"] for entry in whole.values())
+        start = time.monotonic()
+        times = encode_chunks(job, missing, progress)
+        times["encoding_s"] = time.monotonic() - start
+        latest = {entry["chunk"]: entry for entry in job.journal.of_kind("chunk")}
+        return [latest[chunk.number] for chunk in chunks], {name: round(value, 3) for name, value in times.items()}
+
+    def _finish(
+        self, job: Job, graph: Graph, source: Source, left: tuple[container.Track, ...], format: str,
+        entries: list[Entry], facts: dict[str, Any],
+    ) -> None:  # fmt: skip
+        """Write, check and publish the file, and its certificate before it."""
+        lost = {track.index for track in left}
+        kept = [t for t in container.tracks(self.source_path) if t.index not in lost and t.kind != "data"]
+        # covers and fonts stand behind the tracks in every container
+        kept.sort(key=lambda t: (t.kind == "attachment", bool(t.disposition & container.COVER)))
+        chunks = tuple(
+            CodedChunk(path=job.chunk_folder / e["file"], start=e["start"], order=tuple(e["order"])) for e in entries
+        )
+        muxed = mux.MuxJob(
+            source=self.source_path, video=source.stream, kept=tuple(kept), chunks=chunks, timeline=graph.timeline,
+            sar=job.picture.sar, size=(graph.clip.width, graph.clip.height), format=format,
+        )  # fmt: skip
+        temp = self._temp
+        temp.unlink(missing_ok=True)
+        self.emit("mux")
+        mux.mux(muxed, temp, self.children.add)
+        self.emit("check")
+        found = mux.check_result(muxed, temp)
+        try:
+            sync_file(temp)
+            sync_folder(temp.parent)
+        except OSError as error:
+            raise disk_error(temp, error) from error
+        result = {"sha256": sha256(temp), "bytes": temp.stat().st_size, **found}
+        job.journal.append({"kind": "whole", "certificate": self._certificate(job, graph, facts, entries, result)})
+        self._publish(job.journal)
+
+    @property
+    def _temp(self) -> Path:
+        return self.folder / f"result{self.output.suffix}"
+
+    def _certificate(
+        self, job: Job, graph: Graph, facts: dict[str, Any], entries: list[Entry], result: dict[str, Any]
+    ) -> dict[str, Any]:
+        names = ("chunk", "start", "stop", "bytes", "sha256", "seconds", "frames")
+        source = {"name": self.source_path.name, **facts["source"]}
+        script = self.plan.script
+        return {
+            "form": certificate.FORM, **facts, "source": source,
+            "parameters": wanted(self.plan) | {"script": Path(script).name if script else None},
+            "muxer": certificate.muxer_name(), "picture": job.picture.described(), "made_by": graph.made_by,
+            "chunks": [{name: entry[name] for name in names} for entry in entries], "result": result,
+            "started": round(self.started), "finished": round(time.time()),
+        }  # fmt: skip
+
+    def _publish(self, journal: Journal) -> bool:
+        """Give the finished file its name; returns False where it is gone or damaged and must be made again."""
+        content = journal.of_kind("whole")[-1]["certificate"]
+        digest = content["result"]["sha256"]
+        if self._temp.exists() and sha256(self._temp) == digest:
+            write_whole(self.plan.certificate, json.dumps(content, indent=1, ensure_ascii=False).encode() + b"\n")
+            if not (self.output.exists() and self.output.samefile(self._temp)):
+                mux.publish(self._temp, self.output, self.plan.overwrite)
+            sync_folder(self.output.parent)
+        elif not (self.output.exists() and sha256(self.output) == digest):
+            return False
+        self.emit(
+            "done", output=self.output.name, bytes=content["result"]["bytes"], frames=content["result"]["frames"],
+            seconds=round(time.time() - self.started, 1), certificate=self.plan.certificate.name,
+        )  # fmt: skip
+        return True

@@ -1,0 +1,198 @@
+"""The source file: checked, indexed, with its timestamps, and made upright and progressive or refused."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import stat
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import vapoursynth as vs
+
+from vscugan.cache import made_folder
+from vscugan.errors import SourceError
+
+#: bestsource: read and write the index always, below the cache path
+CACHE_ALWAYS = 2
+#: frames looked at for interlacing before the start; every frame is checked again on its way through Upscale
+SAMPLED_FRAMES = 5
+#: props that tell of metadata that changes from frame to frame, which no encoder here is given
+DYNAMIC = {"DolbyVisionRPU": "Dolby Vision", "HDR10Plus": "HDR10+"}
+_PERCENT = re.compile(r"index progress (\d+)%")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timeline:
+    """When each frame is shown, in ticks of ``base`` seconds, and how long the last one stays."""
+
+    base: Fraction
+    ticks: tuple[int, ...]
+    last_ticks: int
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the frames have one distance, but for the rounding to ticks or, where remuxed, milliseconds."""
+        if len(self.ticks) < 3:
+            return True
+        step = (self.ticks[-1] - self.ticks[0]) / (len(self.ticks) - 1)
+        loose = max(1, float(1 / (1000 * self.base)))
+        return all(abs(tick - self.ticks[0] - n * step) <= loose for n, tick in enumerate(self.ticks))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """An opened source: its clip, as it is to be seen, its timeline, and the stream that it came from."""
+
+    path: Path
+    clip: vs.VideoNode
+    timeline: Timeline
+    stream: int
+    notes: tuple[str, ...]
+
+
+def check_readable(path: Path) -> None:
+    """Raise SourceError where the path is no file that can be read."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise SourceError(f"source must be a file, got {path.name!r}, which is not one; name a video file")
+        with open(path, "rb") as file:
+            is_empty = not file.read(1)
+    except OSError as error:
+        raise SourceError(
+            f"source must be a readable file, got {path.name!r}: {error.strerror}; check the name and its rights"
+        ) from error
+    if is_empty:
+        raise SourceError(f"source must be a video, got {path.name!r}, which is empty; name a whole file")
+
+
+def refusal(path: Path, reason: str) -> SourceError:
+    """The error for a file that is no video that can be read."""
+    return SourceError(
+        f"source must be a video that can be decoded, got {path.name!r}: {reason}; check that the file is whole"
+    )
+
+
+def _main_video(path: Path) -> tuple[int, bytes | None, int]:
+    """The first video stream that is not a cover, its cropping as the container has it, and the last duration."""
+    try:
+        with av.open(str(path.resolve())) as container:
+            for stream in container.streams.video:
+                if not stream.disposition & av.stream.Disposition.attached_pic:
+                    cropping = stream.codec_context.coded_side_data.get("frame_cropping")
+                    last = max(
+                        ((p.pts, p.duration or 0) for p in container.demux(stream) if p.pts is not None),
+                        default=(0, 0),
+                    )
+                    return stream.index, cropping, last[1]
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise refusal(path, getattr(error, "strerror", None) or str(error)) from error
+    raise SourceError(f"source must hold a video, got {path.name!r} with none; name a file that does")
+
+
+def _open(path: Path, stream: int, progress: Callable[[int], None]) -> tuple[vs.VideoNode, Fraction, Sequence[int]]:
+    def listen(level: int, message: str) -> None:
+        if found := _PERCENT.search(message):
+            progress(int(found[1]))
+
+    folder = made_folder("index")
+    handle = vs.core.add_log_handler(listen)
+    arguments = {"track": stream, "cachemode": CACHE_ALWAYS, "cachepath": str(folder)}
+    try:
+        clip = vs.core.bs.VideoSource(str(path), showprogress=1, **arguments)
+        stamps = vs.core.bs.VideoSource(str(path), exporttimestamps=1, **arguments)
+    except vs.Error as error:
+        raise refusal(path, str(error).removeprefix("VideoSource: ")) from error
+    finally:
+        vs.core.remove_log_handler(handle)
+    assert isinstance(clip, vs.VideoNode)
+    # bestsource names the time base by its halves the other way round: num / den seconds a tick
+    return clip, Fraction(int(stamps["timebasenum"]), int(stamps["timebaseden"])), stamps["timestamps"]
+
+
+def _timeline(path: Path, base: Fraction, stamps: Sequence[int], last_ticks: int) -> Timeline:
+    ticks = tuple(map(int, stamps))
+    if any(b <= a for a, b in itertools.pairwise(ticks)):
+        raise SourceError(
+            f"timestamps of the source must rise, got {path.name!r} where they do not; "
+            "remux it first, for example with ffmpeg -c copy or mkvmerge"
+        )
+    if not last_ticks:
+        last_ticks = ticks[-1] - ticks[-2] if len(ticks) > 1 else max(1, int(1 / (24 * base)))
+    return Timeline(base=base, ticks=ticks, last_ticks=last_ticks)
+
+
+def _crop(path: Path, clip: vs.VideoNode, cropping: bytes, rotation: int) -> vs.VideoNode:
+    """The part of the frames that the container says is to be seen."""
+    top, bottom, left, right = struct.unpack("<4I", cropping)
+    if not any((top, bottom, left, right)):
+        return clip
+    if rotation:
+        raise SourceError(
+            f"cropping and rotation must not be in one container, got both in {path.name!r}; use --script for it"
+        )
+    try:
+        return clip.std.Crop(left=left, right=right, top=top, bottom=bottom)
+    except vs.Error as error:
+        raise SourceError(
+            f"cropping must fit the format, got {left}, {right}, {top}, {bottom} px (left, right, top, bottom): "
+            f"{str(error).removeprefix('Crop: ')}; use --script to crop"
+        ) from error
+
+
+def _refuse_interlaced(path: Path, clip: vs.VideoNode) -> None:
+    count = min(SAMPLED_FRAMES, clip.num_frames)
+    for index in range(count):
+        n = index * (clip.num_frames - 1) // max(1, count - 1)
+        with clip.get_frame(n) as frame:
+            if frame.props.get("_FieldBased", 0):
+                raise SourceError(
+                    f"source must be progressive, got interlaced frame {n} of {path.name!r}; deinterlace or match "
+                    "fields in a --script, as examples/dvd_480i.vpy does"
+                )
+
+
+def open_source(path: Path, progress: Callable[[int], None], is_scripted: bool) -> Source:
+    """Open and index a file; ``progress`` is told per cent.
+
+    A script does its own field matching, so interlaced frames are refused only without one. Raises: SourceError.
+    """
+    check_readable(path)
+    if not hasattr(vs.core, "bs"):
+        raise SourceError(
+            "bestsource must be installed to open a video, got no core.bs; run pip install vapoursynth-bestsource"
+        )
+    stream, cropping, last_ticks = _main_video(path)
+    clip, base, stamps = _open(path, stream, progress)
+    if not clip.width or clip.format.color_family == vs.UNDEFINED:
+        raise SourceError(
+            f"source must have one size and format, got a variable one in {path.name!r}; use --script to make it one"
+        )
+    timeline = _timeline(path, base, stamps, last_ticks)
+    try:
+        with clip.get_frame(0) as frame:
+            props = dict(frame.props)
+        if cropping:
+            clip = _crop(path, clip, cropping, int(props.get("Rotation", 0)))
+        if not is_scripted:
+            _refuse_interlaced(path, clip)
+    except vs.Error as error:
+        raise refusal(path, str(error)) from error
+    notes = [f"{name} metadata changes from frame to frame and is left out" for prop, name in DYNAMIC.items()
+             if any(key.startswith(prop) for key in props)]  # fmt: skip
+    if "_Alpha" in props:
+        clip = clip.std.RemoveFrameProps("_Alpha")
+        notes.append("transparency is left out, since no encoder here holds it")
+    return Source(path=path, clip=clip, timeline=timeline, stream=stream, notes=tuple(notes))
+
+
+def identity(path: Path) -> tuple[int, int, int]:
+    """What changes when a file is replaced or written to: inode, bytes and time."""
+    status = os.stat(path)
+    return status.st_ino, status.st_size, status.st_mtime_ns

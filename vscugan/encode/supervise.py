@@ -1,0 +1,174 @@
+"""The command line's side of an encode: starts the worker, hands its events on, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from vscugan.encode.container import muxer
+from vscugan.encode.files import disk_error
+from vscugan.encode.lock import take_lock
+from vscugan.encode.plan import Plan, read_plan
+from vscugan.errors import DiskError, PlanError, WorkerError
+
+Listener = Callable[[dict[str, Any]], None]
+LOG_NAME = "worker.log"
+STOP_S = 20.0
+#: what a work folder holds, without endings
+OWN_NAMES = {"lock", "journal", "plan", "worker", "chunks", "temp", "result"}
+_POSIX = os.name == "posix"
+
+
+def check_output(plan: Plan) -> None:
+    """Refuse an output that can't be written, before anything is made.
+
+    Raises: ArgumentError, DiskError, PlanError.
+    """
+    output = Path(plan.output)
+    muxer(output)
+    if not output.parent.is_dir() or not os.access(output.parent, os.W_OK):
+        raise DiskError(f"folder of the output must be writable, got {output.parent.name!r}; make it, or its rights")
+    if output.exists() and os.path.exists(plan.source) and os.path.samefile(output, plan.source):
+        raise PlanError(f"output must not be the source, got {output.name!r}; name another file")
+    if output.is_dir() or (output.exists() and not plan.overwrite and not has_finished(plan.work_folder)):
+        raise PlanError(f"output must not exist yet, got {output.name!r}; name another one, or say --overwrite")
+    if foreign := sorted(
+        path.name
+        for path in _entries(plan.work_folder)
+        if path.stem not in OWN_NAMES and not path.name.startswith(".plan.json.")
+    ):
+        raise PlanError(
+            f"work folder must hold nothing else, got {foreign[0]!r} in {plan.work_folder.name!r}; "
+            "move it away, or name another output"
+        )
+
+
+def _entries(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
+def _journal_has(folder: Path, kind: str) -> bool:
+    try:
+        return f'{{"kind":"{kind}"'.encode() in (folder / "journal.jsonl").read_bytes()
+    except OSError:
+        return False
+
+
+def has_chunks(folder: Path) -> bool:
+    """Whether a work folder holds finished chunks."""
+    return _journal_has(folder, "chunk")
+
+
+def has_finished(folder: Path) -> bool:
+    """Whether a work folder belongs to an encode that was finished, but not tidied up."""
+    return _journal_has(folder, "whole")
+
+
+def resumed(plan: Plan, given: dict[str, Any]) -> Plan:
+    """The plan for ``--resume``: what is not ``given`` is as in the run before.
+
+    Raises: PlanError where there is none.
+    """
+    old = read_plan(plan.work_folder)
+    if old is None:
+        raise PlanError(
+            f"work folder must be there to resume, got no {plan.work_folder.name}; leave --resume out to begin"
+        )
+    options = {**old.options, **given.pop("options", {})}
+    return replace(old, source=plan.source, output=plan.output, options=options, **given)
+
+
+@contextlib.contextmanager
+def _worker(plan: Plan, lock: int) -> Iterator[subprocess.Popen[bytes]]:
+    """The worker in a session of its own, so that Ctrl-C reaches only this process; it holds the lock too."""
+    command = [sys.executable, "-P", "-m", "vscugan.encode.worker"]
+    with open(plan.work_folder / LOG_NAME, "wb") as log:
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=_POSIX,
+            pass_fds=(lock,) if _POSIX else (),
+        )  # fmt: skip
+    try:
+        yield process
+    finally:
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the worker and whatever it has started."""
+    assert process.stdin
+    with contextlib.suppress(OSError):
+        process.stdin.close()
+    try:
+        process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if _POSIX:
+        with contextlib.suppress(ProcessLookupError):  # an encoder that outlived its worker
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _last_words(folder: Path) -> str:
+    try:
+        lines = (folder / LOG_NAME).read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    except OSError:
+        lines = []
+    return lines[-1] if lines else "it said nothing"
+
+
+def _listen(process: subprocess.Popen[bytes], plan: Plan, listen: Listener) -> int:
+    assert process.stdin
+    assert process.stdout
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(json.dumps(plan.to_json()).encode() + b"\n")
+        process.stdin.flush()
+    code: int | None = None
+    for line in process.stdout:
+        try:
+            event = json.loads(line)
+        except ValueError:  # cut off by a kill
+            continue
+        code = {"done": 0, "error": event.get("code")}.get(event["event"], code)
+        listen(event)
+    process.wait()
+    if code is None:
+        raise WorkerError(
+            f"worker must finish, got its end with {process.returncode}: {_last_words(plan.work_folder)}; "
+            "run the same command again to go on"
+        )
+    return code
+
+
+def encode(plan: Plan, listen: Listener, restart: bool) -> int:
+    """Run a plan in a worker; returns the exit code. ``listen`` is called with each event.
+
+    Raises: CuganError, and KeyboardInterrupt after the worker has ended.
+    """
+    folder = plan.work_folder
+    try:
+        lock = take_lock(folder)
+    except OSError as error:
+        raise disk_error(folder, error) from error
+    try:
+        if restart:
+            for path in folder.iterdir():
+                if path.name != "lock":
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+        with _worker(plan, lock) as worker:
+            code = _listen(worker, plan, listen)
+        if code == 0 and not plan.keep_work:
+            shutil.rmtree(folder, ignore_errors=True)
+        return code
+    finally:
+        if folder.exists() and not has_chunks(folder) and not has_finished(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)

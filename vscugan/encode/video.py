@@ -1,0 +1,85 @@
+"""The finished chunks as one video stream, each frame with its own timestamp."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import IO, Any
+
+import av
+
+from vscugan.encode.source import Timeline
+
+#: for the pipe into the muxing ffmpeg: MP4 in pieces, with its exact time base
+MP4_PIPE = {"movflags": "empty_moov+default_base_moof+frag_keyframe"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodedChunk:
+    """A chunk's file and the order of its frames: for each one shown, the packet that holds it."""
+
+    path: Path
+    start: int
+    order: tuple[int, ...]
+
+
+def delay(chunks: Sequence[CodedChunk]) -> int:
+    """How many frames a packet may be decoded before it is shown."""
+    return max((packet - rank for chunk in chunks for rank, packet in enumerate(chunk.order)), default=0)
+
+
+def decode_tick(index: int, late: int, timeline: Timeline) -> int:
+    """When packet ``index`` is decoded: ``late`` frames before its turn, so that nothing is shown undecoded."""
+    if index >= late:
+        return timeline.ticks[index - late]
+    step = timeline.ticks[1] - timeline.ticks[0] if len(timeline.ticks) > 1 else timeline.last_ticks
+    return timeline.ticks[0] - (late - index) * step
+
+
+def pipe_offset(format: str, chunks: Sequence[CodedChunk], timeline: Timeline) -> int:
+    """The tick that is 0 in the pipe: MP4 in pieces begins with its first decoding, Matroska tells none."""
+    return decode_tick(0, delay(chunks), timeline) if format == "mp4" else 0
+
+
+def _packets(format: str, chunks: Sequence[CodedChunk], timeline: Timeline) -> Iterator[Any]:
+    late = delay(chunks)
+    zero = pipe_offset(format, chunks, timeline)
+    ticks = timeline.ticks
+    for chunk in chunks:
+        shown = {packet: rank for rank, packet in enumerate(chunk.order)}
+        with av.open(str(chunk.path)) as container:
+            count = 0
+            for packet in container.demux(container.streams.video[0]):
+                if not packet.size:
+                    continue
+                n = chunk.start + shown[count]
+                packet.time_base = timeline.base
+                packet.pts = ticks[n] - zero
+                packet.dts = decode_tick(chunk.start + count, late, timeline) - zero
+                packet.duration = ticks[n + 1] - ticks[n] if n + 1 < len(ticks) else timeline.last_ticks
+                count += 1
+                yield packet
+
+
+def write_video(target: IO[bytes], format: str, chunks: Sequence[CodedChunk], timeline: Timeline) -> str:
+    """Write the video stream alone into a pipe, ``pipe_offset`` early; returns the sha256 of its packets."""
+    digest = hashlib.sha256()
+    options = {}
+    if format == "mp4":
+        options = {**MP4_PIPE, "video_track_timescale": str(timescale(timeline.base))}
+    with av.open(str(chunks[0].path)) as first, av.open(target, "w", format=format, options=options) as out:
+        stream = out.add_stream_from_template(first.streams.video[0], opaque=True)
+        stream.time_base = timeline.base
+        for packet in _packets(format, chunks, timeline):
+            digest.update(bytes(packet))
+            packet.stream = stream
+            out.mux_one(packet)
+    return digest.hexdigest()
+
+
+def timescale(base: Fraction) -> int:
+    """Ticks a second of an MP4's video track for a time base."""
+    return base.denominator

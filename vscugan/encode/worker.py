@@ -1,0 +1,70 @@
+"""The process that does the work: reads a plan from stdin, tells events on stdout, stops when stdin ends."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import threading
+import traceback
+
+from vscugan.encode.children import Children
+from vscugan.encode.events import EventPipe
+from vscugan.encode.plan import Plan
+from vscugan.errors import CuganError
+
+#: 128 + SIGINT, as shells count
+STOPPED = 130
+UNEXPECTED = 70
+
+
+def _stop_with_parent(children: Children, emit: EventPipe) -> None:
+    """Wait for the end of stdin, which is the parent's wish or its death, and end at once.
+
+    Everything finished is durable already, so nothing has to be said goodbye to.
+    """
+    while os.read(0, 4096):
+        pass
+    children.kill()
+    emit("stopped")
+    os._exit(STOPPED)
+
+
+def _plan() -> Plan:
+    line = b""
+    while not line.endswith(b"\n"):
+        piece = os.read(0, 65536)
+        if not piece:
+            os._exit(STOPPED)
+        line += piece
+    return Plan.from_json(json.loads(line))
+
+
+def main() -> int:
+    """Work on the plan; returns the exit code."""
+    emit = EventPipe(os.dup(1))
+    os.dup2(2, 1)  # what a script prints goes to the log
+    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    children = Children()
+    plan = _plan()
+    threading.Thread(target=_stop_with_parent, args=(children, emit), daemon=True).start()
+    try:
+        from vscugan.encode.run import Run
+
+        Run(plan, emit, children).work()
+        code = 0
+    except CuganError as error:
+        code = error.exit_code
+        emit("error", message=str(error), code=code)
+    except Exception as error:
+        code = UNEXPECTED
+        traceback.print_exc()
+        emit("error", message=f"internal error, please report it: {type(error).__name__}: {error}", code=code)
+    children.kill()
+    sys.stderr.flush()
+    os._exit(code)  # frames in flight and plugins can't hold the process up
+
+
+if __name__ == "__main__":
+    main()

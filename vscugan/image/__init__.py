@@ -1,0 +1,1 @@
+"""Pictures in files: read, upscaled through a clip, written with everything that they carried."""
