@@ -118,6 +118,7 @@ def test_kills_lose_nothing(folder: Path) -> None:
         assert not (folder / "out.mkv").exists()
         now = [entry for entry in journal(folder, "out.mkv") if entry["kind"] == "chunk"]
         assert now[: len(before)] == before  # what was finished stays as it was
+        print(kinds[(kills - 1) % 5], len(now) - len(before), end="; ")
         before = now
     kept = finished(folder, "out.mkv")
     last = run(folder, "out.mkv", "--keep-work")
