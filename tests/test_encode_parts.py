@@ -152,7 +152,10 @@ def test_y4m_as_vspipe_writes_it(hdr: Picture, core: Any) -> None:
 
 def test_packets_are_decoded_before_they_are_shown() -> None:
     timeline = Timeline(base=Fraction(1, 1000), ticks=(0, 42, 83, 125, 300, 310), last_ticks=40)
-    chunks = [CodedChunk(path=Path("a"), start=0, order=(0, 2, 1)), CodedChunk(path=Path("b"), start=3, order=(0, 2, 1))]
+    chunks = [
+        CodedChunk(path=Path("a"), start=0, order=(0, 2, 1)),
+        CodedChunk(path=Path("b"), start=3, order=(0, 2, 1)),
+    ]
     late = delay(chunks)
     assert late == 1
     stamps = [decode_tick(n, late, timeline) for n in range(6)]
