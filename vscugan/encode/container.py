@@ -42,7 +42,8 @@ class Track:
     def label(self) -> str:
         """For people: what it is and which one."""
         name = self.tags.get("filename") or self.tags.get("title") or self.tags.get("language")
-        return f"{self.kind} #{self.index} ({self.codec}{f', {name}' if name else ''})"
+        known = [text for text in (self.codec if self.codec != "unknown" else "", name) if text]
+        return f"{self.kind} #{self.index}{f' ({", ".join(known)})' if known else ''}"
 
 
 def _codec(stream: Any) -> str:

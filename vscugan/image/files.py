@@ -23,6 +23,9 @@ ORIENTATION = 0x0112
 #: text in a 16-bit TIFF that goes along: description, make, model, software, date, artist, copyright
 TIFF_TEXTS = (270, 271, 272, 305, 306, 315, 33432)
 TIFF_ICC = 34675
+#: size, depth, compression, strips, tiles, palette, ... of a TIFF, which Pillow lists among the EXIF tags
+STORAGE = (*range(254, 267), 273, 277, 278, 279, 284, *range(288, 292), 317, 320, 322, 323, 324, 325, 330, 338, 339,
+           347, *range(529, 533), TIFF_ICC)  # fmt: skip
 PNG_START = b"\x89PNG\r\n\x1a\n"
 
 
@@ -57,7 +60,9 @@ def _split(array: np.ndarray, has_alpha: bool) -> tuple[np.ndarray, np.ndarray |
 
 
 def _without_orientation(exif: Image.Exif) -> bytes | None:
-    exif.pop(ORIENTATION, None)
+    """The EXIF of the upright picture, without what tells how a TIFF's own samples are stored."""
+    for tag in (ORIENTATION, *STORAGE):
+        exif.pop(tag, None)
     return exif.tobytes() if len(exif) else None
 
 

@@ -1,0 +1,138 @@
+"""Write docs/encode.md: what is kept of every container fixture, and what the pipeline costs beside its parts.
+
+Run it with ``.venv/bin/python -P scripts/encode_report.py``; ``--frames`` makes the speed part longer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+DOC = ROOT / "docs" / "encode.md"
+SAMPLE = ROOT / "tests" / "data" / "sylvie_vn_640x360_crf23.mkv"
+CODEC = "x264"
+ARGUMENTS = ["--preset", "veryfast", "--crf", "18"]
+TURNS = 3
+sys.path.append(str(ROOT / "tests"))
+
+
+def kept(folder: Path) -> list[str]:
+    """A row for each fixture: how many facts were there, how many came through."""
+    import media
+
+    script = folder / "resize.vpy"
+    script.write_text(media.RESIZE)
+    rows = []
+    for what, make in media.FIXTURES:
+        place = folder / make.__name__
+        place.mkdir()
+        source = make(place)
+        result = place / f"result{source.suffix}"
+        encoder = "x265" if make is media.hdr10 else "x264"
+        words = ("encode", source, "-o", result, "--script", script, "--encoder", encoder, "--", "--preset", "medium")
+        subprocess.run(media.command(*words), check=True, stdout=subprocess.DEVNULL)
+        count, lost = media.compare(source, result)
+        rows.append(f"| {what} | {source.suffix[1:]} | {count} | {count - len(lost)} | {1 - len(lost) / count:.0%} |")
+    return rows
+
+
+def _upscaled(frames: int) -> float:
+    """Seconds a frame of decoding and upscaling alone, the model loaded."""
+    import vapoursynth as vs
+
+    clip = vs.core.bs.VideoSource(str(SAMPLE), cachemode=0)
+    result = vs.core.cugan.Upscale(clip)[1 : frames + 1]
+    result.get_frame(0).close()
+    start = time.perf_counter()
+    for frame in result.frames(close=True):
+        frame.close()
+    return (time.perf_counter() - start) / frames
+
+
+def _encoded(frames: int, folder: Path) -> float:
+    """Seconds a frame of the encoder alone, from ready y4m on the disk."""
+    from vscugan.encode.encoders import command, find_encoder
+    from vscugan.encode.graph import build
+    from vscugan.encode.picture import picture_of
+    from vscugan.encode.plan import Plan
+    from vscugan.encode.source import open_source
+    from vscugan.encode.y4m import FRAME, header, planes
+
+    source = open_source(SAMPLE, lambda percent: None, False)
+    script = folder / "double.vpy"
+    script.write_text("clip.resize.Spline36(clip.width * 2, clip.height * 2).set_output()\n")
+    graph = build(Plan(source=str(SAMPLE), output="", script=str(script)), source)
+    with graph.clip.get_frame(0) as frame:
+        picture = picture_of(graph.clip, frame.props, graph.rate)
+    with open(folder / "ready.y4m", "wb") as file:
+        file.write(header(picture))
+        for frame in graph.clip[:frames].frames(close=True):
+            file.write(FRAME)
+            for plane in planes(frame):
+                file.write(plane)
+    call = command(find_encoder(CODEC), ARGUMENTS, picture, folder / "alone.mkv")
+    start = time.perf_counter()
+    with open(folder / "ready.y4m", "rb") as file:
+        subprocess.run(call, stdin=file, check=True)
+    return (time.perf_counter() - start) / frames
+
+
+def _whole(frames: int, folder: Path) -> float:
+    """Seconds a frame of the encoding part of ``vscugan encode``, as its certificate tells."""
+    import media
+
+    cut = folder / "cut.mkv"
+    media.ffmpeg("-i", SAMPLE, "-map", "0:v", "-c", "copy", "-frames:v", frames, cut)
+    result = folder / f"whole{time.monotonic_ns()}.mkv"
+    words = ("encode", cut, "-o", result, "--chunk", 1, "--encoder", CODEC, "--", *ARGUMENTS)
+    subprocess.run(media.command(*words), check=True, stdout=subprocess.DEVNULL)
+    certificate = json.loads(Path(f"{result}.cugan.json").read_text(encoding="utf-8"))
+    return float(certificate["timings"]["encoding_s"]) / int(certificate["frames"])
+
+
+def speed(folder: Path, frames: int) -> list[str]:
+    """Rows of medians over turns that alternate, in s a frame."""
+    times: dict[str, list[float]] = {"upscale": [], "encoder": [], "whole": []}
+    for _ in range(TURNS):
+        times["upscale"].append(_upscaled(frames))
+        times["encoder"].append(_encoded(frames, folder))
+        times["whole"].append(_whole(frames, folder))
+    median = {name: statistics.median(values) for name, values in times.items()}
+    slowest = max(median["upscale"], median["encoder"])
+    return [
+        f"| decode and upscale alone | {median['upscale']:.4f} |",
+        f"| encoder alone ({CODEC} {' '.join(ARGUMENTS)}) | {median['encoder']:.4f} |",
+        f"| `vscugan encode`, chunks checked and hashed | {median['whole']:.4f} |",
+        f"| over the slowest part | {median['whole'] / slowest - 1:+.1%} |",
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--frames", type=int, default=48, help="for the speed part")
+    frames = parser.parse_args().frames
+    with tempfile.TemporaryDirectory() as name:
+        rows = kept(Path(name))
+        times = speed(Path(name), frames)
+    text = [
+        "# vscugan encode, measured", "", "Written by `scripts/encode_report.py`.", "", "## What is kept", "",
+        "Each fixture is made by ffmpeg (`tests/media.py`). A fact is a timestamp, a stream's content (sha256), its",
+        "tags, its flags, a chapter, a tag of the file, size, pixel shape, or a colour or HDR value.", "",
+        "| fixture | container | facts | kept | |", "| --- | --- | --- | --- | --- |", *rows, "", "## Speed", "",
+        f"640x360 to 1280x720, {frames} frames in chunks of 24, {os.cpu_count()} cores shared by all parts, median of "
+        f"{TURNS} turns that alternate, seconds a frame.", "", "| | s |", "| --- | --- |", *times, "",
+    ]  # fmt: skip
+    DOC.write_text("\n".join(text), encoding="utf-8")
+    print(f"{DOC.relative_to(ROOT)}: written")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""Sources, names and arguments that can't work: a message, an exit code, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import media
+import pytest
+
+HOSTILE_NAMES = (
+    "-i.mkv", "a'b\"c.mkv", "two\nlines.mkv", "日本語 ünï.mkv", "%d %s{output}.mkv", "$(touch pwned);`x`.mkv",
+    "file:x.mkv", " .mkv",
+)  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "resize.vpy").write_text(media.RESIZE)
+    return tmp_path
+
+
+def encode(folder: Path, *words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        media.command("encode", *words), capture_output=True, text=True, check=False, cwd=folder, timeout=100
+    )
+
+
+def refused(folder: Path, code: int, message: str, *words: object) -> None:
+    before = sorted(folder.rglob("*"))
+    run = encode(folder, *words)
+    assert run.returncode == code, run.stderr
+    assert run.stderr == f"vscugan encode: {message}\n"
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_hostile_names_are_only_names(folder: Path, name: str) -> None:
+    media.plain(folder / "plain.mkv", frames=3).rename(folder / name)
+    output = f"out-{name}"
+    run = encode(folder, name, "-o", output, "--script", "resize.vpy", "--encoder", "x264", "--", "--preset", "fast")
+    assert run.returncode == 0, run.stderr
+    assert {p.name for p in folder.iterdir()} == {name, output, f"{output}.cugan.json", "resize.vpy"}
+    assert len(media.frame_hashes(folder / output)) == 3
+
+
+def test_an_output_that_begins_with_a_dash(folder: Path) -> None:
+    media.plain(folder / "a.mkv", frames=3)
+    run = encode(folder, "a.mkv", "-o", "-o.mkv", "--script", "resize.vpy", "--encoder", "ffv1")
+    assert run.returncode == 0, run.stderr
+    assert (folder / "-o.mkv").exists()
+
+
+def test_files_that_are_no_video(folder: Path) -> None:
+    (folder / "empty.mkv").write_bytes(b"")
+    refused(folder, 3, "source must be a video, got 'empty.mkv', which is empty; name a whole file",
+            "empty.mkv", "-o", "o.mkv")  # fmt: skip
+    refused(folder, 3, f"source must be a file, got {folder.name!r}, which is not one; name a video file",
+            ".", "-o", "o.mkv")  # fmt: skip
+    refused(folder, 3, "source must be a readable file, got 'no.mkv': No such file or directory; check the name and "
+            "its rights", "no.mkv", "-o", "o.mkv")  # fmt: skip
+    (folder / "text.mkv").write_text("hello" * 99)
+    refused(folder, 3, "source must be a video that can be decoded, got 'text.mkv': Invalid data found when "
+            "processing input; check that the file is whole", "text.mkv", "-o", "o.mkv")  # fmt: skip
+    media.ffmpeg(*media.sound(440), "-c:a", "aac", folder / "sound.mkv")
+    refused(folder, 3, "source must hold a video, got 'sound.mkv' with none; name a file that does",
+            "sound.mkv", "-o", "o.mkv")  # fmt: skip
+
+
+def test_a_truncated_file(folder: Path) -> None:
+    content = media.plain(folder / "whole.mkv").read_bytes()
+    (folder / "cut.mkv").write_bytes(content[:900])
+    before = sorted(folder.rglob("*"))
+    run = encode(folder, "cut.mkv", "-o", "o.mkv")
+    assert run.returncode == 3
+    assert run.stderr.startswith("vscugan encode: source must be a video that can be decoded, got 'cut.mkv': ")
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_no_frames(folder: Path) -> None:
+    media.ffmpeg(*media.picture(1), "-frames:v", 0, "-c:v", "libx264", folder / "none.mkv")
+    before = sorted(folder.rglob("*"))
+    run = encode(folder, "none.mkv", "-o", "o.mkv")
+    assert run.returncode == 3
+    assert run.stderr.startswith("vscugan encode: source must ")
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_no_right_to_read(folder: Path) -> None:
+    media.plain(folder / "a.mkv", frames=3).chmod(0)
+    refused(folder, 3, "source must be a readable file, got 'a.mkv': Permission denied; check the name and its rights",
+            "a.mkv", "-o", "o.mkv")  # fmt: skip
+
+
+def test_interlaced_is_refused_with_the_way_out(folder: Path) -> None:
+    media.ffmpeg(*media.picture(24), "-vf", "tinterlace=4,setfield=tff", "-flags", "+ilme+ildct", "-pix_fmt",
+                 "yuv420p", "-c:v", "libx264", "-x264-params", "tff=1", folder / "i.mkv")  # fmt: skip
+    refused_message = (
+        "source must be progressive, got interlaced frame 0 of 'i.mkv'; deinterlace or match fields in a --script, as "
+        "examples/dvd_480i.vpy does"
+    )
+    run = encode(folder, "i.mkv", "-o", "o.mkv")
+    assert run.returncode == 3
+    assert run.stderr == f"vscugan encode: {refused_message}\n"
+
+
+def test_what_a_container_cannot_hold_is_said_before_the_start(folder: Path) -> None:
+    source = media.fonts(folder)
+    refused(
+        folder, 4, "output must hold everything of the source, got .mp4, which can't hold attachment #1 (One.ttf), "
+        "attachment #2 (Zwei Ü.otf); write a .mkv, or say --leave-out to lose it",
+        source.name, "-o", "o.mp4", "--script", "resize.vpy",
+    )  # fmt: skip
+    run = encode(folder, source.name, "-o", "o.mp4", "--script", "resize.vpy", "--encoder", "x264", "--leave-out")
+    assert run.returncode == 0, run.stderr
+    assert "note: attachment #1 (One.ttf) is left out, as asked" in run.stdout
+    refused(folder, 4, "output must hold the encoder's video, got .mp4, which can't hold FFV1; write a .mkv",
+            media.plain(folder / "p.mkv", 3).name, "-o", "q.mp4", "--encoder", "ffv1")  # fmt: skip
+
+
+def test_arguments_that_cannot_be(folder: Path) -> None:
+    media.plain(folder / "a.mkv", frames=3)
+    refused(folder, 2, "output must end in .mkv, .mp4, .m4v, got 'o.avi'; Matroska (.mkv) holds everything",
+            "a.mkv", "-o", "o.avi")  # fmt: skip
+    refused(folder, 6, "encoder must be x265, x264, svt-av1, ffv1 or a program on PATH that reads y4m, got nvenc-9000; "
+            "run vscugan doctor to see which there are", "a.mkv", "-o", "o.mkv", "--encoder", "nvenc-9000")  # fmt: skip
+    refused(folder, 2, "encoder arguments must not name input, output or passes, got --output; vscugan feeds the "
+            "encoder chunk by chunk", "a.mkv", "-o", "o.mkv", "--", "--output", "x")  # fmt: skip
+    refused(folder, 2, "scale must be 1 to 16, got 99; 1 restores without resizing, and width or height makes a "
+            "smaller picture", "a.mkv", "-o", "o.mkv", "--scale", "99")  # fmt: skip
+    refused(folder, 4, "work folder must be there to resume, got no o.mkv.vscugan; leave --resume out to begin",
+            "a.mkv", "-o", "o.mkv", "--resume")  # fmt: skip
+    refused(folder, 7, "folder of the output must be writable, got 'nowhere'; make it, or its rights",
+            "a.mkv", "-o", "nowhere/o.mkv")  # fmt: skip
+
+
+def test_scripts_that_do_not_work(folder: Path) -> None:
+    media.plain(folder / "a.mkv", frames=3)
+    (folder / "bad.vpy").write_text("1 / 0\n")
+    refused(folder, 2, "script must run, got ZeroDivisionError: division by zero; try it with vspipe --info 'bad.vpy'",
+            "a.mkv", "-o", "o.mkv", "--script", "bad.vpy")  # fmt: skip
+    (folder / "none.vpy").write_text("x = 1\n")
+    refused(folder, 2, "script must set a video output 0, got none; end 'none.vpy' with clip.set_output()",
+            "a.mkv", "-o", "o.mkv", "--script", "none.vpy")  # fmt: skip
+
+
+def test_an_encoder_that_fails_says_why(folder: Path) -> None:
+    media.plain(folder / "a.mkv", frames=3)
+    before = sorted(folder.rglob("*"))
+    run = encode(folder, "a.mkv", "-o", "o.mkv", "--script", "resize.vpy", "--encoder", "x264", "--", "--preset", "no")
+    assert run.returncode == 6
+    assert run.stderr.startswith("vscugan encode: encoder x264 must take all frames, got its end with ")
+    assert run.stderr.endswith("mend it, then run the same command again: finished chunks are kept\n")
+    assert sorted(folder.rglob("*")) == before
