@@ -94,10 +94,10 @@ def kill_one(folder: Path, kind: str, rng: random.Random) -> None:
             process.kill()
     if kind in ("parent", "all"):
         parent.kill()
-    if kind == "encoder":
+    if kind in ("worker", "encoder"):
         try:
             parent.wait(0.5)
-        except subprocess.TimeoutExpired:  # none was running, or it had all its frames already: Ctrl-C instead
+        except subprocess.TimeoutExpired:  # there was none yet, or it had all its frames already: Ctrl-C instead
             parent.send_signal(signal.SIGINT)
     if kind == "disk":
         time.sleep(0.2)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from pathlib import Path
 
 import media
 import pytest
+
+from vscugan.encode.source import check_readable
+from vscugan.errors import SourceError
 
 HOSTILE_NAMES = (
     "-i.mkv", "a'b\"c.mkv", "two\nlines.mkv", "日本語 ünï.mkv", "%d %s{output}.mkv", "$(touch pwned);`x`.mkv",
@@ -87,11 +91,21 @@ def test_no_frames(folder: Path) -> None:
     assert sorted(folder.rglob("*")) == before
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_no_right_to_read(folder: Path) -> None:
-    media.plain(folder / "a.mkv", frames=3).chmod(0)
-    refused(folder, 3, "source must be a readable file, got 'a.mkv': Permission denied; check the name and its rights",
-            "a.mkv", "-o", "o.mkv")  # fmt: skip
+def test_no_right_to_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = media.plain(folder / "a.mkv", frames=3)
+    path.chmod(0)
+    message = "source must be a readable file, got 'a.mkv': Permission denied; check the name and its rights"
+    if os.geteuid():
+        refused(folder, 3, message, "a.mkv", "-o", "o.mkv")
+        return
+
+    def denied(*_: object) -> None:  # root may read everything
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr("builtins.open", denied)
+    with pytest.raises(SourceError) as error:
+        check_readable(path)
+    assert str(error.value) == message
 
 
 def test_interlaced_is_refused_with_the_way_out(folder: Path) -> None:

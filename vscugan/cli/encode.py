@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from vscugan.cli.options import add_upscale, given_upscale, guarded, missing_extra, named_files
+from vscugan.cli.options import add_upscale, given_upscale, guarded, missing_extra, named_files, silence
 from vscugan.cli.progress import shown
 from vscugan.errors import ArgumentError
 
@@ -78,7 +78,10 @@ def _encode(arguments: argparse.Namespace, encoder_arguments: list[str] | None) 
     failures: list[str] = []
 
     def listen(event: dict[str, Any]) -> None:
-        show(event)
+        try:
+            show(event)
+        except BrokenPipeError:  # the reader of the lines is gone; that ends no night's work
+            silence()
         if event["event"] == "error":
             failures.append(event["message"])
 

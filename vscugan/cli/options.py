@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from vscugan.errors import ArgumentError, CuganError
+from vscugan.errors import ArgumentError, CuganError, DiskError
 from vscugan.settings import validate
 
 
@@ -85,8 +85,16 @@ def guarded(command: str, function: Callable[[], int]) -> int:
         print(f"vscugan {command}: {error}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:  # whoever read the output is gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence()
         return 0
+    except OSError as error:
+        print(f"vscugan {command}: files must be usable, got {error}; mend it, then run this again", file=sys.stderr)
+        return DiskError.exit_code
+
+
+def silence() -> None:
+    """Send what is still printed to nowhere, where nobody reads it any more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def missing_extra(package: str) -> ArgumentError:

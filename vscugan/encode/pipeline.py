@@ -221,7 +221,7 @@ def encode_chunks(job: Job, chunks: Sequence[Chunk], progress: Progress) -> dict
 
     def finish(encoding: Encoding) -> None:
         try:
-            progress.bytes += int(_finish(job, encoding)["bytes"])
+            progress.finished(int(_finish(job, encoding)["bytes"]))
         finally:
             slots.release()
 

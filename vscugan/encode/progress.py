@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -21,7 +22,12 @@ class Progress:
         self._start = self._told = clock()
         self._recent: deque[tuple[float, int]] = deque([(self._start, done)])
         self._reused, self._reuse_known = 0.0, 0
-        self.bytes = 0  #: of the finished chunks
+        self._bytes, self._lock = 0, threading.Lock()
+
+    def finished(self, bytes_written: int) -> None:
+        """A chunk of so many bytes is finished; called by the threads that finish chunks."""
+        with self._lock:
+            self._bytes += bytes_written
 
     def frame(self, reused: float | None) -> None:
         """One frame more went into the encoder; ``reused`` is the share that was not computed, where it is told."""
@@ -43,6 +49,6 @@ class Progress:
         fps = (self._done - count) / max(now - then, 1e-9)
         self._emit(
             "progress", frames=self._done, of=self._frames, fps=round(fps, 3), fps_mean=round(mean, 3),
-            eta_s=round((self._frames - self._done) / max(fps, 1e-9), 1), bytes=self.bytes,
+            eta_s=round((self._frames - self._done) / max(fps, 1e-9), 1), bytes=self._bytes,
             reused=round(self._reused / self._reuse_known, 4) if self._reuse_known else None,
         )  # fmt: skip

@@ -28,6 +28,15 @@ from vscugan.errors import PlanError, SourceError
 #: what describe() tells that changes nothing in the picture
 UNBOUND_FACTS = ("tile",)
 
+#: packages that make the pictures whatever the runtime is
+PICTURE_PACKAGES = ("vscugan", "vapoursynth", "vapoursynth-bestsource")
+
+
+def _binding(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts that decide on the pictures: of the packages only those that compute them."""
+    names = (*PICTURE_PACKAGES, facts["made_by"].get("runtime"))
+    return facts | {"versions": {name: value for name, value in facts["versions"].items() if name in names}}
+
 
 class Run:
     """One run; ``work`` returns when the output is there, or raises a CuganError."""
@@ -45,6 +54,7 @@ class Run:
         journal = Journal(self.folder / "journal.jsonl")
         try:
             if journal.of_kind("whole"):
+                refuse_differences(journal.of_kind("begin")[0]["plan"], wanted(self.plan), "parameters")
                 if self._publish(journal):
                     return
                 journal.append({"kind": "unpublished"})
@@ -109,7 +119,7 @@ class Run:
         for entry in journal.of_kind("begin")[:1]:
             refuse_differences(entry["plan"], plan, "parameters")
             refuse_differences({"source": entry["facts"]["source"]}, {"source": facts["source"]}, "source")
-            refuse_differences(entry["facts"], facts, "what makes the pictures")
+            refuse_differences(_binding(entry["facts"]), _binding(facts), "what makes the pictures")
             return
         write_plan(self.plan)
         journal.append({"kind": "begin", "plan": plan, "facts": facts})
@@ -127,7 +137,7 @@ class Run:
         if whole or lost or job.journal.torn:
             self.emit("found", chunks=len(whole), of=len(chunks), frames=done, damaged=lost, torn=job.journal.torn)
         progress = Progress(self.emit, frames=graph.clip.num_frames, done=done)
-        progress.bytes = sum(entry["bytes"] for entry in whole.values())
+        progress.finished(sum(entry["bytes"] for entry in whole.values()))
         start = time.monotonic()
         times = encode_chunks(job, missing, progress)
         times["encoding_s"] = time.monotonic() - start

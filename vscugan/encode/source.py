@@ -103,17 +103,16 @@ def _open(path: Path, stream: int, progress: Callable[[int], None]) -> tuple[vs.
 
     folder = made_folder("index")
     handle = vs.core.add_log_handler(listen)
-    arguments = {"track": stream, "cachemode": CACHE_ALWAYS, "cachepath": str(folder)}
     try:
-        clip = vs.core.bs.VideoSource(str(path), showprogress=1, **arguments)
-        stamps = vs.core.bs.VideoSource(str(path), exporttimestamps=1, **arguments)
+        opened = vs.core.bs.VideoSource(
+            str(path), track=stream, cachemode=CACHE_ALWAYS, cachepath=str(folder), showprogress=1, exporttimestamps=1
+        )
     except vs.Error as error:
         raise refusal(path, str(error).removeprefix("VideoSource: ")) from error
     finally:
         vs.core.remove_log_handler(handle)
-    assert isinstance(clip, vs.VideoNode)
-    # bestsource names the time base by its halves the other way round: num / den seconds a tick
-    return clip, Fraction(int(stamps["timebasenum"]), int(stamps["timebaseden"])), stamps["timestamps"]
+    base = Fraction(int(opened["timebasenum"]), int(opened["timebaseden"]))
+    return opened["clip"], base, opened["timestamps"]
 
 
 def _timeline(path: Path, base: Fraction, stamps: Sequence[int], last_ticks: int) -> Timeline:

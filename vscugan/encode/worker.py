@@ -12,7 +12,7 @@ import traceback
 from vscugan.encode.children import Children
 from vscugan.encode.events import EventPipe
 from vscugan.encode.plan import Plan
-from vscugan.errors import CuganError
+from vscugan.errors import CuganError, DiskError
 
 #: 128 + SIGINT, as shells count
 STOPPED = 130
@@ -57,6 +57,10 @@ def main() -> int:
     except CuganError as error:
         code = error.exit_code
         emit("error", message=str(error), code=code)
+    except OSError as error:
+        code = DiskError.exit_code
+        traceback.print_exc()
+        emit("error", message=f"files must be usable, got {error}; mend it, then run the same command again", code=code)
     except Exception as error:
         code = UNEXPECTED
         traceback.print_exc()
