@@ -133,10 +133,10 @@ def peak_over_idle(call: Callable[[], object]) -> int:
 
 
 def memory() -> None:
-    """Peak memory of one 1920x1080 -> 3840x2160 frame over idle: tile=256, by ``memory``, and whole."""
+    """Peak memory of one 1920x1080 -> 3840x2160 frame over idle: by ``tile`` and ``memory``, and whole."""
     rng = np.random.default_rng(1)
     x = np.ascontiguousarray(rng.random((3, 68, 120), dtype=np.float32).repeat(16, 1).repeat(16, 2)[:, :1080])
-    cases: tuple[dict[str, Any], ...] = ({"tile": 256}, {"memory": 3000}, {"tile": 0})
+    cases: tuple[dict[str, Any], ...] = ({"tile": 256}, {"memory": 3000}, {"tile": 256, "memory": 1000}, {"tile": 0})
     for backend in ("torch", "openvino"):
         pictures = []
         for arguments in cases:

@@ -25,8 +25,9 @@ from vscugan.workspace import Workspace
 logger = logging.getLogger(__name__)
 
 AUTO_PRECISIONS = {"cuda": "fp16"}  # elsewhere fp32
-#: Frames at once on a device. Two CPU cores: two frames gain torch 10 % at 320x180 and more below, OpenVINO nothing.
-DEFAULT_STREAMS = {("cpu", "torch"): 2, ("cuda", "torch"): 2}
+#: Frames at once on a device, else 1. On two CPU cores two frames gain torch 10 % and OpenVINO nothing, while each
+#: has half of the memory: not worth features that must be computed again.
+DEFAULT_STREAMS = {("cuda", "torch"): 2}
 
 
 def _count(kind: str) -> int:
