@@ -18,7 +18,7 @@ import pytest
 
 #: the figure in the documentation is of 60; VSCUGAN_KILLS=60 makes as many here
 KILLS = int(os.environ.get("VSCUGAN_KILLS", "12"))
-CHUNKS_A_KILL = 4
+CHUNKS_A_KILL = 2
 #: each frame waits, so that an encode lasts for many kills
 SLOW = """import time
 import vapoursynth as vs
@@ -35,6 +35,12 @@ ENCODER = ("--", "--preset", "ultrafast")
 def command(folder: Path, output: str, *words: object) -> list[str]:
     own = ("--script", folder / "slow.vpy", "--chunk", 1, "--encoder", "x264", *words)
     return list(media.command("encode", folder / "in.mkv", "-o", folder / output, *own, *ENCODER))
+
+
+@pytest.fixture(autouse=True)
+def _ctrl_c_works() -> None:
+    """A shell's background job ignores Ctrl-C, and its children with it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
