@@ -16,7 +16,7 @@ import media
 import psutil
 import pytest
 
-#: the figure in the documentation is of 60; VSCUGAN_KILLS=60 makes as many here
+#: VSCUGAN_KILLS=60 makes more of them
 KILLS = int(os.environ.get("VSCUGAN_KILLS", "12"))
 CHUNKS_A_KILL = 2
 #: each frame waits, so that an encode lasts for many kills
