@@ -36,7 +36,7 @@ def ffmpeg(*arguments: object) -> bytes:
 
 def picture(frames: int = 30, size: str = "64x48", rate: str = "24") -> list[str]:
     """ffmpeg's arguments for a moving test picture as input."""
-    return ["-f", "lavfi", "-i", f"testsrc2=s={size}:r={rate}:d=60,trim=end_frame={frames}"]
+    return ["-f", "lavfi", "-i", f"testsrc2=s={size}:r={rate},trim=end_frame={frames}"]
 
 
 def sound(hertz: int) -> list[str]:
