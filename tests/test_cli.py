@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from vscugan.__main__ import COMMANDS, main
-from vscugan.encode.files import sha256
+from vscugan.files import sha256
 from vscugan.models.registry import rows
 
 FAST = ("--device", "cpu", "--backend", "torch")

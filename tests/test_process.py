@@ -25,6 +25,7 @@ clip.set_output()
 #: the path of design: a module imports only what stands before it
 ORDER = (
     "errors",
+    "files",
     "cache",
     "settings",
     "models",

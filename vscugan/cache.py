@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import tempfile
 from pathlib import Path
+
+from vscugan.errors import DiskError
+from vscugan.files import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -50,20 +52,13 @@ def read_cached(name: str) -> bytes | None:
 
 
 def write_cached(name: str, content: bytes) -> None:
-    """Put a file into the cache: whole or not at all, whoever writes beside us.
+    """Put a file into the cache: whole or not at all.
 
-    A cache that can't be written is logged once per file and otherwise let be: no frame depends on it.
+    A cache that can't be written is logged and otherwise let be: no frame depends on it.
     """
     path = cache_folder() / name
     try:
         made_folder(str(Path(name).parent))
-        handle, temporary = tempfile.mkstemp(dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-    except OSError as error:
+        write_whole(path, content)
+    except (OSError, DiskError) as error:
         logger.warning("%s can't be written into the cache: %s", name, error)

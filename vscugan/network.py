@@ -26,6 +26,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -99,7 +100,8 @@ class Architecture:
             return self.tail_stride, self.tail_padding
         return (2, 0) if layer.endswith("_up") else None
 
-    def maps(self) -> dict[str, FeatureMap]:
+    @cache  # noqa: B019  there is one instance for each scale, and tiles ask often
+    def maps(self) -> Mapping[str, FeatureMap]:
         """Every map's rate, extra pixels and channels, by the layers' own arithmetic."""
         tail = Fraction(self.tail_stride)
         skip1 = 2 * self.pad_px - 4

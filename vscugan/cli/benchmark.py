@@ -39,6 +39,7 @@ def _clips(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str
     import vapoursynth as vs
 
     from vscugan.clip.upscale import describe, upscale
+    from vscugan.clip.wording import unworded
 
     width, height = _size(arguments.size)
     core = vs.core
@@ -55,7 +56,7 @@ def _clips(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str
             describe(clip)
             clips[backend] = clip
         except vs.Error as error:
-            reasons[backend] = str(error).removeprefix("cugan.Upscale: ").splitlines()[0]
+            reasons[backend] = unworded(error).splitlines()[0]
     return clips, reasons
 
 

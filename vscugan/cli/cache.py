@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vscugan.cache import TAG_NAME, cache_folder
 from vscugan.cli.progress import size
-from vscugan.errors import ArgumentError
+from vscugan.errors import ArgumentError, DiskError
 
 HELP = "show or clear the caches"
 
@@ -52,4 +52,4 @@ def run(parser: argparse.ArgumentParser, words: Sequence[str]) -> int:
         print(line)
     if not parts:
         print("nothing in it")
-    return 7 if failed else 0
+    return DiskError.exit_code if failed else 0

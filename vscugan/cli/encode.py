@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from vscugan.cli.options import add_upscale, given_upscale, guarded, missing_extra, named_files, silence
+from vscugan.cli.options import add_upscale, given_upscale, guarded, named_files, silence
 from vscugan.cli.progress import shown
 from vscugan.errors import ArgumentError
 
@@ -66,11 +66,9 @@ def _given(arguments: argparse.Namespace, encoder_arguments: list[str] | None) -
 
 def _encode(arguments: argparse.Namespace, encoder_arguments: list[str] | None) -> int:
     given = _given(arguments, encoder_arguments)
-    try:
-        from vscugan.encode import supervise
-        from vscugan.encode.plan import Plan
-    except ImportError as error:
-        raise missing_extra(error.name or "a package") from error
+    from vscugan.encode import supervise
+    from vscugan.encode.plan import Plan
+
     plan = Plan(source=arguments.source, output=arguments.output)
     plan = supervise.resumed(plan, given) if arguments.resume else Plan(**{**vars(plan), **given})
     supervise.check_output(plan)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from vscugan.cli.options import add_upscale, given_upscale, guarded, missing_extra, named_files
+from vscugan.cli.options import add_upscale, given_upscale, guarded, named_files
 from vscugan.errors import ArgumentError, CuganError, DiskError, SourceError
 
 HELP = "upscale pictures; alpha, 16 bit, ICC profile and EXIF are kept"
@@ -72,11 +72,9 @@ def _image(arguments: argparse.Namespace) -> int:
     if not 1 <= arguments.quality <= 100:
         raise ArgumentError(f"quality must be 1 to 100, got {arguments.quality}; leave it out for 95")
     pairs = targets(arguments)
-    try:
-        from vscugan.image import files
-        from vscugan.image.upscaler import Upscaler
-    except ImportError as error:
-        raise missing_extra(error.name or "a package") from error
+    from vscugan.image import files
+    from vscugan.image.upscaler import Upscaler
+
     upscaler = Upscaler(options)
     code = 0
     for source, target in pairs:

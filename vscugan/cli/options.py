@@ -37,7 +37,7 @@ UPSCALE: dict[str, tuple[Callable[[str], Any], str]] = {
     "memory": (int, "MiB"),
     "device": (str, "auto, cpu, cuda, cuda:N, xpu, mps"),
     "backend": (str, "auto, torch, openvino, onnxruntime, tensorrt, directml"),
-    "precision": (str, "auto, fp32, fp16, bf16"),
+    "precision": (str, "auto, fp32, fp16, bf16, int8"),
     "streams": (int, "frames in flight"),
 }
 
@@ -84,6 +84,13 @@ def guarded(command: str, function: Callable[[], int]) -> int:
     except CuganError as error:
         print(f"vscugan {command}: {error}", file=sys.stderr)
         return error.exit_code
+    except ImportError as error:  # packages of the extra are imported where they are needed
+        print(
+            f"vscugan {command}: {error.name or 'a package'} must be installed, got none; "
+            'run pip install "vscugan[encode]"',
+            file=sys.stderr,
+        )
+        return ArgumentError.exit_code
     except BrokenPipeError:  # whoever read the output is gone
         silence()
         return 0
@@ -95,8 +102,3 @@ def guarded(command: str, function: Callable[[], int]) -> int:
 def silence() -> None:
     """Send what is still printed to nowhere, where nobody reads it any more."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def missing_extra(package: str) -> ArgumentError:
-    """The error for a command whose packages are not installed."""
-    return ArgumentError(f'{package} must be installed, got none; run pip install "vscugan[encode]"')

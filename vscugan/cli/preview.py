@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from vscugan.cli.options import add_upscale, given_upscale, guarded, missing_extra, named_files
+from vscugan.cli.options import add_upscale, given_upscale, guarded, named_files
 from vscugan.errors import ArgumentError
 
 HELP = "write frames as PNG, beside the enlarged source with --compare"
@@ -41,14 +41,12 @@ def _area(text: str | None, width: int, height: int) -> tuple[int, int, int, int
 
 def _preview(arguments: argparse.Namespace) -> int:
     options = given_upscale(arguments)
-    try:
-        from vscugan.encode.graph import build
-        from vscugan.encode.plan import Plan
-        from vscugan.encode.source import open_source
-        from vscugan.image.files import Picture, write
-        from vscugan.image.shots import rgb, shot
-    except ImportError as error:
-        raise missing_extra(error.name or "a package") from error
+    from vscugan.encode.graph import build
+    from vscugan.encode.plan import Plan
+    from vscugan.encode.source import open_source
+    from vscugan.image.files import Picture, write
+    from vscugan.image.shots import rgb, shot
+
     source = open_source(Path(arguments.source), lambda percent: None, False)
     for n in arguments.frame:
         if not 0 <= n < source.clip.num_frames:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from vscugan.cli.options import guarded, missing_extra, named_files
+from vscugan.cli.options import guarded, named_files
 from vscugan.errors import ArgumentError
 
 HELP = "compute random frames of a result again and compare, by its certificate"
@@ -29,10 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _verify(arguments: argparse.Namespace) -> int:
     if arguments.frames < 1:
         raise ArgumentError(f"frames must be at least 1, got {arguments.frames}; leave it out for 5")
-    try:
-        from vscugan.encode.verify import Asked, verify
-    except ImportError as error:
-        raise missing_extra(error.name or "a package") from error
+    from vscugan.encode.verify import Asked, verify
+
     report = verify(
         Asked(result=Path(arguments.result), source=arguments.source, script=arguments.script,
               frames=arguments.frames, seed=arguments.seed, least_psnr=arguments.psnr)

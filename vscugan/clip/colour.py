@@ -143,17 +143,17 @@ def decided_matrix(props: Props, width: int, height: int) -> tuple[int, bool]:
     return matrix, False
 
 
-def is_full_range(props: Props, format: VideoFormat) -> bool:
+def is_full_range(props: Props, color_family: int) -> bool:
     """Whether the frame's range is full: _Range (R74, 1 = full), else _ColorRange (0 = full), else by family."""
     if "_Range" in props:
         return props["_Range"] == 1
     if "_ColorRange" in props:
         return props["_ColorRange"] == 0
-    return format.color_family == RGB
+    return color_family == RGB
 
 
 def _range(props: Props, format: VideoFormat) -> str:
-    return "full" if is_full_range(props, format) else "limited"
+    return "full" if is_full_range(props, format.color_family) else "limited"
 
 
 def coded_transfer(props: Props, source: VideoFormat) -> int:

@@ -14,6 +14,11 @@ logger = logging.getLogger(__name__)
 PREFIX = "cugan.Upscale: "
 
 
+def unworded(error: Exception) -> str:
+    """The text of an error of Upscale without the function's name, for callers who put their own before it."""
+    return str(error).removeprefix(PREFIX)
+
+
 def worded[**P, R](function: Callable[P, R]) -> Callable[P, R]:
     """Word the function's exceptions for the script's author."""
 

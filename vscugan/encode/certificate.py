@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from vscugan.encode.encoders import Program, find_ffmpeg
 from vscugan.errors import ArgumentError
 
 FORM = 1
+#: what describe() tells that changes nothing in the picture
+UNBOUND_FACTS = ("tile",)
 PACKAGES = ("vapoursynth-bestsource", "torch", "openvino", "onnxruntime", "numpy", "av", "imageio-ffmpeg")
 
 
@@ -28,6 +31,11 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def bound(made_by: Mapping[str, str]) -> dict[str, str]:
+    """What ``describe`` tells, without what changes nothing in the picture."""
+    return {name: value for name, value in made_by.items() if name not in UNBOUND_FACTS}
 
 
 def program_facts(program: Program) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import Any
 import vapoursynth as vs
 
 from vscugan.clip.upscale import describe, upscale
+from vscugan.clip.wording import unworded
 from vscugan.encode.plan import Plan
 from vscugan.encode.source import Source, Timeline
 from vscugan.errors import ArgumentError, ClipError
@@ -42,7 +43,7 @@ def _upscaled(source: Source, options: dict[str, Any]) -> vs.VideoNode:
     try:
         return upscale(source.clip, report=True, **given)
     except vs.Error as error:
-        raise ArgumentError(str(error).removeprefix("cugan.Upscale: ")) from error
+        raise ArgumentError(unworded(error)) from error
 
 
 def _scripted(plan: Plan, source: Source) -> vs.VideoNode:

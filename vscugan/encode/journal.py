@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from vscugan.encode.files import disk_error, sync_folder
+from vscugan.files import disk_error, sync_folder
 
 Entry = dict[str, Any]
 

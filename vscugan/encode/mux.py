@@ -16,10 +16,10 @@ import av
 from vscugan.encode import container
 from vscugan.encode.container import Track, tracks
 from vscugan.encode.encoders import find_ffmpeg
-from vscugan.encode.files import disk_error
 from vscugan.encode.source import Timeline
 from vscugan.encode.video import CodedChunk, pipe_offset, timescale, write_video
 from vscugan.errors import DiskError, ResultError
+from vscugan.files import disk_error
 
 #: ffmpeg's names of libav's disposition flags
 DISPOSITIONS = ("default", "dub", "original", "comment", "lyrics", "karaoke", "forced", "hearing_impaired",

@@ -9,6 +9,7 @@ from typing import Any
 
 import vapoursynth as vs
 
+from vscugan.clip import colour
 from vscugan.errors import ClipError
 
 #: names of ITU-T H.273's numbers as x264, x265 and ffmpeg know them; 2 is unspecified
@@ -115,7 +116,7 @@ def picture_of(clip: vs.VideoNode, props: Mapping[str, Any], rate: Fraction) -> 
         width=clip.width, height=clip.height, is_gray=is_gray, bits=format.bits_per_sample,
         subsampling=(0, 0) if is_gray else subsampling, rate=rate,
         sar=Fraction(int(props.get("_SARNum", 1)) or 1, int(props.get("_SARDen", 1)) or 1),
-        full_range=props["_Range"] == 1 if "_Range" in props else props.get("_ColorRange", 1) == 0,
+        full_range=colour.is_full_range(props, int(format.color_family)),
         matrix=None if is_gray else _known(props, "_Matrix", MATRICES),
         primaries=_known(props, "_Primaries", PRIMARIES),
         transfer=_known(props, "_Transfer", TRANSFERS),

@@ -22,11 +22,11 @@ from vscugan.encode.chunk_check import check_chunk
 from vscugan.encode.chunks import Chunk
 from vscugan.encode.encoders import Program, command, output_suffix
 from vscugan.encode.events import Emit
-from vscugan.encode.files import disk_error, sha256, sync_file, sync_folder
 from vscugan.encode.journal import Entry, Journal
 from vscugan.encode.picture import Picture
 from vscugan.encode.progress import Progress
 from vscugan.errors import CuganError, DiskError, EncoderError, FrameError
+from vscugan.files import disk_error, sha256, sync_file, sync_folder
 
 #: frames that wait for the encoder may take so much memory, and be so many
 WAITING_BYTES = 512 << 20

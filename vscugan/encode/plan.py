@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from vscugan.encode.chunks import DEFAULT_CHUNK_S
-from vscugan.encode.files import write_whole
 from vscugan.errors import PlanError
+from vscugan.files import write_whole
 
 PLAN_NAME = "plan.json"
 WORK_SUFFIX = ".vscugan"

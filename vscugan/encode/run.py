@@ -14,7 +14,6 @@ from vscugan.encode.children import Children
 from vscugan.encode.chunks import chunk_frames, cut
 from vscugan.encode.encoders import check_arguments, check_format, find_encoder
 from vscugan.encode.events import Emit
-from vscugan.encode.files import disk_error, sha256, sync_file, sync_folder, write_whole
 from vscugan.encode.graph import Graph, build
 from vscugan.encode.journal import Entry, Journal
 from vscugan.encode.picture import picture_of
@@ -24,9 +23,7 @@ from vscugan.encode.progress import Progress
 from vscugan.encode.source import Source, check_readable, identity, open_source
 from vscugan.encode.video import CodedChunk
 from vscugan.errors import PlanError, SourceError
-
-#: what describe() tells that changes nothing in the picture
-UNBOUND_FACTS = ("tile",)
+from vscugan.files import disk_error, sha256, sync_file, sync_folder, write_whole
 
 #: packages that make the pictures whatever the runtime is
 PICTURE_PACKAGES = ("vscugan", "vapoursynth", "vapoursynth-bestsource")
@@ -110,7 +107,7 @@ class Run:
             "frames": graph.clip.num_frames,
             "versions": certificate.versions(),
             "encoder": certificate.program_facts(program),
-            "made_by": {k: v for k, v in graph.made_by.items() if k not in UNBOUND_FACTS},
+            "made_by": certificate.bound(graph.made_by),
         }
 
     def _compare(self, journal: Journal, facts: dict[str, Any]) -> None:

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from vscugan.encode.container import muxer
-from vscugan.encode.files import disk_error
 from vscugan.encode.lock import take_lock
 from vscugan.encode.plan import Plan, read_plan
 from vscugan.errors import DiskError, PlanError, WorkerError
+from vscugan.files import disk_error
 
 Listener = Callable[[dict[str, Any]], None]
 LOG_NAME = "worker.log"

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import vapoursynth as vs
 
-from vscugan.encode.certificate import read_certificate, versions
-from vscugan.encode.files import sha256
+from vscugan.encode.certificate import bound, read_certificate, versions
 from vscugan.encode.graph import build
 from vscugan.encode.plan import CERTIFICATE_SUFFIX, Plan, differences
 from vscugan.encode.source import open_source
 from vscugan.encode.y4m import frame_hash
 from vscugan.errors import ArgumentError, SourceError
+from vscugan.files import sha256
 
 #: of bit-equal frames, whose error is 0
 LARGEST_PSNR = 120.0
@@ -87,9 +87,8 @@ def verify(asked: Asked) -> dict[str, Any]:
         raise ArgumentError(
             f"result must have {certificate['frames']} frames, got {made.clip.num_frames}; encode it again"
         )
-    by = {name: value for name, value in graph.made_by.items() if name != "tile"}
-    old = {"versions": certificate["versions"], **{k: v for k, v in certificate["made_by"].items() if k != "tile"}}
-    changed = differences(old, {"versions": versions(), **by})
+    old = {"versions": certificate["versions"], **bound(certificate["made_by"])}
+    changed = differences(old, {"versions": versions(), **bound(graph.made_by)})
     hashes = [digest for chunk in certificate["chunks"] for digest in chunk["frames"]]
     chosen = random.Random(asked.seed).sample(range(len(hashes)), min(asked.frames, len(hashes)))
     frames = []

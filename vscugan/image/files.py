@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from vscugan.encode.files import write_whole
 from vscugan.errors import ArgumentError, SourceError
+from vscugan.files import write_whole
 
 #: what Pillow calls the formats, by the endings of names
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".avif": "AVIF", ".tif": "TIFF",

@@ -9,6 +9,7 @@ import numpy as np
 import vapoursynth as vs
 
 from vscugan.clip.upscale import upscale
+from vscugan.clip.wording import unworded
 from vscugan.errors import ArgumentError
 from vscugan.image.files import Picture
 
@@ -52,7 +53,7 @@ class Upscaler:
         try:
             return upscale(self._source(colour, height, width, "pixels"), alpha_clip=alpha, **self._options)
         except vs.Error as error:
-            raise ArgumentError(str(error).removeprefix("cugan.Upscale: ")) from error
+            raise ArgumentError(unworded(error)) from error
 
     def upscale(self, picture: Picture) -> Picture:
         """The picture at its new size, with everything that it carried.

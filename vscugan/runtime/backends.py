@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from vscugan.cache import cache_folder
+from vscugan.cache import made_folder
 from vscugan.errors import ArgumentError, DeviceError
 from vscugan.models.int8 import quantisation_of
 from vscugan.models.weights import Weights
@@ -143,12 +144,9 @@ def make_runtime(backend: str, weights: Weights, device: torch.device, precision
     providers: list[tuple[str, dict[str, Any]]] = [("CPUExecutionProvider", {})]
     if backend == "tensorrt":
         providers.insert(0, ("CUDAExecutionProvider", options))  # for what TensorRT does not take
-        engines = str(cache_folder() / "tensorrt")  # building one takes minutes
-        options = options | {
-            "trt_fp16_enable": precision == "fp16",
-            "trt_engine_cache_enable": True,
-            "trt_engine_cache_path": engines,
-        }
+        options = options | {"trt_fp16_enable": precision == "fp16"}
+        with suppress(OSError):  # a cache that can't be written costs minutes, not the clip
+            options |= {"trt_engine_cache_path": str(made_folder("tensorrt")), "trt_engine_cache_enable": True}
     if provider and device.type != "cpu":
         providers.insert(0, (provider, options))
     return OnnxRuntime(weights, name=backend, providers=providers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import threading
 from pathlib import Path
 
 from vscugan.errors import DiskError
@@ -33,11 +34,11 @@ def sync_file(path: Path) -> None:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file by temp file and rename, durably; the temp file is beside it.
+    """Write a file by temp file and rename, durably, whoever writes beside us; the temp file is beside it.
 
     Raises: DiskError.
     """
-    temp = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temp = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
         with open(temp, "wb") as file:
             file.write(content)
