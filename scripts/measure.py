@@ -92,7 +92,7 @@ def cost() -> None:
     print(f"cost, 640x360 2x: filter {ours:.3f} s, bare OpenVINO {theirs:.3f} s, {theirs / ours:.2f} x its speed")
 
 
-def upscaling(height: int, width: int, **arguments: Any) -> Callable[[], None]:
+def upscaling(height: int, width: int, **arguments: Any) -> Callable[[], object]:
     """A frame of noise of this size through an engine of its own, to be called again and again."""
     engine = Engine(validate(**arguments))
     x = np.random.default_rng(0).random((3, height, width), dtype=np.float32)

@@ -14,7 +14,6 @@ from conftest import upscale
 from vscugan import engine as module
 from vscugan.engine import Engine
 from vscugan.settings import validate
-from vscugan.workspace import Workspace
 
 
 def test_weights_are_shared_and_go_with_the_last_user() -> None:
@@ -46,10 +45,9 @@ def test_devices_share_the_frames_and_the_bits_stay(picture: np.ndarray) -> None
         network = lane.passes[0]
         real = network.run
 
-        def watched(x: torch.Tensor, n: int, workspace: Workspace, at: int = at, real: Any = real) -> torch.Tensor:
+        def watched(*arguments: Any, at: int = at, real: Any = real) -> Any:
             took.append(at)
-            result: torch.Tensor = real(x, n, workspace)
-            return result
+            return real(*arguments)
 
         network.run = watched  # type: ignore[method-assign]
     with ThreadPoolExecutor(4) as pool:

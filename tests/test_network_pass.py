@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from vscugan.network import ARCHITECTURES
 from vscugan.network_pass import Budget, choose_plan, shared_runtime
 from vscugan.settings import validate
 from vscugan.tiling.plan import Plan, Waiting, waiting_bytes, working_bytes
+from vscugan.tiling.run import Ran
 
 
 def test_out_of_memory_halves_the_tile_and_loses_no_frame(picture: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,9 +87,9 @@ def test_nan_in_fp16_is_computed_again_in_fp32(picture: np.ndarray, monkeypatch:
     engine = Engine(validate(tile=0, precision="bf16", backend="torch"), notify=told.append)
     real = module.run
 
-    def overflows(runtime: module.Runtime, *rest: object) -> tuple[torch.Tensor, torch.Tensor]:
-        y, finite = real(runtime, *rest)  # type: ignore[arg-type]
-        return y, finite if runtime.dtype == torch.float32 else torch.tensor(False)
+    def overflows(runtime: module.Runtime, *rest: Any) -> Ran:
+        ran = real(runtime, *rest)
+        return ran if runtime.dtype == torch.float32 else replace(ran, finite=torch.tensor(False))
 
     monkeypatch.setattr(module, "run", overflows)
     assert np.array_equal(upscale(engine, x), wanted)

@@ -38,6 +38,7 @@ ORDER = (
     "memory",
     "network_pass",
     "engine",
+    "reuse",
     "pictures",
     "clip",
     "encode",

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import repeat
 from math import prod
 from queue import Empty, PriorityQueue, SimpleQueue
 
@@ -20,6 +21,8 @@ from vscugan.network_pass import NetworkPass
 from vscugan.route import Pass, direct
 from vscugan.runtime.backends import BACKENDS, pick_backend
 from vscugan.settings import Settings
+from vscugan.tiling.geometry import Rectangle
+from vscugan.tiling.run import Gates
 from vscugan.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -58,6 +61,18 @@ def pick_device(name: str, backend: str = "auto") -> torch.device:
             "use device=cpu, or check the driver and that torch is built for it"
         )
     return torch.device(kind) if kind in ("cpu", "mps") else torch.device(kind, int(index or 0))
+
+
+#: The gates of a frame, for each pass of the network.
+FrameGates = Sequence[Gates]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rendered:
+    """A frame that was upscaled: what each pass made, (3, h, w) fp32 in 0..1 on the host, and with which gates."""
+
+    pictures: list[Tensor]
+    gates: FrameGates
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +151,11 @@ class Engine:
         )
 
     @property
+    def halo_px(self) -> int:
+        """Border that the first pass reads around a part of a frame."""
+        return self.lanes[0].passes[0].runtime.architecture.pad_px
+
+    @property
     def summary(self) -> str:
         """What computes, in words."""
         return f"{', '.join(f'{lane.backend} on {lane.device}' for lane in self.lanes)}, {self.precision}"
@@ -150,30 +170,80 @@ class Engine:
             "CuganWeights": ", ".join(p.sha256 for p in self.lanes[0].passes),
         }
 
-    def upscale(self, source: NDArray[np.float32], target: Sequence[NDArray[np.float32]], n: int = 0) -> None:
-        """Upscale one frame.
+    def upscale(
+        self,
+        source: NDArray[np.float32],
+        target: Sequence[NDArray[np.float32]],
+        n: int = 0,
+        gates: FrameGates | None = None,
+    ) -> FrameGates:
+        """Upscale one frame, and return its gates.
 
         ``source``: (3, H, W) fp32 RGB, any stride; clamped to 0..1 for the network. ``target``: three planes
         (scale*H, scale*W) fp32, written with values in 0..1, or with the source's excess over 0..1 added where
-        the settings say so. ``n``: frame number, for messages.
+        the settings say so. ``n``: frame number, for messages. ``gates``: to be used in place of the frame's own.
         Raises: FrameError when the result holds NaN or Inf even in fp32; DeviceError when the smallest
         tile does not fit into memory.
         """
+        with self._frame_on_a_lane(source) as (lane, workspace, x):
+            used, y = list[Gates](), x
+            for network, known in zip(lane.passes, gates or repeat(None), strict=False):
+                made, own = network.run(y.clamp(0, 1), n, workspace, known)
+                used.append(own)
+                y = made[None]
+            self._write(y[0], x, target, n)
+            return _kept(used)
+
+    def render(self, source: NDArray[np.float32], n: int = 0, gates: FrameGates | None = None) -> Rendered:
+        """As ``upscale``, but the picture stays here, so that ``repaint`` can change it."""
+        with self._frame_on_a_lane(source) as (lane, workspace, x):
+            used, pictures, y = list[Gates](), list[Tensor](), x.clamp(0, 1)
+            for network, known in zip(lane.passes, gates or repeat(None), strict=False):
+                made, own = network.run(y, n, workspace, known)
+                used.append(own)
+                pictures.append(torch.empty(made.shape).copy_(made).clamp_(0, 1))
+                y = pictures[-1].to(x.device)[None]
+            return Rendered(pictures=pictures, gates=_kept(used))
+
+    def repaint(self, rendered: Rendered, source: NDArray[np.float32], areas: Sequence[Rectangle], n: int = 0) -> None:
+        """Compute ``areas`` of ``source`` with the gates of ``rendered``, and write them into its pictures.
+
+        The areas' ends are multiples of 8 px, or the frame's ends; ``source`` and errors as in ``upscale``.
+        """
+        with self._frame_on_a_lane(source) as (lane, workspace, x):
+            y, factor = x.clamp(0, 1), 1
+            for network, picture, known in zip(lane.passes, rendered.pictures, rendered.gates, strict=True):
+                for area in areas:
+                    made, _ = network.run(y, n, workspace, known, area.enlarged(factor))
+                    torch.clamp(made, 0, 1, out=made)
+                    picture[:, *area.enlarged(factor * network.scale).index].copy_(made)
+                y, factor = picture.to(x.device)[None], factor * network.scale
+
+    def show(
+        self, picture: Tensor, source: NDArray[np.float32], target: Sequence[NDArray[np.float32]], n: int = 0
+    ) -> None:
+        """Write the last picture of ``Rendered`` as ``upscale`` would; the other arguments and errors as there."""
+        with torch.inference_mode():
+            self._write(picture, torch.from_numpy(source)[None], target, n)
+
+    @contextmanager
+    def _frame_on_a_lane(self, source: NDArray[np.float32]) -> Iterator[tuple[Lane, Workspace, Tensor]]:
+        """A lane that is free, and (3, H, W) as a (1, 3, H, W) tensor on its device."""
         with self._lane_and_workspace() as (lane, workspace), torch.inference_mode(), _stream(lane.device):
             host = torch.empty(source.shape, dtype=torch.float32, pin_memory=lane.device.type == "cuda")
             np.copyto(host.numpy(), source)
-            x = host.to(lane.passes[0].runtime.device, non_blocking=True).unsqueeze_(0)
-            y = x
-            for network in lane.passes:
-                y = network.run(y.clamp(0, 1), n, workspace)
-            over = self._excess(x, n)
-            for channel, plane in enumerate(target):
-                out = torch.from_numpy(plane)
-                if over is None and y.device.type == "cpu":
-                    torch.clamp(y[0, channel], 0, 1, out=out)
-                else:
-                    clipped = y[0, channel].clamp(0, 1)
-                    out.copy_(clipped if over is None else clipped + over[0, channel])
+            yield lane, workspace, host.to(lane.passes[0].runtime.device, non_blocking=True).unsqueeze_(0)
+
+    def _write(self, y: Tensor, x: Tensor, target: Sequence[NDArray[np.float32]], n: int) -> None:
+        """Clip (3, scale*H, scale*W) and write it, with the excess of ``x`` (1, 3, H, W) where that is asked for."""
+        over = self._excess(x, n)
+        for channel, plane in enumerate(target):
+            out = torch.from_numpy(plane)
+            if over is None and y.device.type == "cpu":
+                torch.clamp(y[channel], 0, 1, out=out)
+            else:
+                clipped = y[channel].clamp(0, 1)
+                out.copy_(clipped if over is None else clipped + over[0, channel])
 
     def _excess(self, x: Tensor, n: int) -> Tensor | None:
         """What to add to the clipped result, or None where there is nothing."""
@@ -206,6 +276,11 @@ class Engine:
 
 def _streams(settings: Settings, device: torch.device, backend: str) -> int:
     return settings.streams or DEFAULT_STREAMS.get((device.type, backend), 1)
+
+
+def _kept(gates: Sequence[Gates]) -> FrameGates:
+    """Gates that no later frame writes over."""
+    return tuple(tuple(g.to("cpu", copy=True) for g in each) for each in gates)
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -20,10 +20,10 @@ from vscugan.route import Pass
 from vscugan.runtime.backends import make_runtime
 from vscugan.runtime.protocol import Runtime
 from vscugan.settings import SMALLEST_TILE_PX
-from vscugan.tiling.geometry import round_up
+from vscugan.tiling.geometry import Rectangle, Span, round_up
 from vscugan.tiling.plan import Plan, Waiting, waiting_bytes, working_bytes
 from vscugan.tiling.remembered import recall, remember
-from vscugan.tiling.run import run
+from vscugan.tiling.run import Gates, run
 from vscugan.workspace import Workspace
 
 #: Share of the free memory that one engine may plan with: others live on the machine too.
@@ -109,25 +109,29 @@ class NetworkPass:
             return "whole"
         return tile_text(plan.tile, *size)
 
-    def run(self, x: Tensor, n: int, workspace: Workspace) -> Tensor:
-        """(1, 3, H, W) fp32 in 0..1 -> (1, 3, scale*H, scale*W) fp32, not clamped; ``n`` is for messages.
+    def run(
+        self, x: Tensor, n: int, workspace: Workspace, gates: Gates | None = None, area: Rectangle | None = None
+    ) -> tuple[Tensor, Gates]:
+        """Upscale a picture: (1, 3, H, W) fp32 in 0..1 -> (3, scale*H, scale*W) fp32, not clamped, and its gates.
 
-        The result may live in ``workspace``, until its next use.
+        ``gates``: those to use in place of the picture's own. ``area``: the part of ``x`` that is asked for, whose
+        result is (3, scale*h, scale*w); its ends are multiples of the architecture's, or the picture's ends.
+        ``n`` is for messages. The result may live in ``workspace``, until its next use.
         Raises: FrameError when the result holds NaN or Inf even in fp32; DeviceError when the smallest
         tile does not fit into memory.
         """
         # what is rounded to levels comes out finite whatever went in
         readable = self._precision != "int8" or bool(torch.isfinite(x.sum()))
-        y = self._network(self.runtime, x, workspace) if readable else None
-        if y is None and self._precision != "fp32":
+        ran = self._network(self.runtime, x, workspace, gates, area) if readable else None
+        if ran is None and self._precision != "fp32":
             self._notify(f"frame {n} gave NaN or Inf in {self._precision}; it was computed again in fp32")
-            y = self._network(self._fp32_runtime(), x, workspace)
-        if y is None:
+            ran = self._network(self._fp32_runtime(), x, workspace, gates, area)
+        if ran is None:
             raise FrameError(
                 f"frame {n} must come out finite, got NaN or Inf from the network in fp32; "
                 "look for NaN in the source there, and check the weights"
             )
-        return y.unsqueeze(0)
+        return ran
 
     def _fp32_runtime(self) -> Runtime:
         """The same network in fp32, loaded when a frame first needs it."""
@@ -135,13 +139,15 @@ class NetworkPass:
             self._fp32 = shared_runtime(self._backend, self._model.load(), self._device, "fp32")
         return self._fp32
 
-    def _network(self, runtime: Runtime, x: Tensor, workspace: Workspace) -> Tensor | None:
-        """(1, 3, H, W) in 0..1 -> (3, scale*H, scale*W) fp32, or None where that is not finite."""
+    def _network(
+        self, runtime: Runtime, x: Tensor, workspace: Workspace, gates: Gates | None, area: Rectangle | None
+    ) -> tuple[Tensor, Gates] | None:
+        """What ``run`` returns, or None where that is not finite."""
         height, width = x.shape[2:]
         while True:
             plan = self._plan_for(height, width)
             try:
-                return self._try(runtime, x, plan, workspace)
+                return self._try(runtime, x, plan, workspace, gates, area)
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
@@ -152,7 +158,9 @@ class NetworkPass:
                 torch.cuda.empty_cache()
             self._shrink(plan, height, width)
 
-    def _try(self, runtime: Runtime, x: Tensor, plan: Plan, workspace: Workspace) -> Tensor | None:
+    def _try(
+        self, runtime: Runtime, x: Tensor, plan: Plan, workspace: Workspace, gates: Gates | None, area: Rectangle | None
+    ) -> tuple[Tensor, Gates] | None:
         architecture = runtime.architecture
         height, width = x.shape[2:]
         size = (round_up(height, architecture.multiple), round_up(width, architecture.multiple))
@@ -160,11 +168,17 @@ class NetworkPass:
             x = x * PRO_GAIN + PRO_OFFSET
         edge = architecture.pad_px
         padded = pad(x, edge, edge + size[0] - height, edge + size[1] - width)
+        if area is not None:
+            spans = (
+                Span(start=s.start, stop=round_up(s.stop, architecture.multiple)) for s in (area.rows, area.columns)
+            )
+            rows, columns = (slice(s.start, s.stop + 2 * edge) for s in spans)
+            padded, height, width = padded[:, :, rows, columns], area.rows.size, area.columns.size
         padded = padded.to(runtime.device, runtime.dtype).contiguous(memory_format=runtime.memory_format)
-        y, finite = run(runtime, padded, plan, (height, width), self._model.alpha, workspace)
-        if not finite:
+        ran = run(runtime, padded, plan, (height, width), self._model.alpha, workspace, gates)
+        if not ran.finite:
             return None
-        return y.sub_(PRO_OFFSET).div_(PRO_GAIN) if runtime.pro else y
+        return ran.output.sub_(PRO_OFFSET).div_(PRO_GAIN) if runtime.pro else ran.output, ran.gates
 
     def _plan_for(self, height: int, width: int) -> Plan:
         with self._plan_lock:

@@ -28,4 +28,8 @@ class Plugin(Protocol):
         streams: int = ...,
         format: int = ...,
         report: bool = ...,
+        reuse: Literal["off", "exact", "still"] = ...,
+        segment: int = ...,
+        threshold: float = ...,
+        gates: Literal["frame", "scene"] = ...,
     ) -> vs.VideoNode: ...

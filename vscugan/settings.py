@@ -16,6 +16,10 @@ MODELS = ("se", "pro")
 NOISES = {-1: "no-denoise", 0: "conservative", 1: "denoise1x", 2: "denoise2x", 3: "denoise3x"}
 KERNELS = ("spline36", "lanczos", "bicubic", "area")
 OVERSHOOTS = ("clip", "restore")
+REUSES = ("off", "exact", "still")
+GATES = ("frame", "scene")
+LARGEST_SEGMENT = 240
+LARGEST_THRESHOLD = 16
 BACKENDS = ("auto", "torch", "openvino", "onnxruntime", "tensorrt", "directml")
 #: kinds of devices, and whether one of several can be named
 DEVICES = {"auto": False, "cpu": False, "cuda": True, "mps": False, "xpu": True}
@@ -35,7 +39,8 @@ class Settings:
     ``model`` is None only where the file tells. ``width`` and ``height`` are the output's, None = by the
     display shape. ``tile`` is (width, height) in source pixels, 0 = the whole axis, None = chosen from free
     memory. ``memory`` is in MiB. ``device``: one name for each engine that shares the frames.
-    ``format`` is a VapourSynth format id, None = the input's.
+    ``format`` is a VapourSynth format id, None = the input's. ``segment`` is in frames, ``threshold`` in codes of
+    8 bit.
     """
 
     scale: float | None = 2
@@ -56,6 +61,10 @@ class Settings:
     streams: int | None = None
     format: int | None = None
     report: bool = False
+    reuse: str = "exact"
+    segment: int = 24
+    threshold: float = 3.0
+    gates: str = "frame"
 
     @property
     def sized(self) -> bool:
@@ -152,6 +161,10 @@ def validate(
     streams: int | None = None,
     format: int | None = None,
     report: bool | int = False,
+    reuse: str = "exact",
+    segment: int = 24,
+    threshold: float = 3.0,
+    gates: str | None = None,
 ) -> Settings:
     """Check every argument that can be checked without the clip, the device or a file.
 
@@ -179,6 +192,21 @@ def validate(
     _choice("overshoot", overshoot, OVERSHOOTS)
     _choice("backend", backend, BACKENDS)
     _choice("precision", precision, PRECISIONS)
+    _choice("reuse", reuse, REUSES)
+    if gates is not None:
+        _choice("gates", gates, GATES)
+    if gates == "frame" and reuse == "still":
+        raise ArgumentError(
+            "gates must be scene with reuse=still, got frame; what stands still must keep its gates, "
+            "use reuse=exact to have them from each frame"
+        )
+    if not 2 <= segment <= LARGEST_SEGMENT:
+        raise ArgumentError(f"segment must be 2 to {LARGEST_SEGMENT} frames, got {segment}; leave it out for 24")
+    if not 0 <= threshold <= LARGEST_THRESHOLD:
+        raise ArgumentError(
+            f"threshold must be 0 to {LARGEST_THRESHOLD} codes of 8 bit, got {threshold:g}; "
+            "1 to 4 is useful, and denoising the source helps more"
+        )
     if streams is not None and not 1 <= streams <= LARGEST_STREAMS:
         raise ArgumentError(f"streams must be 1 to {LARGEST_STREAMS}, got {streams}; leave it out for the default")
     return Settings(
@@ -200,4 +228,8 @@ def validate(
         streams=streams,
         format=format,
         report=bool(report),
+        reuse=reuse,
+        segment=segment,
+        threshold=threshold,
+        gates=gates or ("scene" if reuse == "still" else "frame"),
     )

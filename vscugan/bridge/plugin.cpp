@@ -4,6 +4,7 @@
 //   clip -> [resize] -> Upscale (one node per stage) -> ... -> [resize to the output] -> UpscaleOutput
 //   alpha -> [resize to gray] -> Upscale -> ... -> [resize] -> UpscaleOutput -> attached to the clip's output
 //
+// A stage may need other source frames than its own: it answers with their numbers until it has all of them.
 // The resize nodes depend on the frame's colour props, so they are made when a frame needs them, one for
 // each set of arguments, and kept. Two rules keep threads apart: our mutex is only taken without the GIL
 // and held while no Python runs, and the GIL is never held across a call that may wait for a frame.
@@ -26,9 +27,8 @@ namespace {
 
 constexpr const char *kPrefix = "cugan.Upscale: ";
 // what the policy in Python decides by
-constexpr const char *kColourProps[] = {"_Matrix",   "_Range",          "_ColorRange", "_Transfer",
-                                        "_Primaries", "_ChromaLocation", "_FieldBased", "_SARNum",
-                                        "_SARDen"};
+constexpr const char *kReadProps[] = {"_Matrix",         "_Range",      "_ColorRange", "_Transfer", "_Primaries",
+                                      "_ChromaLocation", "_FieldBased", "_SARNum",     "_SARDen",   "_SceneChangePrev"};
 // what the resizer knows better when the output's format is not the input's
 constexpr const char *kFormatProps[] = {"_Matrix", "_Range", "_ColorRange", "_ChromaLocation"};
 
@@ -126,7 +126,7 @@ Ref argumentsToDict(const VSMap *in, const VSAPI *vsapi) {
 Ref propsToDict(const VSFrame *frame, const VSAPI *vsapi) {
     Ref dict = checked(PyDict_New());
     const VSMap *props = vsapi->getFramePropertiesRO(frame);
-    for (const char *key : kColourProps) {
+    for (const char *key : kReadProps) {
         int error = 0;
         const int64_t value = vsapi->mapGetInt(props, key, 0, &error);
         if (!error)
@@ -151,42 +151,60 @@ Ref planesToList(const VSFrame *first, const VSFrame *last, VSFrame *writable, c
     });
 }
 
-// One entry of a dict of int or str.
-void readArgument(PyObject *key, PyObject *value, std::map<std::string, int64_t> &numbers,
-                  std::map<std::string, std::string> &texts) {
-    const char *name = PyUnicode_AsUTF8AndSize(key, nullptr);
-    if (!name)
-        raisePython();
-    if (PyLong_Check(value)) {
-        numbers[name] = PyLong_AsLongLong(value);
-        return;
+// A dict of int, float or str, as the entries of a VSMap.
+struct Entries {
+    std::map<std::string, int64_t> integers;
+    std::map<std::string, double> floats;
+    std::map<std::string, std::string> texts;
+    bool operator<(const Entries &o) const {
+        return std::tie(integers, floats, texts) < std::tie(o.integers, o.floats, o.texts);
     }
-    const char *text = PyUnicode_AsUTF8AndSize(value, nullptr);
-    if (!text)
-        raisePython();
-    texts[name] = text;
-}
 
-// A call of the resizer as Python words it: (function, {argument: int or str}).
-// Arguments that begin with _ are frame props, set on the clip first.
+    static Entries from(PyObject *dict) {
+        Entries e;
+        PyObject *key = nullptr, *value = nullptr;
+        for (Py_ssize_t at = 0; PyDict_Next(dict, &at, &key, &value);) {
+            const char *name = PyUnicode_AsUTF8AndSize(key, nullptr);
+            const bool isText = !PyLong_Check(value) && !PyFloat_Check(value);
+            const char *text = isText ? PyUnicode_AsUTF8AndSize(value, nullptr) : "";
+            if (!name || !text)
+                raisePython();
+            if (PyLong_Check(value))
+                e.integers[name] = PyLong_AsLongLong(value);
+            else if (PyFloat_Check(value))
+                e.floats[name] = PyFloat_AsDouble(value);
+            else
+                e.texts[name] = text;
+        }
+        return e;
+    }
+
+    // Names that begin with _ are frame props.
+    void write(VSMap *arguments, VSMap *props, const VSAPI *vsapi) const {
+        const auto map = [&](const std::string &name) { return name[0] == '_' ? props : arguments; };
+        for (auto &i : integers)
+            vsapi->mapSetInt(map(i.first), i.first.c_str(), i.second, maReplace);
+        for (auto &f : floats)
+            vsapi->mapSetFloat(map(f.first), f.first.c_str(), f.second, maReplace);
+        for (auto &t : texts)
+            vsapi->mapSetData(map(t.first), t.first.c_str(), t.second.c_str(), -1, dtUtf8, maReplace);
+    }
+};
+
+// A call of the resizer as Python words it: (function, its arguments); frame props among them are set on the clip first.
 struct Resize {
     std::string function;
-    std::map<std::string, int64_t> numbers;
-    std::map<std::string, std::string> texts;
+    Entries arguments;
     bool operator<(const Resize &o) const {
-        return std::tie(function, numbers, texts) < std::tie(o.function, o.numbers, o.texts);
+        return std::tie(function, arguments) < std::tie(o.function, o.arguments);
     }
 
     static Resize from(PyObject *call) {
-        Resize r;
         const char *function = nullptr;
-        PyObject *arguments = nullptr, *key = nullptr, *value = nullptr;
+        PyObject *arguments = nullptr;
         if (!PyArg_ParseTuple(call, "sO", &function, &arguments))
             raisePython();
-        r.function = function;
-        for (Py_ssize_t at = 0; PyDict_Next(arguments, &at, &key, &value);)
-            readArgument(key, value, r.numbers, r.texts);
-        return r;
+        return {function, Entries::from(arguments)};
     }
 
     static std::vector<Resize> listFrom(PyObject *calls) {
@@ -249,10 +267,7 @@ private:
     VSNode *resized(const Resize &call, VSNode *clip, VSCore *core, const VSAPI *vsapi) {
         NodeRef from{vsapi->addNodeRef(clip), vsapi};
         VSMap *props = vsapi->createMap(), *args = vsapi->createMap();
-        for (auto &a : call.numbers)
-            vsapi->mapSetInt(a.first[0] == '_' ? props : args, a.first.c_str(), a.second, maReplace);
-        for (auto &a : call.texts)
-            vsapi->mapSetData(args, a.first.c_str(), a.second.c_str(), -1, dtUtf8, maReplace);
+        call.arguments.write(args, props, vsapi);
         if (vsapi->mapNumKeys(props)) {
             vsapi->mapSetNode(props, "clip", clip, maReplace);
             vsapi->freeNode(from.node);
@@ -273,6 +288,7 @@ struct Instance {
     VSNode *source; // owned; where the props come from
     VSNode *matte;  // owned; GRAYS that a stage is handed beside its input, or null
     VSVideoInfo vi;
+    bool readsOthers; // whether a frame may need other source frames than its own
 };
 
 void VS_CC freeInstance(void *data, VSCore *, const VSAPI *vsapi) {
@@ -282,6 +298,8 @@ void VS_CC freeInstance(void *data, VSCore *, const VSAPI *vsapi) {
     vsapi->freeNode(d->matte);
     if (Py_IsInitialized()) { // else the interpreter is gone, and the object with it
         Gil gil;
+        Ref closed(PyObject_CallMethod(d->python, "close", nullptr));
+        PyErr_Clear(); // there is nobody to be told
         Py_DECREF(d->python);
     }
     delete d;
@@ -307,44 +325,150 @@ struct FrameRef {
     ~FrameRef() { vsapi->freeFrame(frame); }
 };
 
-const VSFrame *stageFrame(int n, int reason, Instance *d, void **frameData, VSFrameContext *ctx, VSCore *core,
-                          const VSAPI *vsapi) {
-    if (reason == arInitial) {
-        vsapi->requestFrameFilter(n, d->source, ctx);
-        if (d->matte)
-            vsapi->requestFrameFilter(n, d->matte, ctx);
-    }
-    if (reason != arAllFramesReady)
-        return nullptr;
-    if (!*frameData) { // the source frame is here: what colour is it?
-        FrameRef source{vsapi->getFrameFilter(n, d->source, ctx), vsapi};
+// A frame as Python keeps it to name it as the result of another; it holds a reference.
+Ref frameObject(const VSFrame *frame, const VSAPI *vsapi) {
+    auto *held = new FrameRef{vsapi->addFrameRef(frame), vsapi};
+    return checked(PyCapsule_New(held, nullptr, [](PyObject *capsule) {
+        delete static_cast<FrameRef *>(PyCapsule_GetPointer(capsule, nullptr));
+    }));
+}
+
+// An output frame of a stage that is on its way: the source frames it has asked for since the last call of Python.
+struct Pending {
+    std::map<int, VSNode *> frames; // number -> the node that makes it for the stage; null: its props come first
+    VSNode *own = nullptr;          // the node that makes the frame of the output frame's number
+};
+
+void ask(int n, VSNode *node, Instance *d, VSFrameContext *ctx, const VSAPI *vsapi) {
+    vsapi->requestFrameFilter(n, node, ctx);
+    if (d->matte)
+        vsapi->requestFrameFilter(n, d->matte, ctx);
+}
+
+// Asks for the frames that come out of the resizer, for those whose props are here; returns whether any was asked for.
+bool askConverted(int n, Pending *pending, Instance *d, VSFrameContext *ctx, VSCore *core, const VSAPI *vsapi) {
+    bool asked = false;
+    for (auto &[k, node] : pending->frames) {
+        if (node)
+            continue;
+        FrameRef source{vsapi->getFrameFilter(k, d->source, ctx), vsapi};
         Calls calls;
         {
             Gil gil;
             Ref props = propsToDict(source.frame, vsapi);
-            calls = Resize::listFrom(checked(PyObject_CallMethod(d->python, "prepare", "iO", n, props.get())).get());
+            calls = Resize::listFrom(checked(PyObject_CallMethod(d->python, "prepare", "iO", k, props.get())).get());
         }
-        VSNode *node = d->resizers.node(calls, core, vsapi);
-        *frameData = node;
+        node = d->resizers.node(calls, core, vsapi);
         if (node != d->source) {
-            vsapi->requestFrameFilter(n, node, ctx);
-            return nullptr;
+            vsapi->requestFrameFilter(k, node, ctx);
+            asked = true;
+        }
+        if (k == n)
+            pending->own = node;
+    }
+    return asked;
+}
+
+// The pending frames for Python: {number: (width, planes)}; `frames` keeps them alive.
+Ref pendingToDict(const Pending *pending, std::vector<std::unique_ptr<FrameRef>> &frames, Instance *d,
+                  VSFrameContext *ctx, const VSAPI *vsapi) {
+    Ref dict = checked(PyDict_New());
+    for (auto &[k, node] : pending->frames) {
+        frames.emplace_back(new FrameRef{vsapi->getFrameFilter(k, node, ctx), vsapi});
+        const VSFrame *in = frames.back()->frame;
+        frames.emplace_back(new FrameRef{d->matte ? vsapi->getFrameFilter(k, d->matte, ctx) : nullptr, vsapi});
+        Ref planes = planesToList(in, frames.back()->frame, nullptr, vsapi), key = checked(PyLong_FromLong(k));
+        Ref entry = checked(Py_BuildValue("(iO)", vsapi->getFrameWidth(in, 0), planes.get()));
+        if (PyDict_SetItem(dict.get(), key.get(), entry.get()) < 0)
+            raisePython();
+    }
+    return dict;
+}
+
+// The output frame, or null when Python needs further frames, which are then asked for.
+const VSFrame *compute(int n, Pending *pending, Instance *d, VSFrameContext *ctx, VSCore *core, const VSAPI *vsapi) {
+    FrameRef in{vsapi->getFrameFilter(n, pending->own, ctx), vsapi};
+    FrameRef out{vsapi->newVideoFrame(&d->vi.format, d->vi.width, d->vi.height, in.frame, core), vsapi};
+    VSFrame *writable = const_cast<VSFrame *>(out.frame);
+    if (d->vi.format.colorFamily == cfRGB)
+        vsapi->mapSetInt(vsapi->getFramePropertiesRW(writable), "_Matrix", 0, maReplace);
+    std::vector<int> further;
+    FrameRef same{nullptr, vsapi};
+    {
+        std::vector<std::unique_ptr<FrameRef>> frames;
+        Gil gil;
+        Ref from = pendingToDict(pending, frames, d, ctx, vsapi), to = planesToList(out.frame, nullptr, writable, vsapi);
+        Ref self = frameObject(out.frame, vsapi);
+        Ref answer = checked(PyObject_CallMethod(d->python, "compute", "iOOO", n, from.get(), to.get(), self.get()));
+        if (PyList_Check(answer.get())) {
+            for (Py_ssize_t i = 0; i < PyList_Size(answer.get()); i++)
+                further.push_back(static_cast<int>(PyLong_AsLong(PyList_GetItem(answer.get(), i))));
+        } else if (answer.get() != Py_None) {
+            auto *held = static_cast<FrameRef *>(PyCapsule_GetPointer(answer.get(), nullptr));
+            if (!held)
+                raisePython();
+            same.frame = vsapi->addFrameRef(held->frame);
         }
     }
-    FrameRef in{vsapi->getFrameFilter(n, static_cast<VSNode *>(*frameData), ctx), vsapi};
-    FrameRef matte{d->matte ? vsapi->getFrameFilter(n, d->matte, ctx) : nullptr, vsapi};
-    VSFrame *out = vsapi->newVideoFrame(&d->vi.format, d->vi.width, d->vi.height, in.frame, core);
-    if (d->vi.format.colorFamily == cfRGB)
-        vsapi->mapSetInt(vsapi->getFramePropertiesRW(out), "_Matrix", 0, maReplace);
+    if (further.empty()) {
+        if (!same.frame)
+            return vsapi->addFrameRef(out.frame);
+        const VSFrame *planes[] = {same.frame, same.frame, same.frame};
+        const int order[] = {0, 1, 2};
+        return vsapi->newVideoFrame2(&d->vi.format, d->vi.width, d->vi.height, planes, order, out.frame, core);
+    }
+    for (auto &[k, node] : pending->frames) { // Python has copied what it needs, and there may be many
+        if (k == n)
+            continue; // its props are needed at the end
+        vsapi->releaseFrameEarly(node, k, ctx);
+        if (node != d->source)
+            vsapi->releaseFrameEarly(d->source, k, ctx);
+        if (d->matte)
+            vsapi->releaseFrameEarly(d->matte, k, ctx);
+    }
+    pending->frames.clear();
+    for (int k : further) {
+        pending->frames[k] = nullptr;
+        ask(k, d->source, d, ctx, vsapi);
+    }
+    return nullptr;
+}
+
+// What Python is told of a frame beside its pixels: "begin" or "end".
+void tell(const char *what, int n, Instance *d) {
+    if (!d->readsOthers)
+        return;
+    Gil gil;
+    checked(PyObject_CallMethod(d->python, what, "i", n));
+}
+
+const VSFrame *stageFrame(int n, int reason, Instance *d, void **frameData, VSFrameContext *ctx, VSCore *core,
+                          const VSAPI *vsapi) {
+    if (reason == arInitial) {
+        tell("begin", n, d);
+        *frameData = new Pending{{{n, nullptr}}, nullptr};
+        ask(n, d->source, d, ctx, vsapi);
+        return nullptr;
+    }
+    auto *pending = static_cast<Pending *>(*frameData);
+    const VSFrame *out = nullptr;
     try {
-        Gil gil;
-        Ref from = planesToList(in.frame, matte.frame, nullptr, vsapi), to = planesToList(out, nullptr, out, vsapi);
-        checked(PyObject_CallMethod(d->python, "compute", "iiOO", n, vsapi->getFrameWidth(in.frame, 0), from.get(),
-                                    to.get()));
+        if (reason == arAllFramesReady) {
+            if (askConverted(n, pending, d, ctx, core, vsapi))
+                return nullptr;
+            out = compute(n, pending, d, ctx, core, vsapi);
+            if (!out)
+                return nullptr;
+        }
     } catch (...) {
-        vsapi->freeFrame(out);
+        delete pending;
+        *frameData = nullptr;
+        tell("end", n, d);
         throw;
     }
+    delete pending; // the frame is there, or one that it needs has failed
+    *frameData = nullptr;
+    tell("end", n, d);
     return out;
 }
 
@@ -356,19 +480,17 @@ const VSFrame *outputFrame(int n, int reason, Instance *d, void **frameData, VSF
         return nullptr;
     FrameRef source{vsapi->getFrameFilter(n, d->source, ctx), vsapi};
     Calls calls;
-    std::map<std::string, int64_t> numbers;
-    std::map<std::string, std::string> texts;
+    Entries entries;
     int newFormat = 0;
     {
         Gil gil;
         Ref props = propsToDict(source.frame, vsapi);
         Ref answer = checked(PyObject_CallMethod(d->python, "finish", "iO", n, props.get()));
-        PyObject *list = nullptr, *dict = nullptr, *key = nullptr, *value = nullptr;
+        PyObject *list = nullptr, *dict = nullptr;
         if (!PyArg_ParseTuple(answer.get(), "OOp", &list, &dict, &newFormat))
             raisePython();
         calls = Resize::listFrom(list);
-        for (Py_ssize_t at = 0; PyDict_Next(dict, &at, &key, &value);)
-            readArgument(key, value, numbers, texts);
+        entries = Entries::from(dict);
     }
     if (!*frameData) {
         *frameData = d->resizers.node(calls, core, vsapi);
@@ -391,10 +513,7 @@ const VSFrame *outputFrame(int n, int reason, Instance *d, void **frameData, VSF
                 vsapi->mapSetInt(props, key, value, maReplace);
         }
     }
-    for (auto &prop : numbers)
-        vsapi->mapSetInt(props, prop.first.c_str(), prop.second, maReplace);
-    for (auto &prop : texts)
-        vsapi->mapSetData(props, prop.first.c_str(), prop.second.c_str(), -1, dtUtf8, maReplace);
+    entries.write(props, props, vsapi);
     vsapi->mapDeleteKey(props, kAlphaProp); // of the source's size; the graph attaches the new one
     return out;
 }
@@ -435,6 +554,10 @@ int number(PyObject *python, const char *name) {
     return value;
 }
 
+bool flag(PyObject *python, const char *name) {
+    return PyObject_IsTrue(checked(PyObject_GetAttrString(python, name)).get()) == 1;
+}
+
 // Size and format of what a stage or graph writes.
 VSVideoInfo infoOf(PyObject *python, VSNode *source, VSCore *core, const VSAPI *vsapi) {
     VSVideoInfo vi = *vsapi->getVideoInfo(source);
@@ -450,16 +573,19 @@ VSNode *build(PyObject *graph, VSNode *source, VSNode *matte, VSCore *core, cons
     struct Step {
         PyObject *python;
         VSVideoInfo vi;
+        bool readsOthers;
     };
     std::vector<Step> steps;
     {
         Gil gil;
         Ref stages = checked(PyObject_GetAttrString(graph, "stages"));
         for (Py_ssize_t i = 0, count = PyTuple_Size(stages.get()); i < count; i++)
-            steps.push_back({PyTuple_GetItem(stages.get(), i), {}});
-        steps.push_back({graph, {}});
-        for (Step &step : steps)
+            steps.push_back({PyTuple_GetItem(stages.get(), i), {}, false});
+        steps.push_back({graph, {}, false});
+        for (Step &step : steps) {
             step.vi = infoOf(step.python, source, core, vsapi);
+            step.readsOthers = flag(step.python, "reads_others");
+        }
         for (Step &step : steps)
             Py_INCREF(step.python);
     }
@@ -468,12 +594,13 @@ VSNode *build(PyObject *graph, VSNode *source, VSNode *matte, VSCore *core, cons
         const bool isOutput = i + 1 == steps.size();
         VSNode *props = isOutput ? source : at.node, *beside = i == 0 ? matte : nullptr;
         auto *data = new Instance{steps[i].python, Resizers(vsapi->addNodeRef(at.node)), vsapi->addNodeRef(props),
-                                  beside ? vsapi->addNodeRef(beside) : nullptr, steps[i].vi};
-        VSFilterDependency dependencies[3] = {{at.node, rpStrictSpatial}};
+                                  beside ? vsapi->addNodeRef(beside) : nullptr, steps[i].vi, steps[i].readsOthers};
+        const int pattern = steps[i].readsOthers ? rpGeneral : rpStrictSpatial;
+        VSFilterDependency dependencies[3] = {{at.node, pattern}};
         int count = 1;
         for (VSNode *other : {props, beside})
             if (other && other != at.node)
-                dependencies[count++] = {other, rpStrictSpatial};
+                dependencies[count++] = {other, pattern};
         VSNode *made = vsapi->createVideoFilter2(isOutput ? "UpscaleOutput" : "Upscale", &data->vi,
                                                  isOutput ? getFrame<outputFrame> : getFrame<stageFrame>, freeInstance,
                                                  fmParallel, dependencies, count, data, core);
@@ -565,6 +692,7 @@ VS_EXTERNAL_API(void) VapourSynthPluginInit2(VSPlugin *plugin, const VSPLUGINAPI
                              "clip:vnode;scale:float:opt;noise:data:opt;model:data:opt;weights:data:opt;"
                              "alpha:float:opt;tile:int[]:opt;device:data[]:opt;precision:data:opt;"
                              "streams:int:opt;format:int:opt;width:int:opt;height:int:opt;kernel:data:opt;"
-                             "linear:int:opt;overshoot:data:opt;alpha_clip:vnode:opt;backend:data:opt;report:int:opt;memory:int:opt;",
+                             "linear:int:opt;overshoot:data:opt;alpha_clip:vnode:opt;backend:data:opt;report:int:opt;"
+                             "memory:int:opt;reuse:data:opt;segment:int:opt;threshold:float:opt;gates:data:opt;",
                              "clip:vnode;", upscale, nullptr, plugin);
 }

@@ -39,6 +39,10 @@ UPSCALE: dict[str, tuple[Callable[[str], Any], str]] = {
     "backend": (str, "auto, torch, openvino, onnxruntime, tensorrt, directml"),
     "precision": (str, "auto, fp32, fp16, bf16, int8"),
     "streams": (int, "frames in flight"),
+    "reuse": (str, "off, exact (default), still"),
+    "segment": (int, "frames (default 24)"),
+    "threshold": (float, "codes of 8 bit up to which a block is still (default 3)"),
+    "gates": (str, "frame (default) or scene"),
 }
 
 

@@ -13,6 +13,9 @@ from vscugan.clip.stages import Area, Matte, Network, Stage, refuse_interlaced
 from vscugan.clip.wording import PREFIX, worded
 from vscugan.engine import Engine
 from vscugan.errors import ClipError
+from vscugan.reuse.choose import choose_contents, choose_mode
+from vscugan.reuse.contents import Contents
+from vscugan.reuse.mode import Mode
 from vscugan.route import direct, find_route
 from vscugan.settings import validate
 
@@ -20,12 +23,14 @@ from vscugan.settings import validate
 #: subsampling_h, number of frames. Family 0 is a variable format, width 0 a variable size.
 Video = tuple[int, int, int, int, int, int, int, int]
 #: The resizer's calls after the last stage, props to write, and whether the format is not the source's.
-Finish = tuple[list[ResizeCall], dict[str, int | str], bool]
+Finish = tuple[list[ResizeCall], dict[str, int | float | str], bool]
 MATRIX_NAMES = {colour.MATRIX_170M: "170m", colour.MATRIX_709: "709"}
 
 
 class Graph(ABC):
     """What the bridge builds: the stages one after the other, then an output node of this size and format."""
+
+    reads_others = False
 
     def __init__(self, size: tuple[int, int], format: VideoFormat, stages: Sequence[Stage]) -> None:
         self.width, self.height = size
@@ -34,14 +39,20 @@ class Graph(ABC):
 
     @abstractmethod
     def finish(self, n: int, props: Props) -> Finish:
-        """How output frame ``n`` is made of the last stage's, by the props of the source frame."""
+        """How output frame ``n`` is made of the last stage's, by the props of the source frame.
+
+        Asked twice for each frame: before the last stage's is made, and after.
+        """
+
+    def close(self) -> None:  # noqa: B027  nothing to free, for most
+        """The output node is gone."""
 
 
 class MatteGraph(Graph):
     """The graph of the alpha clip, from GRAYS to gray of the output's depth."""
 
-    def __init__(self, engine: Engine, conversion: Conversion) -> None:
-        stages: list[Stage] = [Matte(engine, *conversion.source_size)]
+    def __init__(self, engine: Engine, contents: Contents | None, conversion: Conversion) -> None:
+        stages: list[Stage] = [Matte(engine, contents, *conversion.source_size)]
         if conversion.downscale and conversion.downscale.kernel == "area":
             stages.append(Area(conversion.downscale, colour.GRAYS, colour.GRAYS))
         super().__init__(conversion.size, colour.matte_format(conversion.target), stages)
@@ -59,19 +70,21 @@ class ColourGraph(Graph):
     def __init__(
         self,
         engine: Engine,
+        mode: Mode,
         conversion: Conversion,
         matte: MatteGraph | None,
         report: bool,
         log: Callable[[str], None],
     ) -> None:
-        stages: list[Stage] = [Network(engine, conversion.source, *conversion.source_size, has_matte=matte is not None)]
+        source, size, has_matte = conversion.source, conversion.source_size, matte is not None
+        stages: list[Stage] = [Network(mode, source, size, engine.scale, has_matte=has_matte, log=log)]
         if conversion.downscale and conversion.downscale.kernel == "area":
             stages.append(Area(conversion.downscale, conversion.source, colour.RGBS))
         super().__init__(conversion.size, conversion.target, stages)
         self.matte = matte
         self.matte_calls = colour.gray_of_matte()
         self._conversion = conversion
-        self._engine, self._report = engine, report
+        self._engine, self._mode, self._report = engine, mode, report
         self._log = log
         self._matrix_told = False
 
@@ -79,9 +92,9 @@ class ColourGraph(Graph):
     def finish(self, n: int, props: Props) -> Finish:
         """To the output's format, with the matrix and SAR that the new size needs."""
         source, target, source_size = self._conversion.source, self._conversion.target, self._conversion.source_size
-        write: dict[str, int | str] = {**sar_props(props, source_size, self._conversion.size, target)}
+        write: dict[str, int | float | str] = {**sar_props(props, source_size, self._conversion.size, target)}
         if self._report:
-            write |= self._engine.report()
+            write |= {**self._engine.report(), **self._mode.told(n)}
         if source.color_family == target.color_family == colour.YUV:
             matrix, was_decided = colour.decided_matrix(props, *source_size)
             if was_decided:
@@ -172,5 +185,5 @@ def create(
         steps = [f"{p.scale}x {p.weights or p.noise}" for p in passes] + ([settings.kernel] if downscale else [])
         tell(f"{width}x{height} -> {size[0]}x{size[1]} by {', then '.join(steps)}")
     conversion = Conversion(source=source, source_size=(width, height), target=target, size=size, downscale=downscale)
-    matte_graph = None if matte is None else MatteGraph(engine, conversion)
-    return ColourGraph(engine, conversion, matte_graph, settings.report, tell)
+    matte_graph = None if matte is None else MatteGraph(engine, choose_contents(settings), conversion)
+    return ColourGraph(engine, choose_mode(engine, settings), conversion, matte_graph, settings.report, tell)

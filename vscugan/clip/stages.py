@@ -1,12 +1,15 @@
 """The pixel stages of an Upscale: what the bridge calls with the planes of a frame.
 
 Each stage has a ``width``, ``height`` and ``format_id`` of its output, ``prepare(n, props)``, which says how the
-resizer must make the stage's input of the frame before it, and ``compute(n, width, source, target)``.
+resizer must make the stage's input of the frame before it, and ``compute``, which makes a frame or says which
+others it must read first.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -18,9 +21,13 @@ from vscugan.clip.colour import Props, ResizeCall, VideoFormat
 from vscugan.clip.wording import worded
 from vscugan.engine import Engine
 from vscugan.errors import ClipError
+from vscugan.reuse.contents import Contents, content_hash
+from vscugan.reuse.mode import Mode, SameAs, Source, Target
 
 #: A plane as the bridge hands it over: bytes, height in px, stride in bytes.
 Plane = tuple[memoryview, int, int]
+#: A frame as the bridge hands it over: width in px, planes.
+Frame = tuple[int, list[Plane]]
 
 
 def array(plane: Plane, width: int) -> NDArray[np.float32]:
@@ -40,7 +47,13 @@ def refuse_interlaced(n: int, props: Props) -> None:
 
 
 class Stage(ABC):
-    """A step whose pixels we compute; see the module's docstring. Safe to call from several threads."""
+    """A step whose pixels we compute; see the module's docstring. Safe to call from several threads.
+
+    ``reads_others``: whether a frame may need others of the input than its own; then ``begin(n)`` and ``end(n)``
+    are called before and after.
+    """
+
+    reads_others = False
 
     def __init__(self, width: int, height: int, format: VideoFormat) -> None:
         self.width, self.height, self.format_id = width, height, format.id
@@ -50,17 +63,34 @@ class Stage(ABC):
         return []
 
     @abstractmethod
-    def compute(self, n: int, width: int, source: list[Plane], target: list[Plane]) -> None:
-        """Write frame ``n``'s target planes from its source planes of ``width`` px."""
+    def compute(self, n: int, frames: dict[int, Frame], target: list[Plane], made: object) -> object:
+        """Write frame ``n``'s target planes and return None.
+
+        ``frames``: of the input, at first frame ``n``; ``made``: the frame that ``target`` belongs to. Instead of
+        None it may return a list of frames to be called with first, or an earlier ``made`` of the same content.
+        """
+
+    def close(self) -> None:  # noqa: B027  nothing to free, for most
+        """The node is gone."""
 
 
 class Network(Stage):
     """RGBS, or GRAYS that stands for three planes, through the network; a matte may follow as the last plane."""
 
-    def __init__(self, engine: Engine, source: VideoFormat, width: int, height: int, *, has_matte: bool) -> None:
-        super().__init__(width * engine.scale, height * engine.scale, colour.RGBS)
-        self._engine, self._source, self._size = engine, source, (width, height)
-        self._has_matte = has_matte
+    def __init__(
+        self,
+        mode: Mode,
+        source: VideoFormat,
+        size: tuple[int, int],
+        scale: int,
+        *,
+        has_matte: bool,
+        log: Callable[[str], None],
+    ) -> None:
+        super().__init__(size[0] * scale, size[1] * scale, colour.RGBS)
+        self._mode, self._source, self._size, self._has_matte, self._log = mode, source, size, has_matte, log
+        self._cuts: dict[int, bool] = {}
+        self.reads_others, self.begin, self.end = mode.reads_others, mode.begin, mode.end
 
     @worded
     def prepare(self, n: int, props: Props) -> list[ResizeCall]:
@@ -71,38 +101,66 @@ class Network(Stage):
                 f"frame {n} must carry no alpha where the first frame has none, got _Alpha; "
                 "hand the whole clip's alpha over as alpha_clip, or drop it with std.RemoveFrameProps(clip, '_Alpha')"
             )
+        if "_SceneChangePrev" in props:
+            self._cuts[n] = bool(props["_SceneChangePrev"])
         return colour.to_rgb(props, self._source, *self._size)
 
     @worded
-    def compute(self, n: int, width: int, source: list[Plane], target: list[Plane]) -> None:
+    def compute(self, n: int, frames: dict[int, Frame], target: list[Plane], made: object) -> object:
         """Upscale the picture, its transparent part filled with the colour around."""
+        sources = {k: Source(picture=self._picture(frame), cut=self._cuts.get(k)) for k, frame in frames.items()}
+        answer = self._mode.compute(n, sources, Target(planes=[array(p, self.width) for p in target], frame=made))
+        return answer.frame if isinstance(answer, SameAs) else answer
+
+    @staticmethod
+    def _picture(frame: Frame) -> NDArray[np.float32]:
+        """A copy of a frame as three planes."""
+        width, source = frame
         planes = [array(p, width) for p in source]
         matte = planes.pop() if len(planes) in (2, 4) else None
         rgb = np.stack(planes if len(planes) == 3 else planes * 3)
         if matte is not None:
             x, visible = torch.from_numpy(rgb)[None], torch.from_numpy(matte.copy())[None, None]
             rgb = pictures.bleed(x, visible)[0].numpy()
-        self._engine.upscale(rgb, [array(p, self.width) for p in target], n)
+        return rgb
+
+    def close(self) -> None:
+        """Tell what was saved."""
+        if words := self._mode.close():
+            self._log(words)
 
 
 class Matte(Stage):
     """An alpha clip (GRAYS) through the network as a gray picture, kept within what surrounds each pixel."""
 
-    def __init__(self, engine: Engine, width: int, height: int) -> None:
+    def __init__(self, engine: Engine, contents: Contents | None, width: int, height: int) -> None:
         super().__init__(width * engine.scale, height * engine.scale, colour.GRAYS)
-        self._engine = engine
+        self._engine, self._contents = engine, contents
 
     @worded
-    def compute(self, n: int, width: int, source: list[Plane], target: list[Plane]) -> None:
+    def compute(self, n: int, frames: dict[int, Frame], target: list[Plane], made: object) -> object:
         """Upscale the matte; one of a single value needs no network."""
+        width, source = frames[n]
         matte, out = array(source[0], width).copy(), array(target[0], self.width)
         if matte.min() == matte.max():  # opaque, most of the time
             out[:] = matte[0, 0]
-            return
+            return None
+        make = partial(self._upscale, n, matte, out)
+        if self._contents is None:
+            return make()
+        same = self._contents.once(content_hash(matte), Target(planes=[out], frame=made), make)
+        return None if same is None else same.frame
+
+    def _upscale(self, n: int, matte: NDArray[np.float32], out: NDArray[np.float32]) -> None:
         rgb = np.empty((3, *out.shape), np.float32)
         self._engine.upscale(np.stack([matte] * 3), list(rgb), n)
         x, enlarged = torch.from_numpy(matte)[None, None], torch.from_numpy(rgb.mean(axis=0))[None, None]
         out[:] = pictures.within_neighbours(enlarged, x, self._engine.scale)[0, 0].numpy()
+
+    def close(self) -> None:
+        """Drop what was kept."""
+        if self._contents is not None:
+            self._contents.clear()
 
 
 class Area(Stage):
@@ -118,8 +176,10 @@ class Area(Stage):
         return colour.to_linear(props, self._source) if self._linear else []
 
     @worded
-    def compute(self, n: int, width: int, source: list[Plane], target: list[Plane]) -> None:
+    def compute(self, n: int, frames: dict[int, Frame], target: list[Plane], made: object) -> object:
         """Average."""
+        width, source = frames[n]
         x = torch.from_numpy(np.stack([array(p, width) for p in source]))[None]
         for plane, values in zip(target, pictures.area(x, self.height, self.width)[0].numpy(), strict=True):
             array(plane, self.width)[:] = values
+        return None

@@ -31,6 +31,10 @@ def upscale(
     streams: int | None = None,
     format: int | None = None,
     report: bool | None = None,
+    reuse: str | None = None,
+    segment: int | None = None,
+    threshold: float | None = None,
+    gates: str | None = None,
 ) -> vs.VideoNode:
     """Upscale a clip with Real-CUGAN; see the README's table for the arguments.
 
@@ -64,6 +68,10 @@ def upscale(
         "streams": streams,
         "format": None if format is None else int(format),
         "report": None if report is None else int(report),
+        "reuse": reuse,
+        "segment": segment,
+        "threshold": threshold,
+        "gates": gates,
     }
     node = vs.core.cugan.Upscale(clip, **{name: value for name, value in given.items() if value is not None})
     assert isinstance(node, vs.VideoNode)
@@ -80,7 +88,7 @@ def describe(clip: vs.VideoNode) -> dict[str, str]:
         told = {
             name.removeprefix("Cugan").lower(): str(value)
             for name, value in frame.props.items()
-            if name.startswith("Cugan")
+            if name.startswith("Cugan") and isinstance(value, str)
         }
     if not told:
         raise vs.Error(f"{PREFIX}clip must tell what made it, got a frame without Cugan props; make it with report=1")

@@ -32,6 +32,8 @@ from vscugan.network import (
 OPSET = 17
 #: sizes by number, or by name where the graph takes any
 Shape = list[int | str]
+#: what graphs that take or return gates call them
+GATE_NAMES = tuple(f"gate{k + 1}" for k in range(len(SE_BLOCKS)))
 
 
 class Symbol:
@@ -182,6 +184,10 @@ def _shape(architecture: Architecture, name: str, *, channels_last: bool = False
     return [1, *size, channels] if channels_last else [1, channels, *size]
 
 
+def _gate_shape(architecture: Architecture, k: int) -> Shape:
+    return [1, architecture.maps()[SE_MAPS[k]].channels, 1, 1]
+
+
 def _run(writer: GraphWriter, k: int, read: Mapping[str, Symbol], gates: list[Symbol]) -> dict[str, Symbol]:
     """Stage ``k`` on symbols, which stand for the tensors that the stages are typed for."""
     made: Any = run_stage(writer.architecture, k, cast(Any, writer), cast(Any, read), cast(Any, gates))
@@ -197,10 +203,9 @@ def stage_model(
     """
     architecture = ARCHITECTURES[weights.scale]
     writer = GraphWriter(weights, quantisation)
-    features = architecture.maps()
-    gates = [Symbol(writer, f"gate{g + 1}") for g in range(len(SE_BLOCKS))]
+    gates = [Symbol(writer, name) for name in GATE_NAMES]
     inputs = {name: _shape(architecture, name, channels_last=channels_last) for name in stage.reads}
-    inputs |= {f"gate{g + 1}": [1, features[SE_MAPS[g]].channels, 1, 1] for g in used_gates(k)}
+    inputs |= {GATE_NAMES[g]: _gate_shape(architecture, g) for g in used_gates(k)}
     kind = StoredLast if channels_last else Symbol
     read = {name: kind(writer, name) for name in stage.reads}
     made = _run(writer, k, read, gates)
@@ -216,11 +221,24 @@ def used_gates(k: int) -> tuple[int, ...]:
 
 
 def network_model(weights: Weights, quantisation: Quantisation | None = None) -> bytes:
-    """All five stages with their gates: (1, 3, H, W), padded, in the network's range -> ``output`` in that range."""
+    """All five stages: (1, 3, H, W), padded, in the network's range -> ``output`` in that range, and the gates."""
     writer = GraphWriter(weights, quantisation)
-    output = _network(writer, Symbol(writer, "input"), Symbol(writer, "alpha"))
-    inputs: dict[str, Shape] = {"input": _shape(writer.architecture, "input"), "alpha": [1, 1, 1, 1]}
-    return writer.model(inputs, {"output": (output, _shape(writer.architecture, "output"))})
+    architecture, gates = writer.architecture, list[Symbol]()
+    output = _network(writer, Symbol(writer, "input"), gates, Symbol(writer, "alpha"))
+    inputs: dict[str, Shape] = {"input": _shape(architecture, "input"), "alpha": [1, 1, 1, 1]}
+    outputs = {"output": (output, _shape(architecture, "output"))}
+    outputs |= {name: (gates[k], _gate_shape(architecture, k)) for k, name in enumerate(GATE_NAMES)}
+    return writer.model(inputs, outputs)
+
+
+def gated_model(weights: Weights, quantisation: Quantisation | None = None) -> bytes:
+    """All five stages with gates that are known, alpha in them: (1, 3, H, W) as in ``network_model`` -> ``output``."""
+    writer = GraphWriter(weights, quantisation)
+    architecture = writer.architecture
+    output = _network(writer, Symbol(writer, "input"), [Symbol(writer, name) for name in GATE_NAMES])
+    inputs = {"input": _shape(architecture, "input")}
+    inputs |= {name: _gate_shape(architecture, k) for k, name in enumerate(GATE_NAMES)}
+    return writer.model(inputs, {"output": (output, _shape(architecture, "output"))})
 
 
 def frame_model(weights: Weights) -> bytes:
@@ -235,20 +253,19 @@ def frame_model(weights: Weights) -> bytes:
         x = x * writer.scalar(PRO_GAIN) + writer.scalar(PRO_OFFSET)
     edge = [0, 0, architecture.pad_px, architecture.pad_px]
     x = writer.node("Pad", x, writer.constant(np.array(edge * 2, np.int64)), mode="reflect")
-    y = _network(writer, x, writer.scalar(1))
+    y = _network(writer, x, [], writer.scalar(1))
     if weights.pro:
         y = (y + writer.scalar(-PRO_OFFSET)) * writer.scalar(1 / PRO_GAIN)
     return writer.model({"input": _shape(architecture, "input")}, {"output": (y, _shape(architecture, "output"))})
 
 
-def _network(writer: GraphWriter, padded: Symbol, alpha: Symbol) -> Symbol:
-    """The stages one after the other, the last gate times ``alpha``."""
+def _network(writer: GraphWriter, padded: Symbol, gates: list[Symbol], alpha: Symbol | None = None) -> Symbol:
+    """The stages one after the other; ``gates``, unless there are four, are filled, the last times ``alpha``."""
     maps = {"input": padded}
-    gates: list[Symbol] = []
     for k, stage in enumerate(writer.architecture.stages(keep_skips=True)):
         read: dict[str, Any] = {name: crop(cast(Any, maps[name]), px) for name, px in stage.reads.items()}
         maps |= _run(writer, k, read, gates)
-        if k < len(SE_BLOCKS):
+        if k == len(gates) and k < len(SE_BLOCKS):
             last = k == len(SE_BLOCKS) - 1
             gates.append(writer.gate(SE_BLOCKS[k], maps[SE_MAPS[k]], alpha if last else None))
     return maps["output"]

@@ -16,7 +16,7 @@ from vscugan.models.int8 import Quantisation, prepared
 from vscugan.models.weights import Weights
 from vscugan.network import ARCHITECTURES, Stage
 from vscugan.runtime.gates import Gates
-from vscugan.runtime.graph import network_model, stage_model, used_gates
+from vscugan.runtime.graph import GATE_NAMES, gated_model, network_model, stage_model, used_gates
 from vscugan.workspace import Workspace
 
 Arrays = dict[str, NDArray[np.float32]]
@@ -57,13 +57,15 @@ class GraphRuntime(ABC):
         model: Callable[[], bytes],
         inputs: Mapping[str, NDArray[np.float32]],
         workspace: Workspace,
+        *,
+        shapes_vary: bool = False,
     ) -> Arrays:
         """Run a graph, whose session is made when it is first asked for."""
         shapes = {name: x.shape for name, x in inputs.items()}
         with self._sessions_lock:
             sessions = self._sessions.setdefault(graph, {})
             fixed = tuple(shapes.values())
-            key = fixed if fixed in sessions or len(sessions) < self.fixed_shapes else ()
+            key = fixed if not shapes_vary and (fixed in sessions or len(sessions) < self.fixed_shapes) else ()
             if key not in sessions:
                 sessions[key] = self.load(model(), outputs, shapes if key else None)
             session = sessions[key]
@@ -77,7 +79,7 @@ class GraphRuntime(ABC):
         last = self.memory_format == torch.channels_last
         dense = {name: x.contiguous(memory_format=self.memory_format) for name, x in read.items()}
         inputs = {name: (x.permute(0, 2, 3, 1) if last else x).numpy() for name, x in dense.items()}
-        inputs |= {f"gate{g + 1}": gates[g].numpy() for g in used_gates(k)}
+        inputs |= {GATE_NAMES[g]: gates[g].numpy() for g in used_gates(k)}
         ran = self._run(
             key,
             stage.writes,
@@ -88,12 +90,19 @@ class GraphRuntime(ABC):
         made = {name: torch.from_numpy(y) for name, y in ran.items()}
         return {name: y.permute(0, 3, 1, 2) if last else y for name, y in made.items()}
 
-    def run_network(self, padded: Tensor, alpha: float, workspace: Workspace) -> Tensor | None:
+    def run_network(self, padded: Tensor, alpha: float, workspace: Workspace) -> tuple[Tensor, list[Tensor]]:
         """See ``Runtime``."""
         inputs = {"input": padded.contiguous().numpy(), "alpha": np.full((1, 1, 1, 1), alpha, np.float32)}
-        ran = self._run(
-            ("network",), ("output",), lambda: network_model(self._weights, self._quantisation), inputs, workspace
-        )
+        model = partial(network_model, self._weights, self._quantisation)
+        ran = self._run(("network",), ("output", *GATE_NAMES), model, inputs, workspace)
+        return torch.from_numpy(ran["output"]), [torch.from_numpy(ran[name]) for name in GATE_NAMES]
+
+    def run_gated(self, padded: Tensor, gates: list[Tensor], workspace: Workspace) -> Tensor:
+        """See ``Runtime``."""
+        inputs = {"input": padded.contiguous().numpy()}
+        inputs |= {name: gate.contiguous().numpy() for name, gate in zip(GATE_NAMES, gates, strict=True)}
+        model = partial(gated_model, self._weights, self._quantisation)
+        ran = self._run(("gated",), ("output",), model, inputs, workspace, shapes_vary=True)
         return torch.from_numpy(ran["output"])
 
     def gate(self, block: str, mean: Tensor, gain: float) -> Tensor:

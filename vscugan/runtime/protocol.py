@@ -59,8 +59,11 @@ class Runtime(Protocol):
         What it returns may be written again by the next call with this workspace.
         """
 
-    def run_network(self, padded: Tensor, alpha: float, workspace: Workspace) -> Tensor | None:
-        """All stages on a whole padded frame, or None where stage by stage is as good."""
+    def run_network(self, padded: Tensor, alpha: float, workspace: Workspace) -> tuple[Tensor, list[Tensor]] | None:
+        """All stages on a whole padded frame and its gates, or None where stage by stage is as good."""
+
+    def run_gated(self, padded: Tensor, gates: list[Tensor], workspace: Workspace) -> Tensor | None:
+        """All stages on a padded frame or window with gates that are known, or None as in ``run_network``."""
 
     def gate(self, block: str, mean: Tensor, gain: float) -> Tensor:
         """The (1, C, 1, 1) gate of an SE block from the (1, C) mean of its map, times ``gain``."""

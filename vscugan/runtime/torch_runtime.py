@@ -67,9 +67,11 @@ class TorchRuntime:
         """See ``Runtime``."""
         return run_stage(self.architecture, k, self, read, gates)
 
-    def run_network(self, padded: Tensor, alpha: float, workspace: Workspace) -> Tensor | None:
+    def run_network(self, padded: Tensor, alpha: float, workspace: Workspace) -> None:
         """See ``Runtime``: torch has no whole graph."""
-        return None
+
+    def run_gated(self, padded: Tensor, gates: list[Tensor], workspace: Workspace) -> None:
+        """See ``run_network``."""
 
     def gate(self, block: str, mean: Tensor, gain: float) -> Tensor:
         """See ``Runtime``."""

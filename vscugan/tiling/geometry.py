@@ -26,6 +26,29 @@ class Span:
         return self.stop - self.start
 
 
+@dataclass(frozen=True, kw_only=True)
+class Rectangle:
+    """An area of a picture, in px."""
+
+    rows: Span
+    columns: Span
+
+    @property
+    def area(self) -> int:
+        """Number of pixels."""
+        return self.rows.size * self.columns.size
+
+    def enlarged(self, factor: int) -> Rectangle:
+        """The same area of the picture at ``factor`` times its size."""
+        rows, columns = (Span(start=s.start * factor, stop=s.stop * factor) for s in (self.rows, self.columns))
+        return Rectangle(rows=rows, columns=columns)
+
+    @property
+    def index(self) -> tuple[slice, slice]:
+        """Of a picture's last two axes."""
+        return slice(self.rows.start, self.rows.stop), slice(self.columns.start, self.columns.stop)
+
+
 def round_up(px: int, multiple: int) -> int:
     """The least multiple of ``multiple`` that is at least ``px``."""
     return -(-px // multiple) * multiple

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import product
 
 import torch
@@ -13,6 +14,9 @@ from vscugan.runtime.protocol import Runtime
 from vscugan.tiling.geometry import Span, cores, owned, split, window
 from vscugan.tiling.plan import Plan, Waiting
 from vscugan.workspace import Workspace
+
+#: The four gates of a frame, (1, C, 1, 1) each.
+Gates = Sequence[Tensor]
 
 
 class _Windows:
@@ -122,12 +126,16 @@ def run_chain(
 
 
 class _FrameGates:
-    """The gates of a frame, each from the parts of its map that the tiles own; and whether all was finite."""
+    """The gates of a frame, each from the parts of its map that the tiles own; and whether all was finite.
 
-    def __init__(self, runtime: Runtime, size: tuple[int, int], alpha: float) -> None:
+    ``known``: gates that are given; then nothing is added.
+    """
+
+    def __init__(self, runtime: Runtime, size: tuple[int, int], alpha: float, known: Gates | None) -> None:
         self._runtime, self._size, self._alpha = runtime, size, alpha
         self._total: Tensor | None = None
-        self.gates: list[Tensor] = []
+        self.are_known = known is not None
+        self.gates: list[Tensor] = [] if known is None else [g.to(runtime.device, runtime.dtype) for g in known]
         self.finite = torch.ones((), dtype=torch.bool, device=runtime.device)
 
     def add(self, part: Tensor) -> None:
@@ -157,24 +165,38 @@ def unpadded(architecture: Architecture, padded: Tensor) -> tuple[int, int]:
     return height, width
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ran:
+    """What the network made of a padded frame."""
+
+    output: Tensor  #: (3, scale*height, scale*width) fp32 in the network's range; the workspace's next user writes it
+    finite: Tensor  #: boolean scalar: whether every SE mean and output was finite
+    gates: Gates
+
+
 def run(
-    runtime: Runtime, padded: Tensor, plan: Plan, shown: tuple[int, int], alpha: float, workspace: Workspace
-) -> tuple[Tensor, Tensor]:
-    """Run the network on a padded frame.
+    runtime: Runtime,
+    padded: Tensor,
+    plan: Plan,
+    shown: tuple[int, int],
+    alpha: float,
+    workspace: Workspace,
+    gates: Gates | None = None,
+) -> Ran:
+    """Run the network on a padded frame, or on a padded window of one whose ``gates`` are known.
 
     ``padded``: (1, 3, H + 2 pad, W + 2 pad) in the network's range, H and W multiples of the architecture's.
-    ``shown``: the (height, width) of the frame without what rounding up added. ``workspace`` has the memory of
-    the frames before.
-    Returns (3, scale*height, scale*width) in the network's range in fp32, which the next call with this workspace
-    may write again, and a boolean scalar tensor: whether every SE mean and output was finite.
+    ``shown``: the (height, width) of the frame without what rounding up added. ``alpha`` is in the gates where they
+    are known. ``workspace`` has the memory of the frames before.
     """
     architecture = runtime.architecture
     size = unpadded(architecture, padded)
     height, width = (s * architecture.scale for s in shown)
+    frame = _FrameGates(runtime, size, alpha, gates)
     if plan.whole(*size):
-        whole = runtime.run_network(padded, alpha, workspace)
-        if whole is not None:
-            return whole[0, :, :height, :width], torch.isfinite(whole.sum())
+        ran = _at_once(runtime, padded, alpha, frame, workspace)
+        if ran is not None:
+            return Ran(output=ran[0, :, :height, :width], finite=torch.isfinite(ran.sum()), gates=frame.gates)
     output = workspace.take((1, 3, height, width), torch.float32, torch.contiguous_format, runtime.device)[0]
     stages = architecture.stages(keep_skips=plan.waiting is Waiting.DEVICE)
     maps: _WaitingMaps | _NoMaps
@@ -184,8 +206,9 @@ def run(
         store = torch.device("cpu") if plan.waiting is Waiting.HOST else padded.device
         maps = _WaitingMaps(runtime, stages, store, padded, workspace)
     axes = [split(s, t, architecture.multiple) for s, t in zip(size, plan.tile, strict=True)]
-    frame = _FrameGates(runtime, size, alpha)
     for k, stage in enumerate(stages):
+        if plan.waiting is Waiting.NOWHERE and frame.are_known and k < len(stages) - 1:
+            continue  # the last stage runs those before it, and no mean is asked for
         # what is computed again keeps one shape through all stages
         sure = stages if plan.waiting is Waiting.NOWHERE else (stage,)
         windows = [cores(architecture, sure, tiles, s) for tiles, s in zip(axes, size, strict=True)]
@@ -198,13 +221,24 @@ def run(
                     continue
                 part, own = _own_part(architecture.maps()[name], made[name], at, tile, size)
                 maps.keep(name, part, own)
-                if name in SE_MAPS:
+                if name in SE_MAPS and not frame.are_known:
                     frame.add(part)
             del made
-        if k < len(SE_BLOCKS):
+        if k < len(SE_BLOCKS) and not frame.are_known:
             frame.close()
         maps.close(k)
-    return output, frame.finite
+    return Ran(output=output, finite=frame.finite, gates=frame.gates)
+
+
+def _at_once(runtime: Runtime, padded: Tensor, alpha: float, frame: _FrameGates, workspace: Workspace) -> Tensor | None:
+    """The network's output by one graph, where the runtime has it; the frame's gates follow."""
+    if frame.are_known:
+        return runtime.run_gated(padded, frame.gates, workspace)
+    ran = runtime.run_network(padded, alpha, workspace)
+    if ran is None:
+        return None
+    frame.gates += ran[1]
+    return ran[0]
 
 
 def _own_part(

@@ -1,0 +1,1 @@
+"""Which parts of a frame must be computed at all."""

@@ -1,0 +1,231 @@
+"""What frames have in common within a scene: gates, and with ``reuse=still`` all blocks that do not move."""
+
+from __future__ import annotations
+
+import threading
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from vscugan.engine import Engine, FrameGates, Rendered
+from vscugan.reuse.chain import Chain, Decision
+from vscugan.reuse.contents import Contents, content_hash
+from vscugan.reuse.mode import Answer, Counts, Mode, Source, Target
+from vscugan.reuse.recent import Recent
+
+#: Source frames that are asked for at once: the host holds all of them.
+FRAMES_AT_ONCE = 8
+#: Gates take about 1.5 kB a frame and pass.
+GATES_BYTES = 16 << 20
+
+
+class Chained(Mode):
+    """Frames whose way of being computed follows from the frames before them."""
+
+    reads_others = True
+
+    def __init__(self, engine: Engine, chain: Chain) -> None:
+        self._engine, self._chain = engine, chain
+        self._lock = threading.Lock()  # for all that follows
+        self._awaited: Counter[int] = Counter()
+        self._sources: dict[int, Source] = {}  # of awaited frames
+        self._gates: Recent[int, FrameGates] = Recent(GATES_BYTES)
+        self._counts, self._counted = Counts(), set[int]()
+
+    def begin(self, n: int) -> None:
+        """See ``Mode``."""
+        with self._lock:
+            self._awaited[n] += 1
+
+    def end(self, n: int) -> None:
+        """See ``Mode``."""
+        with self._lock:
+            self._awaited[n] -= 1
+            if self._awaited[n] <= 0:
+                del self._awaited[n]
+                self._forget(n)
+
+    def _forget(self, n: int) -> None:
+        """Nobody waits for frame ``n`` any more."""
+        self._sources.pop(n, None)
+
+    def compute(self, n: int, sources: Mapping[int, Source], target: Target) -> Answer:
+        """See ``Mode``."""
+        with self._lock:
+            self._sources |= {k: source for k, source in sources.items() if k in self._awaited}
+            here = {**sources, **self._sources}
+            missing = self._decide(n, here)
+            if missing:
+                return missing
+            decision = self._chain[n]
+        answer = self._make(n, decision, here, target)
+        with self._lock:
+            if not isinstance(answer, list) and n not in self._counted:
+                self._counted.add(n)
+                self._counts.frames += 1
+                self._counts.computed += 1 - decision.reused
+        return answer
+
+    def _decide(self, n: int, here: Mapping[int, Source]) -> list[int]:
+        """Go on to frame ``n``; returns the frames that must be read for it."""
+        while (k := self._chain.next_undecided(n)) is not None:
+            if k not in here:
+                return [m for m in range(k, n + 1) if m not in here][:FRAMES_AT_ONCE]
+            self._chain.add(k, here[k].picture, here[k].cut)
+        return []
+
+    @abstractmethod
+    def _make(self, n: int, decision: Decision, here: Mapping[int, Source], target: Target) -> Answer:
+        """Make a frame that is decided."""
+
+    def _gates_for(self, decision: Decision, here: Mapping[int, Source]) -> FrameGates | int | None:
+        """The gates for a frame that is computed whole: None where they are its own, a frame's number to be read."""
+        giver = decision.gates_of
+        if giver == decision.base:
+            return None
+        with self._lock:
+            found = self._gates.get(giver)
+        if found is not None:
+            return found
+        if giver not in here:
+            return giver
+        with self._counts.timed(whole=True):
+            found = self._engine.render(here[giver].picture, giver).gates
+        self._keep_gates(giver, found)
+        return found
+
+    def _keep_gates(self, n: int, gates: FrameGates) -> None:
+        with self._lock:
+            self._gates.put(n, gates, sum(gate.nbytes for each in gates for gate in each))
+
+    def told(self, n: int) -> dict[str, int | float]:
+        """Share of the frame that was not computed, and the first frame of its segment."""
+        with self._lock:
+            decision = self._chain[n] if self._chain.next_undecided(n) is None else None
+        return {} if decision is None else {"CuganReused": decision.reused, "CuganSegment": decision.segment}
+
+    def close(self) -> str:
+        """See ``Mode``."""
+        return self._counts.words()
+
+
+class HeldGates(Chained):
+    """``gates=scene`` alone: every frame is computed whole, or where ``contents`` is given, every content."""
+
+    def __init__(self, engine: Engine, chain: Chain, contents: Contents | None) -> None:
+        super().__init__(engine, chain)
+        self._contents = contents
+
+    def _make(self, n: int, decision: Decision, here: Mapping[int, Source], target: Target) -> Answer:
+        gates = self._gates_for(decision, here)
+        if isinstance(gates, int):
+            return [gates]
+        picture = here[n].picture
+
+        def make() -> None:
+            with self._counts.timed(whole=True):
+                used = self._engine.upscale(picture, target.planes, n, gates)
+            if gates is None:
+                self._keep_gates(n, used)
+
+        if self._contents is None:
+            make()
+            return None
+        return self._contents.once((content_hash(picture), decision.gates_of), target, make)
+
+    def close(self) -> str:
+        """See ``Mode``."""
+        if self._contents is not None:
+            self._contents.clear()
+        return super().close()
+
+
+@dataclass(kw_only=True)
+class _Canvas:
+    """A frame that was computed whole, and what has become of it by the frames after it."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    at: int = -1  #: the frame that it shows, -1 = none yet
+    rendered: Rendered | None = None
+
+
+class StillBlocks(Chained):
+    """``reuse=still``: of each frame only the areas that changed since they were last computed.
+
+    ``limit``: bytes of the pictures that are kept to go on from, beside those of the frames that are waited for.
+    """
+
+    def __init__(self, engine: Engine, chain: Chain, limit: int) -> None:
+        super().__init__(engine, chain)
+        self._canvases: Recent[int, _Canvas] = Recent(limit)
+        self._passed: dict[int, Tensor] = {}  # awaited frames that another one's way led through
+
+    def _forget(self, n: int) -> None:
+        super()._forget(n)
+        self._passed.pop(n, None)
+
+    def _make(self, n: int, decision: Decision, here: Mapping[int, Source], target: Target) -> Answer:
+        with self._lock:
+            canvas = self._canvases.get(decision.base)
+            if canvas is None:
+                canvas = _Canvas()
+                self._canvases.put(decision.base, canvas, 0)
+        with canvas.lock:  # whoever holds it has all that it needs to go on
+            with self._lock:
+                here = {**here, **self._sources}
+                passed = self._passed.get(n)
+            if passed is not None:
+                self._engine.show(passed, here[n].picture, target.planes, n)
+                return None
+            missing = self._advance(canvas, n, decision, here)
+            if missing:
+                return missing
+            assert canvas.rendered is not None
+            self._engine.show(canvas.rendered.pictures[-1], here[n].picture, target.planes, n)
+        return None
+
+    def _advance(self, canvas: _Canvas, n: int, decision: Decision, here: Mapping[int, Source]) -> list[int]:
+        """Bring the canvas to frame ``n`` as far as the sources reach; returns those to read first."""
+        base = decision.base
+        with self._lock:
+            needed = [k for k in range(base + 1, n + 1) if self._chain[k].areas]
+        if canvas.rendered is None or canvas.at > n:
+            gates = self._gates_for(self._chain[base], here)
+            if isinstance(gates, int) or base not in here:
+                first = [gates] if isinstance(gates, int) else []
+                return [k for k in [*first, base, *needed] if k not in here][:FRAMES_AT_ONCE]
+            with self._counts.timed(whole=True):
+                canvas.rendered = self._engine.render(here[base].picture, base, gates)
+            canvas.at = base
+            if gates is None:
+                self._keep_gates(base, canvas.rendered.gates)
+            with self._lock:
+                self._canvases.put(base, canvas, sum(p.nbytes for p in canvas.rendered.pictures))
+        for k in range(canvas.at + 1, n + 1):
+            self._keep_passed(canvas)
+            with self._lock:
+                areas = self._chain[k].areas
+            if areas:
+                if k not in here:
+                    return [m for m in needed if m >= k and m not in here][:FRAMES_AT_ONCE]
+                with self._counts.timed(whole=False):
+                    self._engine.repaint(canvas.rendered, here[k].picture, areas, k)
+            canvas.at = k
+        return []
+
+    def _keep_passed(self, canvas: _Canvas) -> None:
+        """Keep the canvas's picture for those who wait for it, before it changes."""
+        assert canvas.rendered is not None
+        with self._lock:
+            if canvas.at in self._awaited and canvas.at not in self._passed:
+                self._passed[canvas.at] = canvas.rendered.pictures[-1].clone()
+
+    def close(self) -> str:
+        """See ``Mode``."""
+        with self._lock:
+            self._canvases.clear()
+            self._passed.clear()
+        return super().close()

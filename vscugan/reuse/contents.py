@@ -1,0 +1,55 @@
+"""Frames of equal content are computed once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable
+
+import numpy as np
+import xxhash
+
+from vscugan.reuse.mode import Picture, SameAs, Target
+from vscugan.reuse.recent import Recent
+
+
+def content_hash(picture: Picture) -> bytes:
+    """128 bit of a picture's shape and values, bit by bit."""
+    state = xxhash.xxh3_128(str(picture.shape).encode())
+    state.update(np.ascontiguousarray(picture).data)
+    return bytes(state.digest())
+
+
+class Contents:
+    """The frames that were made last, by the content they were made of. Safe to call from several threads."""
+
+    def __init__(self, limit: int) -> None:
+        self._kept: Recent[Hashable, object] = Recent(limit)
+        self._in_flight: dict[Hashable, threading.Event] = {}
+        self._lock = threading.Lock()
+
+    def once(self, key: Hashable, target: Target, make: Callable[[], None]) -> SameAs | None:
+        """Call ``make``, which writes the target, unless the content was made before or is just being made."""
+        while True:
+            with self._lock:
+                found = self._kept.get(key)
+                if found is not None:
+                    return SameAs(frame=found)
+                other = self._in_flight.get(key)
+                if other is None:
+                    mine = self._in_flight[key] = threading.Event()
+                    break
+            other.wait()  # where it failed, the first that wakes makes it
+        try:
+            make()
+            with self._lock:
+                self._kept.put(key, target.frame, sum(plane.nbytes for plane in target.planes))
+        finally:
+            with self._lock:
+                del self._in_flight[key]
+            mine.set()
+        return None
+
+    def clear(self) -> None:
+        """Drop what is kept."""
+        with self._lock:
+            self._kept.clear()

@@ -1,0 +1,48 @@
+"""``reuse=off`` and ``exact``: each frame by itself, whole."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+
+from vscugan.engine import Engine
+from vscugan.reuse.contents import Contents, content_hash
+from vscugan.reuse.mode import Answer, Counts, Mode, Source, Target
+
+
+class EachFrame(Mode):
+    """Every frame is computed, or where ``contents`` is given, every content."""
+
+    def __init__(self, engine: Engine, contents: Contents | None) -> None:
+        self._engine, self._contents = engine, contents
+        self._counts, self._lock = Counts(), threading.Lock()
+        self._same: set[int] = set()
+
+    def compute(self, n: int, sources: Mapping[int, Source], target: Target) -> Answer:
+        """See ``Mode``."""
+        picture = sources[n].picture
+
+        def make() -> None:
+            with self._counts.timed(whole=True):
+                self._engine.upscale(picture, target.planes, n)
+
+        if self._contents is None:
+            make()
+            return None
+        same = self._contents.once(content_hash(picture), target, make)
+        with self._lock:
+            self._counts.frames += 1
+            self._counts.computed += same is None
+            if same is not None:
+                self._same.add(n)
+        return same
+
+    def told(self, n: int) -> dict[str, int | float]:
+        """Whether the frame was made of another's content."""
+        return {} if self._contents is None else {"CuganReused": float(n in self._same)}
+
+    def close(self) -> str:
+        """See ``Mode``."""
+        if self._contents is not None:
+            self._contents.clear()
+        return self._counts.words()

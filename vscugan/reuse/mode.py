@@ -1,0 +1,96 @@
+"""What every way of reuse is to the clip's stage that reads the source frames."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Picture = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A frame of the source: (3, H, W) fp32 RGB, its own memory, which nobody writes to."""
+
+    picture: Picture
+    cut: bool | None = None  #: whether a scene begins with it, None = not known
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """Where a result goes: three planes (scale*H, scale*W), and the frame of the host that they belong to."""
+
+    planes: Sequence[Picture]
+    frame: object
+
+
+@dataclass(frozen=True, kw_only=True)
+class SameAs:
+    """The result is an earlier ``Target.frame``."""
+
+    frame: object
+
+
+#: What ``compute`` answers: the target is written; the result is another frame; or first read these frames.
+Answer = SameAs | list[int] | None
+
+
+class Mode(ABC):
+    """Makes output frames of source frames. Safe to call from several threads.
+
+    ``reads_others``: whether a frame may need other source frames than its own.
+    """
+
+    reads_others = False
+
+    def begin(self, n: int) -> None:  # noqa: B027  nothing to keep, for most
+        """Frame ``n`` will be asked for; ``end`` follows, whatever happens."""
+
+    def end(self, n: int) -> None:  # noqa: B027  see begin
+        """Frame ``n`` is there, or was given up."""
+
+    @abstractmethod
+    def compute(self, n: int, sources: Mapping[int, Source], target: Target) -> Answer:
+        """Make frame ``n``.
+
+        ``sources``: at first frame ``n``, then the frames that the call before has asked for.
+        Raises: as ``Engine.upscale``.
+        """
+
+    def told(self, n: int) -> dict[str, int | float]:
+        """Frame props on what was reused for a frame that was made."""
+        return {}
+
+    def close(self) -> str:
+        """Free what is kept, and return what was saved, in words; empty where nothing was."""
+        return ""
+
+
+class Counts:
+    """Frames, work and time of a clip. Its callers see to threads."""
+
+    def __init__(self) -> None:
+        self.frames, self.computed = 0, 0.0
+        self._whole_s, self._part_s = list[float](), list[float]()
+
+    @contextmanager
+    def timed(self, *, whole: bool) -> Iterator[None]:
+        """Time what computes a frame, or a part of one."""
+        start = time.perf_counter()
+        yield
+        (self._whole_s if whole else self._part_s).append(time.perf_counter() - start)
+
+    def words(self) -> str:
+        """The summary, where something was saved."""
+        if not self._whole_s or self.computed >= self.frames:
+            return ""
+        each = sum(self._whole_s) / len(self._whole_s)
+        saved = self.frames * each - sum(self._whole_s) - sum(self._part_s)
+        share = self.computed / self.frames
+        return f"reuse: {self.frames} frames, {share:.0%} of their pixels computed, about {max(saved, 0):.0f} s saved"
