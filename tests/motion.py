@@ -76,6 +76,9 @@ def encoded(path: Path, pictures: list[np.ndarray], crf: int = 18) -> Path:
         stream = file.add_stream("libx264", rate=24, options={"crf": str(crf), "preset": "medium"})
         stream.height, stream.width = pictures[0].shape[:2]
         stream.pix_fmt = "yuv420p"
+        context = stream.codec_context
+        context.colorspace = context.color_primaries = context.color_trc = 1
+        context.color_range = 1
         for picture in pictures:
             frame = av.VideoFrame.from_ndarray(picture, "rgb24")
             file.mux(stream.encode(frame.reformat(format="yuv420p", dst_colorspace="ITU709")))

@@ -134,7 +134,9 @@ class HeldGates(Chained):
         if self._contents is None:
             make()
             return None
-        return self._contents.once((content_hash(picture), decision.gates_of), target, make)
+        # with its own gates given to it a frame is not quite, bit by bit, what it is when it makes them
+        key = (content_hash(picture), decision.gates_of, gates is None)
+        return self._contents.once(key, target, make)
 
     def close(self) -> str:
         """See ``Mode``."""
