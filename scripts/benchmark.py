@@ -71,7 +71,7 @@ def ours(width: int, height: int, scale: int, **arguments: Any) -> Frames:
     import vapoursynth as vs
 
     clip, exact = (
-        vs.core.cugan.Upscale(source(width, height, rgb), scale=scale, noise=NOISE, **arguments)
+        vs.core.cugan.Upscale(source(width, height, rgb), scale=scale, noise=NOISE, reuse="off", **arguments)
         for rgb in (False, True)
     )
 

@@ -80,14 +80,14 @@ def cost() -> None:
         node.get_frame(next(frames)).close()
 
     for backend in ("torch", "openvino"):
-        node, engine = core.cugan.Upscale(clip, backend=backend), Engine(validate(backend=backend))
+        node, engine = core.cugan.Upscale(clip, backend=backend, reuse="off"), Engine(validate(backend=backend))
         ours, theirs = alternate(partial(shown, node), partial(engine.upscale, x, list(out)))
         print(f"cost, 640x360 2x, {backend}: filter {ours:.3f} s, engine {theirs:.3f} s, {ours / theirs - 1:+.1%}")
     weights = load_released(find(model="se", scale=2, noise="no-denoise"))
     session = OpenVinoRuntime(weights, device="CPU", precision="fp32").load(network_model(weights), ["output"], None)
     inputs = {"input": np.full((1, 3, 396, 676), 0.4, np.float32), "alpha": np.ones((1, 1, 1, 1), np.float32)}
     workspace = Workspace()
-    node = core.cugan.Upscale(clip, backend="openvino")
+    node = core.cugan.Upscale(clip, backend="openvino", reuse="off")
     ours, theirs = alternate(partial(shown, node), lambda: session(inputs, workspace), 9)
     print(f"cost, 640x360 2x: filter {ours:.3f} s, bare OpenVINO {theirs:.3f} s, {theirs / ours:.2f} x its speed")
 

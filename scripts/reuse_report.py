@@ -1,0 +1,227 @@
+"""What reuse saves and what it changes: the tables of docs/reuse.md, on real clips of 640x360, 2x.
+
+``reuse_report.py [--backend auto] [--only figures thresholds gates]``. Frames are computed with ``reuse="off"`` and
+with reuse in turn (A B A B), through ``core.cugan.Upscale``, RGBS out. Takes about 20 minutes on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import vapoursynth as vs
+from numpy.typing import NDArray
+
+from vscugan.reuse.changes import CELL_PX, changed, differences
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path += [str(ROOT / "scripts"), str(ROOT / "tests")]
+import motion  # noqa: E402
+from report import write_table  # noqa: E402
+
+REPORT = ROOT / "docs" / "reuse.md"
+DATA = ROOT / "tests" / "data"
+SCALE = 2
+THRESHOLD = 3.0
+PITCHES_PX = (CELL_PX * SCALE, 4 * CELL_PX * SCALE)
+
+Picture = NDArray[np.float32]
+Clips = dict[str, Callable[[], vs.VideoNode]]
+
+
+def opened(path: Path) -> vs.VideoNode:
+    """A file in RGBS, decoded beforehand, so that no decoder is timed."""
+    clip = vs.core.bs.VideoSource(str(path), cachemode=0).resize.Spline36(format=vs.RGBS)
+    vs.core.std.SetVideoCache(clip, mode=1, fixedsize=1, maxsize=clip.num_frames)
+    for n in range(clip.num_frames):
+        clip.get_frame(n).close()
+    return clip
+
+
+def made(folder: Path, name: str, pictures: list[NDArray[np.uint8]]) -> vs.VideoNode:
+    return opened(motion.encoded(folder / f"{name}.mkv", pictures))
+
+
+def clips(folder: Path) -> Clips:
+    return {
+        "Sylvie lossy, frames 0-59": lambda: opened(DATA / "sylvie_vn_640x360_crf23.mkv")[:60],
+        "Sylvie lossy, all 144 frames": lambda: opened(DATA / "sylvie_vn_640x360_crf23.mkv"),
+        "Sylvie lossless, all 144 frames": lambda: opened(DATA / "sylvie_vn_640x360_lossless.mkv"),
+        "talking head, x264 crf 18": lambda: made(folder, "head", motion.talking_head(96)),
+        "everything pans": lambda: made(folder, "pan", motion.panning(24)),
+    }
+
+
+def picture(frame: vs.VideoFrame) -> Picture:
+    return np.stack([np.asarray(frame[p]) for p in range(3)])
+
+
+def timed(clip: vs.VideoNode, n: int) -> tuple[Picture, float, float]:
+    """A frame, the seconds it took, and which share of it was reused."""
+    start = time.perf_counter()
+    with clip.get_frame(n) as frame:
+        seconds = time.perf_counter() - start
+        return picture(frame), seconds, float(frame.props.get("CuganReused", 0))
+
+
+def upscaled(clip: vs.VideoNode, backend: str, **arguments: Any) -> vs.VideoNode:
+    return vs.core.cugan.Upscale(clip, scale=SCALE, backend=backend, report=1, **arguments)
+
+
+@dataclass
+class Seen:
+    """What a clip's frames have shown so far, for a full result or one with reuse."""
+
+    seconds: float = 0.0
+    grid: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(PITCHES_PX)))
+    flickers: list[float] = field(default_factory=list)
+    before: Picture | None = None
+
+    def see(self, frame: Picture, seconds: float, still: NDArray[np.bool_] | None) -> None:
+        """``still``: pixels of the result whose source has not changed since the frame before."""
+        self.seconds += seconds
+        self.grid += [grid_energy(frame, pitch) for pitch in PITCHES_PX]
+        if self.before is not None and still is not None and still.any():
+            self.flickers.append(float(np.abs(frame - self.before)[:, still].mean()))
+        self.before = frame
+
+    @property
+    def flicker(self) -> float:
+        """Mean absolute change from frame to frame in still areas, in codes of 8 bit."""
+        return 255 * float(np.mean(self.flickers)) if self.flickers else 0.0
+
+
+def grid_energy(frame: Picture, pitch: int) -> float:
+    """Energy at multiples of a pitch in the spectrum of the mean steps from column to column and row to row."""
+    total = 0.0
+    for axis in (1, 2):
+        steps = np.abs(np.diff(frame, axis=axis)).mean(axis=(0, 3 - axis), dtype=np.float64)
+        steps = steps[: len(steps) // pitch * pitch]
+        spectrum = np.abs(np.fft.rfft(steps - steps.mean())) ** 2
+        total += float(spectrum[len(steps) // pitch :: len(steps) // pitch].sum())
+    return total
+
+
+def still_pixels(a: Picture, b: Picture) -> NDArray[np.bool_]:
+    """Where the result of source ``b`` should not differ from that of ``a``."""
+    still = ~changed(differences(a, b), THRESHOLD)
+    return still.repeat(CELL_PX * SCALE, 0).repeat(CELL_PX * SCALE, 1)[: SCALE * a.shape[1], : SCALE * a.shape[2]]
+
+
+def sources(clip: vs.VideoNode) -> Iterator[tuple[int, NDArray[np.bool_] | None]]:
+    before = None
+    for n, frame in enumerate(clip.frames()):
+        source = picture(frame)
+        yield n, None if before is None else still_pixels(before, source)
+        before = source
+
+
+def decibels(a: Picture, b: Picture) -> float:
+    error = float(np.mean((a.astype(np.float64) - b) ** 2))
+    return 99.0 if error < 1e-10 else 10 * float(np.log10(1 / error))
+
+
+def compare(clip: vs.VideoNode, backend: str, **arguments: Any) -> list[str]:
+    """Speed and likeness of a clip with reuse beside the full result, in words."""
+    full, reusing = upscaled(clip, backend, reuse="off"), upscaled(clip, backend, **arguments)
+    seen = {"full": Seen(), "reuse": Seen()}
+    quality, reused, same = [], [], True
+    for n, still in sources(clip):
+        nodes = [("full", full), ("reuse", reusing)]
+        frames = {}
+        for name, node in nodes if n % 2 else nodes[::-1]:
+            frames[name], seconds, share = timed(node, n)
+            seen[name].see(frames[name], seconds, still)
+            if name == "reuse":
+                reused.append(share)
+        quality.append(decibels(frames["reuse"], frames["full"]))
+        same &= np.array_equal(frames["reuse"], frames["full"])
+    a, b = seen["full"], seen["reuse"]
+    return [
+        f"{a.seconds / b.seconds:.2f} x",
+        f"{1 - np.mean(reused):.0%}",
+        "bit-identical" if same else f"{np.mean(quality):.1f} dB",
+        "" if same else f"{min(quality):.1f} dB",
+        f"{a.flicker:.3f} / {b.flicker:.3f}",
+        ", ".join(f"{y / x - 1:+.1%}" for x, y in zip(a.grid, b.grid, strict=True)),
+    ]
+
+
+HEAD = ["speed", "computed", "mean", "worst frame", "flicker, full / reuse", "grid energy, cells, blocks"]
+
+
+def figures(known: Clips, backend: str) -> None:
+    """The first table: each clip as users have it."""
+    rows = [["clip (640x360, 2x)", "reuse", *HEAD]]
+    for name, clip in known.items():
+        reuse = "exact" if "lossless" in name else "still"
+        rows.append([name, reuse, *compare(clip(), backend, reuse=reuse)])
+        print(" | ".join(rows[-1]), flush=True)
+    write_table(REPORT, "figures", rows)
+
+
+def thresholds(known: Clips, backend: str) -> None:
+    """What 1 to 4 codes mean."""
+    rows = [["clip", "threshold", *HEAD]]
+    for name in ("Sylvie lossy, frames 0-59", "talking head, x264 crf 18"):
+        for threshold in (1.0, 2.0, 3.0, 4.0):
+            words = compare(known[name]()[:60], backend, reuse="still", threshold=threshold)
+            rows.append([name.partition(",")[0], f"{threshold:g}", *words])
+            print(" | ".join(rows[-1]), flush=True)
+    write_table(REPORT, "thresholds", rows)
+
+
+def blinking(clip: vs.VideoNode) -> vs.VideoNode:
+    """The clip with a white caption on every other six frames."""
+    white = vs.core.std.BlankClip(clip, width=440, height=40, color=[1.0, 1.0, 1.0])
+    middle = clip.std.CropAbs(640, 40, top=300)
+    middle = vs.core.std.StackHorizontal([middle.std.CropAbs(100, 40), white, middle.std.CropAbs(100, 40, left=540)])
+    captioned = vs.core.std.StackVertical([clip.std.CropAbs(640, 300), middle, clip.std.CropAbs(640, 20, top=340)])
+    return vs.core.std.FrameEval(clip, lambda n: captioned if n // 6 % 2 else clip)
+
+
+def gates(known: Clips, backend: str) -> None:
+    """Flicker in still areas by the gates."""
+    head = known["talking head, x264 crf 18"]()[:36]
+    rows = [["clip", "gates=frame", "gates=scene", "reuse=still", "gates=scene to gates=frame"]]
+    for name, clip in (("talking head", head), ("talking head with a caption that blinks", blinking(head))):
+        nodes = {
+            "frame": upscaled(clip, backend, reuse="off"),
+            "scene": upscaled(clip, backend, reuse="off", gates="scene"),
+            "still": upscaled(clip, backend, reuse="still"),
+        }
+        seen = {kind: Seen() for kind in nodes}
+        quality = []
+        for n, still in sources(clip):
+            frames = {kind: timed(node, n)[0] for kind, node in nodes.items()}
+            for kind, frame in frames.items():
+                seen[kind].see(frame, 0, still)
+            quality.append(decibels(frames["scene"], frames["frame"]))
+        flickers = [f"{s.flicker:.4f}" for s in seen.values()]
+        rows.append([name, *flickers, f"{np.mean(quality):.1f} dB, worst {min(quality):.1f}"])
+        print(" | ".join(rows[-1]), flush=True)
+    write_table(REPORT, "gates", rows)
+
+
+PARTS = {"figures": figures, "thresholds": thresholds, "gates": gates}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--backend", default="auto")
+    parser.add_argument("--only", nargs="+", default=list(PARTS), choices=list(PARTS))
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        for part in arguments.only:
+            PARTS[part](clips(Path(folder)), arguments.backend)
+
+
+if __name__ == "__main__":
+    main()
