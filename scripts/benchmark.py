@@ -30,7 +30,7 @@ from typing import IO, Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "scripts"))
-from report import write_table  # noqa: E402
+from report import decibels, write_table  # noqa: E402
 
 CLIP = ROOT / "tests" / "data" / "sylvie_vn_640x360_crf23.mkv"
 PEERS = ROOT / "out" / "peers" / "vapoursynth" / "plugins"
@@ -297,13 +297,6 @@ class Contestant:
     def end(self) -> None:
         self._process.kill()
         self._process.communicate()
-
-
-def decibels(a: Any, b: Any) -> float:
-    import numpy as np
-
-    error = float(np.mean((a.astype(np.float64) - b) ** 2))
-    return 99.0 if error < 1e-10 else 10 * float(np.log10(1 / error))
 
 
 def compare(names: list[str], width: int, height: int, scale: int, rounds: int) -> list[dict[str, Any]]:

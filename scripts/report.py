@@ -1,9 +1,12 @@
-"""Tables in the reports under docs/: each stands between two marks, and is written by the script that measures."""
+"""What the scripts that measure share: tables in the reports under docs/, each between two marks, and decibels."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 
 def write_table(report: Path, name: str, rows: Sequence[Sequence[str]]) -> None:
@@ -17,3 +20,9 @@ def write_table(report: Path, name: str, rows: Sequence[Sequence[str]]) -> None:
         raise SystemExit(f"{report} must hold the marks {start.strip()} and {end}; put them where the table belongs")
     after = rest.partition(end)[2]
     report.write_text(before + start + "\n".join(lines) + "\n" + end + after, encoding="utf-8")
+
+
+def decibels(a: Any, b: Any) -> float:
+    """PSNR of pictures in 0..1; 99 stands for anything above."""
+    error = float(np.mean((a.astype(np.float64) - b) ** 2))
+    return 99.0 if error < 1e-10 else 10 * float(np.log10(1 / error))

@@ -24,7 +24,7 @@ from vscugan.reuse.changes import CELL_PX, changed, differences
 ROOT = Path(__file__).resolve().parent.parent
 sys.path += [str(ROOT / "scripts"), str(ROOT / "tests")]
 import motion  # noqa: E402
-from report import write_table  # noqa: E402
+from report import decibels, write_table  # noqa: E402
 
 REPORT = ROOT / "docs" / "reuse.md"
 DATA = ROOT / "tests" / "data"
@@ -87,7 +87,7 @@ class Seen:
     def see(self, frame: Picture, seconds: float, still: NDArray[np.bool_] | None) -> None:
         """``still``: pixels of the result whose source has not changed since the frame before."""
         self.seconds += seconds
-        self.grid += [grid_energy(frame, pitch) for pitch in PITCHES_PX]
+        self.grid += [motion.grid_energy(frame, pitch) for pitch in PITCHES_PX]
         if self.before is not None and still is not None and still.any():
             self.flickers.append(float(np.abs(frame - self.before)[:, still].mean()))
         self.before = frame
@@ -96,17 +96,6 @@ class Seen:
     def flicker(self) -> float:
         """Mean absolute change from frame to frame in still areas, in codes of 8 bit."""
         return 255 * float(np.mean(self.flickers)) if self.flickers else 0.0
-
-
-def grid_energy(frame: Picture, pitch: int) -> float:
-    """Energy at multiples of a pitch in the spectrum of the mean steps from column to column and row to row."""
-    total = 0.0
-    for axis in (1, 2):
-        steps = np.abs(np.diff(frame, axis=axis)).mean(axis=(0, 3 - axis), dtype=np.float64)
-        steps = steps[: len(steps) // pitch * pitch]
-        spectrum = np.abs(np.fft.rfft(steps - steps.mean())) ** 2
-        total += float(spectrum[len(steps) // pitch :: len(steps) // pitch].sum())
-    return total
 
 
 def still_pixels(a: Picture, b: Picture) -> NDArray[np.bool_]:
@@ -121,11 +110,6 @@ def sources(clip: vs.VideoNode) -> Iterator[tuple[int, NDArray[np.bool_] | None]
         source = picture(frame)
         yield n, None if before is None else still_pixels(before, source)
         before = source
-
-
-def decibels(a: Picture, b: Picture) -> float:
-    error = float(np.mean((a.astype(np.float64) - b) ** 2))
-    return 99.0 if error < 1e-10 else 10 * float(np.log10(1 / error))
 
 
 def compare(clip: vs.VideoNode, backend: str, **arguments: Any) -> list[str]:

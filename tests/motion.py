@@ -1,4 +1,4 @@
-"""Clips that move as anime does, made from the stills and encoded as a stream would be."""
+"""Clips that move as anime does, made from the stills and encoded as a stream would be; and blocks, found."""
 
 from __future__ import annotations
 
@@ -84,3 +84,14 @@ def encoded(path: Path, pictures: list[np.ndarray], crf: int = 18) -> Path:
             file.mux(stream.encode(frame.reformat(format="yuv420p", dst_colorspace="ITU709")))
         file.mux(stream.encode())
     return path
+
+
+def grid_energy(frame: np.ndarray, pitch: int) -> float:
+    """Energy at multiples of a pitch in the spectrum of the mean steps from column to column and row to row."""
+    total = 0.0
+    for axis in (1, 2):
+        steps = np.abs(np.diff(frame, axis=axis)).mean(axis=(0, 3 - axis), dtype=np.float64)
+        steps = steps[: len(steps) // pitch * pitch]
+        spectrum = np.abs(np.fft.rfft(steps - steps.mean())) ** 2
+        total += float(spectrum[len(steps) // pitch :: len(steps) // pitch].sum())
+    return total

@@ -301,23 +301,12 @@ def test_a_talking_head_costs_little_and_looks_the_same(head: vs.VideoNode, core
     assert flicker(got, background) <= flicker(full, background)
 
 
-def grid_energy(frames: list[np.ndarray], pitch: int) -> float:
-    """Energy of the horizontal and vertical differences' spectrum at multiples of a pitch, in px."""
-    total = 0.0
-    for frame in frames:
-        for axis in (1, 2):
-            steps = np.abs(np.diff(frame, axis=axis)).mean(axis=(0, 3 - axis))
-            steps = steps[: len(steps) // pitch * pitch]
-            spectrum = np.abs(np.fft.rfft(steps - steps.mean())) ** 2
-            total += float(spectrum[len(steps) // pitch :: len(steps) // pitch].sum())
-    return total
-
-
 def test_the_blocks_leave_no_grid(head: vs.VideoNode, core: Any) -> None:
     clip = head.resize.Bicubic(format=vs.RGBS)[:24]
     full, still = (frames_of(core.cugan.Upscale(clip, reuse=reuse)) for reuse in ("off", "still"))
     for cells in (1, 4):
-        energies = [grid_energy(frames, 2 * cells * CELL_PX) for frames in (full, still)]
+        pitch = 2 * cells * CELL_PX
+        energies = [sum(motion.grid_energy(frame, pitch) for frame in frames) for frames in (full, still)]
         assert energies[1] == pytest.approx(energies[0], rel=0.05)
 
 
@@ -378,6 +367,23 @@ def test_a_lost_source_frame_loses_no_other(tiny: vs.VideoNode, core: Any) -> No
             assert bits(up.get_frame(n)) == wanted[n]
     lost[0] = False
     assert bits(up.get_frame(7)) == wanted[7]
+
+
+def test_a_frame_that_fails_leaves_nothing_half_painted(core: Any, tiny: vs.VideoNode) -> None:
+    clip = tiny[:8].resize.Bicubic(format=vs.RGBS)
+
+    def breaks(n: int, planes: list[np.ndarray]) -> None:
+        if n == 6:
+            planes[1][40, 60] = np.nan
+            planes[1][:24, :24] = 0.5
+
+    broken = still_of(painted(core, clip, breaks))
+    core.std.SetVideoCache(broken, mode=0)
+    wanted = bits_of(still_of(clip[:6]))
+    assert bits(broken.get_frame(5)) == wanted[5]
+    with pytest.raises(vs.Error, match="frame 6 must come out finite"):
+        broken.get_frame(6)
+    assert bits(broken.get_frame(5)) == wanted[5]
 
 
 SCRIPT = """import vapoursynth as vs

@@ -213,8 +213,10 @@ class StillBlocks(Chained):
             if areas:
                 if k not in here:
                     return [m for m in needed if m >= k and m not in here][:FRAMES_AT_ONCE]
+                picture, canvas.rendered = canvas.rendered, None  # half painted, if it fails
                 with self._counts.timed(whole=False):
-                    self._engine.repaint(canvas.rendered, here[k].picture, areas, k)
+                    self._engine.repaint(picture, here[k].picture, areas, k)
+                canvas.rendered = picture
             canvas.at = k
         return []
 
