@@ -20,7 +20,7 @@ from vscugan.runtime.graph import GATE_NAMES, gated_model, network_model, stage_
 from vscugan.workspace import Workspace
 
 Arrays = dict[str, NDArray[np.float32]]
-#: Runs a graph: inputs by name -> outputs by name, which the next call with this workspace may write again.
+#: Runs a graph: inputs by name -> outputs by name, in memory of the workspace or of their own.
 Session = Callable[[Mapping[str, NDArray[np.float32]], Workspace], Arrays]
 
 

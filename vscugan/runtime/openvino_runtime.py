@@ -76,12 +76,25 @@ class OpenVinoRuntime(GraphRuntime):
         if shapes is not None:
             graph.reshape({name: list(shape) for name, shape in shapes.items()})
         compiled = self._core.compile_model(graph, self._device, self._options)
+        fixed = {} if shapes is None else {name: tuple(compiled.output(name).shape) for name in outputs}
 
         def run(inputs: Mapping[str, NDArray[np.float32]], workspace: Workspace) -> Arrays:
             request = workspace.request(run, compiled.create_infer_request)
-            for name, values in inputs.items():
+            written = {name: _taken(workspace, shape) for name, shape in fixed.items()}
+            for name, values in (*inputs.items(), *written.items()):
                 request.set_tensor(name, openvino.Tensor(values, shared_memory=True))
             request.infer()
-            return {name: request.get_tensor(name).data for name in outputs}
+            for name in outputs:
+                if name not in written:  # the request writes there again
+                    values = request.get_tensor(name).data
+                    written[name] = _taken(workspace, values.shape)
+                    np.copyto(written[name], values)
+            return written
 
         return run
+
+
+def _taken(workspace: Workspace, shape: Sequence[int]) -> NDArray[np.float32]:
+    """Memory of the workspace for an output of four axes."""
+    taken = workspace.take(shape, torch.float32, torch.contiguous_format, torch.device("cpu"))
+    return np.asarray(taken.numpy())

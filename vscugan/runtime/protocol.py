@@ -56,7 +56,7 @@ class Runtime(Protocol):
     ) -> dict[str, Tensor]:
         """Stage ``k`` on windows of the maps that it reads; see ``vscugan.network.run_stage``.
 
-        What it returns may be written again by the next call with this workspace.
+        What it returns is the caller's until it gives it back to the workspace.
         """
 
     def run_network(self, padded: Tensor, alpha: float, workspace: Workspace) -> tuple[Tensor, list[Tensor]] | None:

@@ -33,19 +33,43 @@ class _Windows:
             return view.to(runtime.device)
         if not runtime.dense_windows or view.is_contiguous(memory_format=runtime.memory_format):
             return view
-        dense = self._workspace.take(view.shape, view.dtype, runtime.memory_format, view.device)
+        return self._dense(view.shape, view.dtype).copy_(view)
+
+    def joined(self, pieces: Sequence[Tensor], places: Sequence[tuple[Span, Span]], size: tuple[int, int]) -> Tensor:
+        """A window of ``size`` from pieces and their places in it; it lives until ``release``."""
+        dense = self._dense((1, pieces[0].shape[1], *size), pieces[0].dtype)
+        for piece, (rows, columns) in zip(pieces, places, strict=True):
+            dense[:, :, rows.start : rows.stop, columns.start : columns.stop] = piece
+        return dense
+
+    def _dense(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+        dense = self._workspace.take(shape, dtype, self._runtime.memory_format, self._runtime.device)
         self._copies.append(dense)
-        return dense.copy_(view)
+        return dense
 
     def release(self) -> None:
-        """The stage has run: what ``ready`` copied is free again."""
+        """The stage has run: what was copied is free again."""
         for copy in self._copies:
             self._workspace.give(copy)
         self._copies.clear()
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """What is known of a map, and which rows and columns of it that is."""
+
+    values: Tensor
+    rows: Span
+    columns: Span
+    memory: Tensor  #: what to give back for it
+
+
 class _WaitingMaps:
-    """Feature maps of one frame, whole, each freed after its last reader."""
+    """Feature maps of one frame, each freed after its last reader.
+
+    A runtime that takes views gets them from whole maps. For one that needs its windows in one piece the tiles' results
+    stay as they are, and windows are joined from them: one copy instead of two.
+    """
 
     def __init__(
         self, runtime: Runtime, stages: Sequence[Stage], store: torch.device, padded: Tensor, workspace: Workspace
@@ -53,36 +77,60 @@ class _WaitingMaps:
         self._runtime, self._stages, self._store, self._workspace = runtime, stages, store, workspace
         self._features, self._size = runtime.architecture.maps(), unpadded(runtime.architecture, padded)
         self._windows = _Windows(runtime, workspace)
-        self._whole: dict[str, Tensor] = {"input": padded}
+        rows, columns = (Span(start=0, stop=self._features["input"].size(s)) for s in self._size)
+        self._parts = {"input": [_Part(values=padded, rows=rows, columns=columns, memory=padded)]}
 
     def compute(self, k: int, at: tuple[Span, ...], gates: list[Tensor]) -> dict[str, Tensor]:
         """What stage ``k`` writes when it runs on the input pixels ``at``."""
         read = {}
         for name, crop_px in self._stages[k].reads.items():
             rows, columns = (window(self._features[name], s, crop_px) for s in at)
-            view = self._whole[name][:, :, rows.start : rows.stop, columns.start : columns.stop]
-            read[name] = self._windows.ready(view)
+            read[name] = self._window(name, rows, columns)
         made = self._runtime.run_stage(k, self._stages[k], read, gates, self._workspace)
         self._windows.release()
         return made
 
-    def keep(self, name: str, part: Tensor, own: list[Span]) -> None:
-        """Store the part of a map that a tile owns."""
-        feature = self._features[name]
+    def _window(self, name: str, rows: Span, columns: Span) -> Tensor:
+        """These rows and columns of a map, as the runtime takes them."""
+        pieces, places = [], []
+        for part in self._parts[name]:
+            y, x = (_overlap(*spans) for spans in ((part.rows, rows), (part.columns, columns)))
+            if y.size > 0 and x.size > 0:
+                pieces.append(
+                    part.values[
+                        :,
+                        :,
+                        y.start - part.rows.start : y.stop - part.rows.start,
+                        x.start - part.columns.start : x.stop - part.columns.start,
+                    ]
+                )
+                places.append((_moved(y, -rows.start), _moved(x, -columns.start)))
+        if len(pieces) == 1:
+            return self._windows.ready(pieces[0])
+        return self._windows.joined(pieces, places, (rows.size, columns.size))
+
+    def keep(self, name: str, made: Tensor, part: Tensor, own: list[Span]) -> None:
+        """Store the part of a map that a tile owns; ``made`` is all that the stage has made there."""
+        feature, parts = self._features[name], self._parts.setdefault(name, [])
         full = tuple(feature.size(s) for s in self._size)
-        if part.shape[2:] == full and part.device == self._store:
-            self._whole[name] = part  # one tile: the stage's own result is the map
+        as_is = self._runtime.dense_windows or part.shape[2:] == full
+        if as_is and part.device == self._store:
+            parts.append(_Part(values=part, rows=own[0], columns=own[1], memory=made))
             return
-        if name not in self._whole:
+        if not parts:
             shape = (1, feature.channels, *full)
-            self._whole[name] = self._workspace.take(shape, part.dtype, self._runtime.memory_format, self._store)
-        self._whole[name][:, :, own[0].start : own[0].stop, own[1].start : own[1].stop] = part
+            whole = self._workspace.take(shape, part.dtype, self._runtime.memory_format, self._store)
+            rows, columns = (Span(start=0, stop=s) for s in full)
+            parts.append(_Part(values=whole, rows=rows, columns=columns, memory=whole))
+        parts[0].values[:, :, own[0].start : own[0].stop, own[1].start : own[1].stop] = part
+        self._workspace.give(made)
 
     def close(self, k: int) -> None:
         """Stage ``k`` has run on all tiles: free the maps that no later stage reads."""
         later = {name for stage in self._stages[k + 1 :] for name in stage.reads}
-        for name in self._whole.keys() - later:
-            self._workspace.give(self._whole.pop(name))
+        for name in self._parts.keys() - later:
+            for part in self._parts.pop(name):
+                self._workspace.give(part.memory)
 
 
 class _NoMaps:
@@ -98,8 +146,9 @@ class _NoMaps:
         view = self._padded[:, :, rows.start : rows.stop, columns.start : columns.stop]
         return run_chain(self._runtime, view, k, gates, self._workspace)
 
-    def keep(self, name: str, part: Tensor, own: list[Span]) -> None:
+    def keep(self, name: str, made: Tensor, part: Tensor, own: list[Span]) -> None:
         """Nothing is kept."""
+        self._workspace.give(made)
 
     def close(self, k: int) -> None:
         """Nothing is freed."""
@@ -111,7 +160,7 @@ def run_chain(
     """What stage ``last`` writes when the stages up to it run on a padded window of the input.
 
     ``padded``: (1, 3, h + 2 pad, w + 2 pad) in the network's range, h and w multiples of the architecture's;
-    ``gates``: those that the stages need. The result may be written again by the next call with this workspace.
+    ``gates``: those that the stages need. The result is the caller's until it gives it back to the workspace.
     """
     stages = runtime.architecture.stages(keep_skips=True)[: last + 1]
     windows = _Windows(runtime, workspace)
@@ -121,7 +170,8 @@ def run_chain(
         maps |= runtime.run_stage(k, stage, read, gates, workspace)
         windows.release()
         later = {name for after in stages[k + 1 :] for name in after.reads} | set(stages[-1].writes)
-        maps = {name: x for name, x in maps.items() if name in later}
+        for name in maps.keys() - later:
+            workspace.give(maps.pop(name))
     return {name: maps[name] for name in stages[-1].writes}
 
 
@@ -159,6 +209,15 @@ class _FrameGates:
         self._total = None
 
 
+def _overlap(a: Span, b: Span) -> Span:
+    """What two spans have in common; its size is 0 or less where that is nothing."""
+    return Span(start=max(a.start, b.start), stop=min(a.stop, b.stop))
+
+
+def _moved(span: Span, by: int) -> Span:
+    return Span(start=span.start + by, stop=span.stop + by)
+
+
 def unpadded(architecture: Architecture, padded: Tensor) -> tuple[int, int]:
     """The (height, width) of what was padded."""
     height, width = (int(s) - 2 * architecture.pad_px for s in padded.shape[2:])
@@ -169,7 +228,7 @@ def unpadded(architecture: Architecture, padded: Tensor) -> tuple[int, int]:
 class Ran:
     """What the network made of a padded frame."""
 
-    output: Tensor  #: (3, scale*height, scale*width) fp32 in the network's range; the workspace's next user writes it
+    output: Tensor  #: (3, scale*height, scale*width) fp32 in the network's range, in memory of the workspace
     finite: Tensor  #: boolean scalar: whether every SE mean and output was finite
     gates: Gates
 
@@ -218,11 +277,12 @@ def run(
                 if name == "output":
                     _paste(made[name], at, architecture.scale, tile, output)
                     frame.finite &= torch.isfinite(made[name].sum(dtype=torch.float32))
+                    workspace.give(made[name])
                     continue
                 part, own = _own_part(architecture.maps()[name], made[name], at, tile, size)
-                maps.keep(name, part, own)
                 if name in SE_MAPS and not frame.are_known:
                     frame.add(part)
+                maps.keep(name, made[name], part, own)
             del made
         if k < len(SE_BLOCKS) and not frame.are_known:
             frame.close()
