@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 from conftest import upscale
 
 from vscugan import engine, settings
+from vscugan.cache import cache_folder
 from vscugan.engine import Engine
 from vscugan.errors import DeviceError
 from vscugan.runtime import backends
@@ -49,6 +51,7 @@ import importlib.util
 real = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *rest: None if name in ("openvino", "onnxruntime") else real(name, *rest)
 from vscugan import engine, settings
+from vscugan.cache import cache_folder
 from vscugan.engine import Engine
 from vscugan.settings import validate
 told = []
@@ -115,3 +118,31 @@ def test_auto_device_is_one_that_the_named_backend_has(monkeypatch: pytest.Monke
     assert engine.pick_device("auto", "onnxruntime").type == "cuda"
     monkeypatch.setattr(engine, "_count", lambda kind: int(kind == "cpu"))
     assert engine.pick_device("auto", "tensorrt").type == "cpu"  # and pick_backend says what it needs
+
+
+COLD = """
+import sys, threading
+from vscugan.engine import Engine
+from vscugan.settings import validate
+import numpy as np
+x, out = np.full((3, 32, 32), 0.5, np.float32), np.empty((3, 64, 64), np.float32)
+Engine(validate(backend="openvino")).upscale(x, list(out))
+print("onnx" in sys.modules, float(out.sum()))
+"""
+
+
+def test_graphs_are_kept_whoever_else_writes_them() -> None:
+    def cold() -> list[str]:
+        run = subprocess.run([sys.executable, "-P", "-c", COLD], capture_output=True, text=True, check=True)
+        return run.stdout.split()
+
+    with ThreadPoolExecutor(2) as pool:
+        beside = [pool.submit(cold) for _ in range(2)]
+        values = {future.result()[1] for future in beside}
+    assert len(values) == 1
+    (kept,) = (cache_folder() / "graphs").iterdir()
+    assert cold() == ["False", *values]  # the writer is not even imported
+    content = kept.read_bytes()
+    kept.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert cold() == ["True", *values]
+    assert kept.read_bytes() == content

@@ -23,10 +23,12 @@ from vscugan import engine as engine_module
 from vscugan.engine import Engine
 from vscugan.reuse.areas import areas_to_compute
 from vscugan.reuse.chain import EPOCH_SEGMENTS, Chain
+from vscugan.reuse.chained import StillBlocks
 from vscugan.reuse.changes import CELL_PX, changed, differences
 from vscugan.reuse.contents import Contents, content_hash
-from vscugan.reuse.mode import Target
+from vscugan.reuse.mode import Source, Target
 from vscugan.reuse.recent import Recent
+from vscugan.settings import validate
 
 DATA = Path(__file__).parent / "data"
 HALO_PX = 18
@@ -194,15 +196,27 @@ def test_gates_go_on_into_the_next_segment_until_the_picture_has_moved_away() ->
 def test_a_segment_that_only_moves_is_not_compared_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     from vscugan.reuse import chain as module
 
-    calls: list[int] = []
+    compared: list[int] = []
     real = module.differences
-    monkeypatch.setattr(module, "differences", lambda a, b: calls.append(1) or real(a, b))
-    rng = np.random.default_rng(0)
     chain = Chain(segment=24, threshold=3, halo_px=HALO_PX, blocks=True)
+    rng = np.random.default_rng(0)
     for n in range(24):
-        chain.add(n, rng.random((3, 48, 64), dtype=np.float32), None)
+        monkeypatch.setattr(module, "differences", lambda a, b, n=n: compared.append(n) or real(a, b))
+        chain.add(n, 0.1 * rng.random((3, 48, 64), dtype=np.float32), None)
         assert chain[n].base == chain[n].gates_of == n
-    assert len(calls) == module.GIVE_UP_AFTER
+        assert chain[n].segment == 0
+    assert set(compared) == set(range(1, 1 + module.GIVE_UP_AFTER))
+
+
+def test_a_scene_begins_a_segment_where_nobody_tells() -> None:
+    rng = np.random.default_rng(0)
+    scenes = rng.random((2, 3, 48, 64), dtype=np.float32)
+    for blocks in (True, False):
+        chain = Chain(segment=24, threshold=3, halo_px=HALO_PX, blocks=blocks)
+        for n in range(26):
+            chain.add(n, scenes[n // 5 % 2], False if n == 20 else None)
+        assert [chain[n].segment for n in (0, 4, 5, 9, 10, 19, 20, 23, 24)] == [0, 0, 5, 5, 10, 15, 15, 15, 24]
+        assert chain[20].gates_of == (20 if blocks else 15)
 
 
 # ---- exact
@@ -384,6 +398,52 @@ def test_a_frame_that_fails_leaves_nothing_half_painted(core: Any, tiny: vs.Vide
     with pytest.raises(vs.Error, match="frame 6 must come out finite"):
         broken.get_frame(6)
     assert bits(broken.get_frame(5)) == wanted[5]
+
+
+def test_reading_in_order_computes_nothing_twice(head: vs.VideoNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    rendered, repainted = [], []
+    render, repaint = Engine.render, Engine.repaint
+
+    def rendering(self: Engine, source: np.ndarray, n: int = 0, gates: Any = None) -> Any:
+        rendered.append(n)
+        return render(self, source, n, gates)
+
+    def repainting(self: Engine, picture: Any, source: np.ndarray, areas: Any, n: int = 0) -> None:
+        repainted.append(n)
+        repaint(self, picture, source, areas, n)
+
+    monkeypatch.setattr(Engine, "render", rendering)
+    monkeypatch.setattr(Engine, "repaint", repainting)
+    threads = vs.core.num_threads
+    vs.core.num_threads = 8
+    try:
+        up = vs.core.cugan.Upscale(head, reuse="still", segment=12)
+        assert sum(1 for _ in up.frames(prefetch=8, close=True)) == 60
+    finally:
+        vs.core.num_threads = threads
+    assert len(rendered) == len(set(rendered))
+    assert len(repainted) == len(set(repainted))
+    assert set(range(0, 60, 12)) <= set(rendered)
+
+
+def test_what_is_kept_is_bounded(tiny: vs.VideoNode) -> None:
+    sources = [Source(picture=f) for f in frames_of(tiny.resize.Bicubic(format=vs.RGBS))]
+    engine = Engine(validate())
+    one = 4 * 3 * 128 * 96
+    chain = Chain(segment=3, threshold=3, halo_px=engine.halo_px, blocks=True)
+    mode = StillBlocks(engine, chain, limit=4 * one)
+    for n in random.Random(0).choices(range(len(sources)), k=40):
+        mode.begin(n)
+        target = Target(planes=list(np.empty((3, 96, 128), np.float32)), frame=None)
+        wanted = [n]
+        while wanted:
+            assert len(wanted) <= 8
+            wanted = mode.compute(n, {k: sources[k] for k in wanted}, target) or []
+        assert mode._canvases.bytes <= 4 * one
+        mode.end(n)
+        assert not mode._sources
+        assert not mode._passed
+        assert not mode._awaited
 
 
 SCRIPT = """import vapoursynth as vs

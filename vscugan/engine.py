@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -75,6 +77,15 @@ class Rendered:
     gates: FrameGates
 
 
+@dataclass(kw_only=True)
+class Spent:
+    """Time that lanes have computed, not counting what frames waited for them."""
+
+    whole_frames: int = 0
+    whole_s: float = 0.0
+    part_s: float = 0.0  #: on parts of frames
+
+
 @dataclass(frozen=True, kw_only=True)
 class Lane:
     """One device with the passes on it; frames go to whichever lane is free."""
@@ -114,6 +125,7 @@ class Engine:
         assert route is not None  # a size needs a route
         self.lanes = tuple(self._lane(device, devices, settings, route, notify) for device in devices)
         self.scale = prod(p.scale for p in self.lanes[0].passes)
+        self.spent, self._spent_lock = Spent(), threading.Lock()
         self._restore_overshoot = settings.overshoot == "restore"
         self._workspaces = tuple(SimpleQueue[Workspace]() for _ in self.lanes)
         self._free: PriorityQueue[int] = PriorityQueue()
@@ -210,7 +222,7 @@ class Engine:
 
         The areas' ends are multiples of 8 px, or the frame's ends; ``source`` and errors as in ``upscale``.
         """
-        with self._frame_on_a_lane(source) as (lane, workspace, x):
+        with self._frame_on_a_lane(source, whole=False) as (lane, workspace, x):
             y, factor = x.clamp(0, 1), 1
             for network, picture, known in zip(lane.passes, rendered.pictures, rendered.gates, strict=True):
                 for area in areas:
@@ -227,12 +239,20 @@ class Engine:
             self._write(picture, torch.from_numpy(source)[None], target, n)
 
     @contextmanager
-    def _frame_on_a_lane(self, source: NDArray[np.float32]) -> Iterator[tuple[Lane, Workspace, Tensor]]:
-        """A lane that is free, and (3, H, W) as a (1, 3, H, W) tensor on its device."""
+    def _frame_on_a_lane(
+        self, source: NDArray[np.float32], *, whole: bool = True
+    ) -> Iterator[tuple[Lane, Workspace, Tensor]]:
+        """A lane that is free, and (3, H, W) as a (1, 3, H, W) tensor on its device; ``whole``: for ``spent``."""
         with self._lane_and_workspace() as (lane, workspace), torch.inference_mode(), _stream(lane.device):
+            start = time.perf_counter()
             host = torch.empty(source.shape, dtype=torch.float32, pin_memory=lane.device.type == "cuda")
             np.copyto(host.numpy(), source)
             yield lane, workspace, host.to(lane.passes[0].runtime.device, non_blocking=True).unsqueeze_(0)
+            seconds = time.perf_counter() - start
+        with self._spent_lock:
+            self.spent.whole_frames += whole
+            self.spent.whole_s += seconds if whole else 0
+            self.spent.part_s += 0 if whole else seconds
 
     def _write(self, y: Tensor, x: Tensor, target: Sequence[NDArray[np.float32]], n: int) -> None:
         """Clip (3, scale*H, scale*W) and write it, with the excess of ``x`` (1, 3, H, W) where that is asked for."""

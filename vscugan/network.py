@@ -56,6 +56,8 @@ PRO_GAIN, PRO_OFFSET = 0.7, 0.15
 
 #: The SE blocks, in the order of their gates.
 SE_BLOCKS = ("unet1.conv2.seblock", "unet2.conv2.seblock", "unet2.conv3.seblock", "unet2.conv4.seblock")
+#: What graphs that take or return gates call them.
+GATE_NAMES = tuple(f"gate{k + 1}" for k in range(len(SE_BLOCKS)))
 #: The maps that stages 0 to 3 write for the next gate.
 SE_MAPS = ("se1", "se2", "se3", "se4")
 
@@ -152,6 +154,11 @@ ARCHITECTURES = {
         shuffle=2,
     ),
 }
+
+
+def used_gates(k: int) -> tuple[int, ...]:
+    """The gates, counted from 0, that stage ``k`` takes."""
+    return ((), (0,), (1,), (1, 2), (3,))[k]
 
 
 def crop(x: Tensor, px: int) -> Tensor:

@@ -30,7 +30,7 @@ MARGIN_CELLS = 1
 DRIFTED_CODES = 2.0
 #: After so many frames in a row of which too much has changed, the rest of the segment is not compared.
 GIVE_UP_AFTER = 8
-#: Without block reuse, a scene ends where the mean cell differs from the frame before by more codes than this.
+#: Where nobody has told, a scene begins with a frame whose mean cell differs by more codes than this.
 CUT_CODES = 24
 #: Epochs whose last frame is kept to go on from.
 KEPT_EPOCHS = 3
@@ -116,25 +116,26 @@ class Chain:
         segment = n if on_grid else front.decision.segment
         if cut:
             return self._anew(n, n, source)
-        if not self._blocks:
-            return self._held(front, n, segment, source, cut)
-        if front.whole_in_a_row >= GIVE_UP_AFTER and not on_grid:
+        if self._blocks and front.whole_in_a_row >= GIVE_UP_AFTER and not on_grid:
             return self._anew(n, segment, source, front.whole_in_a_row)
+        difference = differences(front.reference, source)
+        if cut is None and difference.mean() > CUT_CODES:
+            return self._anew(n, n, source)
+        if not self._blocks:
+            return self._held(front, n, segment, source)
         if self._aged(front, source):
             return self._anew(n, segment, source, 1 if on_grid else front.whole_in_a_row + 1)
-        cells = changed(differences(front.reference, source), self._threshold)
+        cells = changed(difference, self._threshold)
         size = (source.shape[1], source.shape[2])
         areas = areas_to_compute(cells, size, halo_px=self._halo_px, margin_cells=MARGIN_CELLS, most=MOST_OF_WHOLE)
         if areas is None:
             return self._anew(n, segment, source, 1 if on_grid else front.whole_in_a_row + 1)
         if on_grid:
-            return self._held(front, n, segment, source, cut)
+            return self._held(front, n, segment, source)
         return self._partly(front, n, source, areas)
 
-    def _held(self, front: _Front, n: int, segment: int, source: Picture, cut: bool | None) -> _Front:
-        """Frame ``n`` whole, with the gates that are in use unless they have aged."""
-        if not self._blocks and cut is None and differences(front.reference, source).mean() > CUT_CODES:
-            return self._anew(n, n, source)
+    def _held(self, front: _Front, n: int, segment: int, source: Picture) -> _Front:
+        """Frame ``n`` whole, with the gates that are in use; at a segment's start new ones if they have aged."""
         if n == segment and self._aged(front, source):
             return self._anew(n, segment, source)
         decision = Decision(segment=segment, base=n, gates_of=front.decision.gates_of)

@@ -66,7 +66,8 @@ class Chained(Mode):
             if not isinstance(answer, list) and n not in self._counted:
                 self._counted.add(n)
                 self._counts.frames += 1
-                self._counts.computed += 1 - decision.reused
+                self._counts.whole += answer is None and decision.base == n
+                self._counts.computed += 1 - decision.reused if answer is None else 0
         return answer
 
     def _decide(self, n: int, here: Mapping[int, Source]) -> list[int]:
@@ -92,8 +93,7 @@ class Chained(Mode):
             return found
         if giver not in here:
             return giver
-        with self._counts.timed(whole=True):
-            found = self._engine.render(here[giver].picture, giver).gates
+        found = self._engine.render(here[giver].picture, giver).gates
         self._keep_gates(giver, found)
         return found
 
@@ -109,7 +109,7 @@ class Chained(Mode):
 
     def close(self) -> str:
         """See ``Mode``."""
-        return self._counts.words()
+        return self._counts.words(self._engine.spent)
 
 
 class HeldGates(Chained):
@@ -126,8 +126,7 @@ class HeldGates(Chained):
         picture = here[n].picture
 
         def make() -> None:
-            with self._counts.timed(whole=True):
-                used = self._engine.upscale(picture, target.planes, n, gates)
+            used = self._engine.upscale(picture, target.planes, n, gates)
             if gates is None:
                 self._keep_gates(n, used)
 
@@ -199,8 +198,7 @@ class StillBlocks(Chained):
             if isinstance(gates, int) or base not in here:
                 first = [gates] if isinstance(gates, int) else []
                 return [k for k in [*first, base, *needed] if k not in here][:FRAMES_AT_ONCE]
-            with self._counts.timed(whole=True):
-                canvas.rendered = self._engine.render(here[base].picture, base, gates)
+            canvas.rendered = self._engine.render(here[base].picture, base, gates)
             canvas.at = base
             if gates is None:
                 self._keep_gates(base, canvas.rendered.gates)
@@ -214,8 +212,7 @@ class StillBlocks(Chained):
                 if k not in here:
                     return [m for m in needed if m >= k and m not in here][:FRAMES_AT_ONCE]
                 picture, canvas.rendered = canvas.rendered, None  # half painted, if it fails
-                with self._counts.timed(whole=False):
-                    self._engine.repaint(picture, here[k].picture, areas, k)
+                self._engine.repaint(picture, here[k].picture, areas, k)
                 canvas.rendered = picture
             canvas.at = k
         return []

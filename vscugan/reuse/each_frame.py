@@ -23,8 +23,7 @@ class EachFrame(Mode):
         picture = sources[n].picture
 
         def make() -> None:
-            with self._counts.timed(whole=True):
-                self._engine.upscale(picture, target.planes, n)
+            self._engine.upscale(picture, target.planes, n)
 
         if self._contents is None:
             make()
@@ -32,6 +31,7 @@ class EachFrame(Mode):
         same = self._contents.once(content_hash(picture), target, make)
         with self._lock:
             self._counts.frames += 1
+            self._counts.whole += same is None
             self._counts.computed += same is None
             if same is not None:
                 self._same.add(n)
@@ -45,4 +45,4 @@ class EachFrame(Mode):
         """See ``Mode``."""
         if self._contents is not None:
             self._contents.clear()
-        return self._counts.words()
+        return self._counts.words(self._engine.spent)

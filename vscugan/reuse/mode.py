@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from vscugan.engine import Spent
 
 Picture = NDArray[np.float32]
 
@@ -72,25 +72,18 @@ class Mode(ABC):
         return ""
 
 
+@dataclass(kw_only=True)
 class Counts:
-    """Frames, work and time of a clip. Its callers see to threads."""
+    """Frames of a clip that were made. Its callers see to threads."""
 
-    def __init__(self) -> None:
-        self.frames, self.computed = 0, 0.0
-        self._whole_s, self._part_s = list[float](), list[float]()
+    frames: int = 0
+    whole: int = 0  #: of them computed whole
+    computed: float = 0.0  #: in frames
 
-    @contextmanager
-    def timed(self, *, whole: bool) -> Iterator[None]:
-        """Time what computes a frame, or a part of one."""
-        start = time.perf_counter()
-        yield
-        (self._whole_s if whole else self._part_s).append(time.perf_counter() - start)
-
-    def words(self) -> str:
+    def words(self, spent: Spent) -> str:
         """The summary, where something was saved."""
-        if not self._whole_s or self.computed >= self.frames:
+        if self.computed >= self.frames or not spent.whole_frames:
             return ""
-        each = sum(self._whole_s) / len(self._whole_s)
-        saved = self.frames * each - sum(self._whole_s) - sum(self._part_s)
+        saved = (self.frames - self.whole) * spent.whole_s / spent.whole_frames - spent.part_s
         share = self.computed / self.frames
         return f"reuse: {self.frames} frames, {share:.0%} of their pixels computed, about {max(saved, 0):.0f} s saved"

@@ -18,6 +18,7 @@ from vscugan.models.int8 import SKIPS, Quantisation, Range, quantised_weight, wr
 from vscugan.models.weights import Weights
 from vscugan.network import (
     ARCHITECTURES,
+    GATE_NAMES,
     LEAKY_SLOPE,
     PRO_GAIN,
     PRO_OFFSET,
@@ -27,13 +28,12 @@ from vscugan.network import (
     Stage,
     crop,
     run_stage,
+    used_gates,
 )
 
 OPSET = 17
 #: sizes by number, or by name where the graph takes any
 Shape = list[int | str]
-#: what graphs that take or return gates call them
-GATE_NAMES = tuple(f"gate{k + 1}" for k in range(len(SE_BLOCKS)))
 
 
 class Symbol:
@@ -213,11 +213,6 @@ def stage_model(
         made = {name: writer.node("Transpose", x, perm=[0, 2, 3, 1]) for name, x in made.items()}
     shapes = {name: _shape(architecture, name, channels_last=channels_last) for name in stage.writes}
     return writer.model(inputs, {name: (made[name], shape) for name, shape in shapes.items()})
-
-
-def used_gates(k: int) -> tuple[int, ...]:
-    """The gates, counted from 0, that stage ``k`` takes."""
-    return ((), (0,), (1,), (1, 2), (3,))[k]
 
 
 def network_model(weights: Weights, quantisation: Quantisation | None = None) -> bytes:

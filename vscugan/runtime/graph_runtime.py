@@ -14,9 +14,9 @@ from torch import Tensor
 
 from vscugan.models.int8 import Quantisation, prepared
 from vscugan.models.weights import Weights
-from vscugan.network import ARCHITECTURES, Stage
+from vscugan.network import ARCHITECTURES, GATE_NAMES, Stage, used_gates
+from vscugan.runtime.exported import exported
 from vscugan.runtime.gates import Gates
-from vscugan.runtime.graph import GATE_NAMES, gated_model, network_model, stage_model, used_gates
 from vscugan.workspace import Workspace
 
 Arrays = dict[str, NDArray[np.float32]]
@@ -83,7 +83,7 @@ class GraphRuntime(ABC):
         ran = self._run(
             key,
             stage.writes,
-            partial(stage_model, self._weights, k, stage, self._quantisation, channels_last=last),
+            partial(exported, "stage_model", self._weights, k, stage, self._quantisation, channels_last=last),
             inputs,
             workspace,
         )
@@ -93,7 +93,7 @@ class GraphRuntime(ABC):
     def run_network(self, padded: Tensor, alpha: float, workspace: Workspace) -> tuple[Tensor, list[Tensor]]:
         """See ``Runtime``."""
         inputs = {"input": padded.contiguous().numpy(), "alpha": np.full((1, 1, 1, 1), alpha, np.float32)}
-        model = partial(network_model, self._weights, self._quantisation)
+        model = partial(exported, "network_model", self._weights, self._quantisation)
         ran = self._run(("network",), ("output", *GATE_NAMES), model, inputs, workspace)
         return torch.from_numpy(ran["output"]), [torch.from_numpy(ran[name]) for name in GATE_NAMES]
 
@@ -101,7 +101,7 @@ class GraphRuntime(ABC):
         """See ``Runtime``."""
         inputs = {"input": padded.contiguous().numpy()}
         inputs |= {name: gate.contiguous().numpy() for name, gate in zip(GATE_NAMES, gates, strict=True)}
-        model = partial(gated_model, self._weights, self._quantisation)
+        model = partial(exported, "gated_model", self._weights, self._quantisation)
         ran = self._run(("gated",), ("output",), model, inputs, workspace, shapes_vary=True)
         return torch.from_numpy(ran["output"])
 
