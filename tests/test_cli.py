@@ -99,6 +99,19 @@ def test_verify_computes_frames_again(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "source must be the certificate's, got another sha256 of 'a.mkv'" in capsys.readouterr().err
 
 
+def test_what_was_reused_is_shown(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    source, result = tmp_path / "a.mkv", tmp_path / "b.mkv"
+    media.ffmpeg("-f", "lavfi", "-i", "testsrc2=s=64x48:r=24,trim=end_frame=2,loop=14:2:0", *media.FAST, source)
+    words = ["--reuse", "still", "--segment", "10", "--device", "cpu,cpu", "--chunk", "0.5", "--encoder", "ffv1"]
+    assert main(["encode", str(source), "-o", str(result), *FAST, *words, "--json"]) == 0
+    events = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    progress = [event for event in events if event["event"] == "progress"]
+    assert 0 < progress[-1]["reused"] < 1
+    certificate = json.loads(Path(f"{result}.cugan.json").read_text(encoding="utf-8"))
+    assert [len(chunk["frames"]) for chunk in certificate["chunks"]] == [10, 10, 10]
+    assert main(["verify", str(result), "--frames", "5"]) == 0
+
+
 def test_json_events_are_for_programs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     source = media.plain(tmp_path / "a.mkv", frames=3)
     script = tmp_path / "r.vpy"

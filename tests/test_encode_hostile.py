@@ -56,6 +56,17 @@ def test_an_output_that_begins_with_a_dash(folder: Path) -> None:
     assert (folder / "-o.mkv").exists()
 
 
+def test_a_cache_that_cannot_be_written_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    media.plain(folder / "a.mkv", frames=3)
+    (folder / "a file").write_bytes(b"")
+    monkeypatch.setenv("VSCUGAN_CACHE", str(folder / "a file"))
+    message = (
+        "cache folder must be writable for the index, got Not a directory for 'a file'; make room or rights there, "
+        "or name another folder by VSCUGAN_CACHE"
+    )
+    refused(folder, 7, message, "a.mkv", "-o", "b.mkv", "--encoder", "ffv1")
+
+
 def test_files_that_are_no_video(folder: Path) -> None:
     (folder / "empty.mkv").write_bytes(b"")
     refused(folder, 3, "source must be a video, got 'empty.mkv', which is empty; name a whole file",

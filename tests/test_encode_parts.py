@@ -13,7 +13,7 @@ import pytest
 import vapoursynth as vs
 
 from vscugan.encode import encoders, y4m
-from vscugan.encode.chunks import GRID_FRAMES, chunk_frames, cut
+from vscugan.encode.chunks import chunk_frames, cut
 from vscugan.encode.encoders import Program, check_arguments, check_format, command
 from vscugan.encode.journal import Journal
 from vscugan.encode.lock import take_lock
@@ -45,10 +45,12 @@ def program(name: str, is_ffmpeg: bool) -> Program:
 
 
 def test_cuts_lie_on_the_grid_of_reuse() -> None:
-    assert GRID_FRAMES == 24
     for seconds in (0.1, 1, 10, 33.3):
-        assert chunk_frames(seconds, Fraction(24000, 1001)) % GRID_FRAMES == 0
-    assert chunk_frames(10, Fraction(24)) == 240
+        for segment in (24, 10):
+            frames = chunk_frames(seconds, Fraction(24000, 1001), segment)
+            assert frames > 0
+            assert frames % segment == 0
+    assert chunk_frames(10, Fraction(24), 24) == 240
     chunks = cut(500, 240)
     assert [(c.start, c.stop) for c in chunks] == [(0, 240), (240, 480), (480, 500)]
 

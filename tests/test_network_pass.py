@@ -30,11 +30,11 @@ def test_out_of_memory_halves_the_tile_and_loses_no_frame(picture: np.ndarray, m
     engine = Engine(validate(tile=0), notify=told.append)
     real, seen = module.run, []
 
-    def short_of_memory(runtime: object, padded: torch.Tensor, plan: Plan, *rest: object) -> object:
+    def short_of_memory(runtime: object, padded: torch.Tensor, plan: Plan, *rest: Any, **named: Any) -> object:
         seen.append(plan.tile)
         if plan.tile == (0, 0) or max(plan.tile) > 40:
             raise torch.OutOfMemoryError("made up")
-        return real(runtime, padded, plan, *rest)  # type: ignore[arg-type]
+        return real(runtime, padded, plan, *rest, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(module, "run", short_of_memory)
     assert np.abs(upscale(engine, x) - wanted).max() < 2e-5
@@ -51,11 +51,11 @@ def test_what_worked_after_an_out_of_memory_is_where_the_next_process_starts(
     x = np.ascontiguousarray(picture[:, :100, :120])
     real, seen = module.run, []
 
-    def short_of_memory(runtime: object, padded: torch.Tensor, plan: Plan, *rest: object) -> object:
+    def short_of_memory(runtime: object, padded: torch.Tensor, plan: Plan, *rest: Any, **named: Any) -> object:
         seen.append(plan.tile)
         if max(plan.tile) > 60 or plan.tile == (0, 0):
             raise torch.OutOfMemoryError("made up")
-        return real(runtime, padded, plan, *rest)  # type: ignore[arg-type]
+        return real(runtime, padded, plan, *rest, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(module, "run", short_of_memory)
     told: list[str] = []
@@ -68,7 +68,7 @@ def test_what_worked_after_an_out_of_memory_is_where_the_next_process_starts(
 
 
 def test_no_room_for_the_smallest_tile(picture: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(*_: object) -> None:
+    def never(*_: object, **named: object) -> None:
         raise torch.OutOfMemoryError("made up")
 
     monkeypatch.setattr(module, "run", never)
@@ -87,8 +87,8 @@ def test_nan_in_fp16_is_computed_again_in_fp32(picture: np.ndarray, monkeypatch:
     engine = Engine(validate(tile=0, precision="bf16", backend="torch"), notify=told.append)
     real = module.run
 
-    def overflows(runtime: module.Runtime, *rest: Any) -> Ran:
-        ran = real(runtime, *rest)
+    def overflows(runtime: module.Runtime, *rest: Any, **named: Any) -> Ran:
+        ran = real(runtime, *rest, **named)
         return ran if runtime.dtype == torch.float32 else replace(ran, finite=torch.tensor(False))
 
     monkeypatch.setattr(module, "run", overflows)
@@ -166,9 +166,9 @@ def test_where_features_wait_changes_nothing(
     seen = []
     real = module.run
 
-    def watched(runtime: module.Runtime, padded: torch.Tensor, plan: Plan, *rest: object) -> object:
+    def watched(runtime: module.Runtime, padded: torch.Tensor, plan: Plan, *rest: Any, **named: Any) -> object:
         seen.append(plan)
-        return real(runtime, padded, plan, *rest)  # type: ignore[arg-type]
+        return real(runtime, padded, plan, *rest, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(module, "choose_plan", lambda *_: Plan(tile=(32, 48), waiting=waiting))
     monkeypatch.setattr(module, "run", watched)

@@ -232,9 +232,9 @@ def test_exact_is_bit_identical_and_computes_each_content_once(
     computed: list[int] = []
     real = Engine.upscale
 
-    def counted(self: Engine, source: np.ndarray, target: Any, n: int = 0, gates: Any = None) -> Any:
+    def counted(self: Engine, source: np.ndarray, target: Any, n: int = 0, **rest: Any) -> Any:
         computed.append(n)
-        return real(self, source, target, n, gates)
+        return real(self, source, target, n, **rest)
 
     monkeypatch.setattr(engine_module.Engine, "upscale", counted)
     up = core.cugan.Upscale(clip, report=1)
@@ -404,13 +404,13 @@ def test_reading_in_order_computes_nothing_twice(head: vs.VideoNode, monkeypatch
     rendered, repainted = [], []
     render, repaint = Engine.render, Engine.repaint
 
-    def rendering(self: Engine, source: np.ndarray, n: int = 0, gates: Any = None) -> Any:
+    def rendering(self: Engine, source: np.ndarray, n: int = 0, *rest: Any, **named: Any) -> Any:
         rendered.append(n)
-        return render(self, source, n, gates)
+        return render(self, source, n, *rest, **named)
 
-    def repainting(self: Engine, picture: Any, source: np.ndarray, areas: Any, n: int = 0) -> None:
+    def repainting(self: Engine, pictures: Any, source: np.ndarray, areas: Any, gates: Any, n: int = 0) -> None:
         repainted.append(n)
-        repaint(self, picture, source, areas, n)
+        repaint(self, pictures, source, areas, gates, n)
 
     monkeypatch.setattr(Engine, "render", rendering)
     monkeypatch.setattr(Engine, "repaint", repainting)
@@ -487,7 +487,7 @@ def test_still_goes_with_every_option(tiny: vs.VideoNode, arguments: dict[str, A
     still = still_of(clip, report=1, **arguments)
     got = frames_of(still)
     assert min(psnr(a, b) for a, b in zip(got, full, strict=True)) > 45
-    assert np.array_equal(got[0], full[0]) or psnr(got[0], full[0]) > 100
+    assert np.array_equal(got[0], full[0])
     assert max(props_of(still, "CuganReused")) > 0
 
 

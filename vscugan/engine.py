@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vscugan.errors import DeviceError, FrameError
-from vscugan.network_pass import NetworkPass
+from vscugan.network_pass import Asked, NetworkPass
 from vscugan.route import Pass, direct
 from vscugan.runtime.backends import BACKENDS, pick_backend
 from vscugan.settings import Settings
@@ -74,7 +74,7 @@ class Rendered:
     """A frame that was upscaled: what each pass made, (3, h, w) fp32 in 0..1 on the host, and with which gates."""
 
     pictures: list[Tensor]
-    gates: FrameGates
+    gates: FrameGates  #: empty where they were not asked for
 
 
 @dataclass(kw_only=True)
@@ -168,6 +168,11 @@ class Engine:
         return self.lanes[0].passes[0].runtime.architecture.pad_px
 
     @property
+    def tells_gates(self) -> bool:
+        """Whether a frame's gates come with the frame; else asking for them costs, and changes its bits."""
+        return all(p.runtime.tells_gates for lane in self.lanes for p in lane.passes)
+
+    @property
     def summary(self) -> str:
         """What computes, in words."""
         return f"{', '.join(f'{lane.backend} on {lane.device}' for lane in self.lanes)}, {self.precision}"
@@ -188,8 +193,10 @@ class Engine:
         target: Sequence[NDArray[np.float32]],
         n: int = 0,
         gates: FrameGates | None = None,
+        *,
+        with_gates: bool = False,
     ) -> FrameGates:
-        """Upscale one frame, and return its gates.
+        """Upscale one frame, and return its gates ``with_gates``, else none.
 
         ``source``: (3, H, W) fp32 RGB, any stride; clamped to 0..1 for the network. ``target``: three planes
         (scale*H, scale*W) fp32, written with values in 0..1, or with the source's excess over 0..1 added where
@@ -200,33 +207,42 @@ class Engine:
         with self._frame_on_a_lane(source) as (lane, workspace, x):
             used, y = list[Gates](), x
             for network, known in zip(lane.passes, gates or repeat(None), strict=False):
-                made, own = network.run(y.clamp(0, 1), n, workspace, known)
+                made, own = network.run(y.clamp(0, 1), n, workspace, Asked(gates=known, with_gates=with_gates))
                 used.append(own)
                 y = made[None]
             self._write(y[0], x, target, n)
-            return _kept(used)
+            return _kept(used) if with_gates else ()
 
-    def render(self, source: NDArray[np.float32], n: int = 0, gates: FrameGates | None = None) -> Rendered:
+    def render(
+        self, source: NDArray[np.float32], n: int = 0, gates: FrameGates | None = None, *, with_gates: bool = True
+    ) -> Rendered:
         """As ``upscale``, but the picture stays here, so that ``repaint`` can change it."""
         with self._frame_on_a_lane(source) as (lane, workspace, x):
             used, pictures, y = list[Gates](), list[Tensor](), x.clamp(0, 1)
             for network, known in zip(lane.passes, gates or repeat(None), strict=False):
-                made, own = network.run(y, n, workspace, known)
+                made, own = network.run(y, n, workspace, Asked(gates=known, with_gates=with_gates))
                 used.append(own)
                 pictures.append(torch.empty(made.shape).copy_(made).clamp_(0, 1))
                 y = pictures[-1].to(x.device)[None]
-            return Rendered(pictures=pictures, gates=_kept(used))
+            return Rendered(pictures=pictures, gates=_kept(used) if with_gates or gates else ())
 
-    def repaint(self, rendered: Rendered, source: NDArray[np.float32], areas: Sequence[Rectangle], n: int = 0) -> None:
-        """Compute ``areas`` of ``source`` with the gates of ``rendered``, and write them into its pictures.
+    def repaint(
+        self,
+        pictures: Sequence[Tensor],
+        source: NDArray[np.float32],
+        areas: Sequence[Rectangle],
+        gates: FrameGates,
+        n: int = 0,
+    ) -> None:
+        """Compute ``areas`` of ``source`` with these gates, and write them into the pictures of a ``Rendered``.
 
         The areas' ends are multiples of 8 px, or the frame's ends; ``source`` and errors as in ``upscale``.
         """
         with self._frame_on_a_lane(source, whole=False) as (lane, workspace, x):
             y, factor = x.clamp(0, 1), 1
-            for network, picture, known in zip(lane.passes, rendered.pictures, rendered.gates, strict=True):
+            for network, picture, known in zip(lane.passes, pictures, gates, strict=True):
                 for area in areas:
-                    made, _ = network.run(y, n, workspace, known, area.enlarged(factor))
+                    made, _ = network.run(y, n, workspace, Asked(gates=known, area=area.enlarged(factor)))
                     torch.clamp(made, 0, 1, out=made)
                     picture[:, *area.enlarged(factor * network.scale).index].copy_(made)
                 y, factor = picture.to(x.device)[None], factor * network.scale

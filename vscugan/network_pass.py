@@ -71,6 +71,16 @@ def is_out_of_memory(error: Exception) -> bool:
     return any(words in str(error) for words in OUT_OF_MEMORY_WORDS)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is asked of a pass, beside the picture."""
+
+    gates: Gates | None = None  #: to be used in place of the picture's own
+    #: the part that is asked for, and returned; its ends are multiples of the architecture's, or the picture's ends
+    area: Rectangle | None = None
+    with_gates: bool = False  #: whether the gates are to be told
+
+
 class NetworkPass:
     """Runs one model on one device.
 
@@ -110,23 +120,21 @@ class NetworkPass:
             return "whole"
         return tile_text(plan.tile, *size)
 
-    def run(
-        self, x: Tensor, n: int, workspace: Workspace, gates: Gates | None = None, area: Rectangle | None = None
-    ) -> tuple[Tensor, Gates]:
+    def run(self, x: Tensor, n: int, workspace: Workspace, asked: Asked | None = None) -> tuple[Tensor, Gates]:
         """Upscale a picture: (1, 3, H, W) fp32 in 0..1 -> (3, scale*H, scale*W) fp32, not clamped, and its gates.
 
-        ``gates``: those to use in place of the picture's own. ``area``: the part of ``x`` that is asked for, whose
-        result is (3, scale*h, scale*w); its ends are multiples of the architecture's, or the picture's ends.
-        ``n`` is for messages. The result may live in ``workspace``, until its next use.
+        ``asked``: left out, the whole picture with its own gates, which are not told. ``n`` is for messages. The
+        result may live in ``workspace``, until its next use.
         Raises: FrameError when the result holds NaN or Inf even in fp32; DeviceError when the smallest
         tile does not fit into memory.
         """
         # what is rounded to levels comes out finite whatever went in
         readable = self._precision != "int8" or bool(torch.isfinite(x.sum()))
-        ran = self._network(self.runtime, x, workspace, gates, area) if readable else None
+        asked = asked or Asked()
+        ran = self._network(self.runtime, x, workspace, asked) if readable else None
         if ran is None and self._precision != "fp32":
             self._notify(f"frame {n} gave NaN or Inf in {self._precision}; it was computed again in fp32")
-            ran = self._network(self._fp32_runtime(), x, workspace, gates, area)
+            ran = self._network(self._fp32_runtime(), x, workspace, asked)
         if ran is None:
             raise FrameError(
                 f"frame {n} must come out finite, got NaN or Inf from the network in fp32; "
@@ -140,15 +148,13 @@ class NetworkPass:
             self._fp32 = shared_runtime(self._backend, self._model.load(), self._device, "fp32")
         return self._fp32
 
-    def _network(
-        self, runtime: Runtime, x: Tensor, workspace: Workspace, gates: Gates | None, area: Rectangle | None
-    ) -> tuple[Tensor, Gates] | None:
+    def _network(self, runtime: Runtime, x: Tensor, workspace: Workspace, asked: Asked) -> tuple[Tensor, Gates] | None:
         """What ``run`` returns, or None where that is not finite."""
         height, width = x.shape[2:]
         while True:
             plan = self._plan_for(height, width)
             try:
-                return self._try(runtime, x, plan, workspace, gates, area)
+                return self._try(runtime, x, plan, workspace, asked)
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
@@ -160,7 +166,7 @@ class NetworkPass:
             self._shrink(plan, height, width)
 
     def _try(
-        self, runtime: Runtime, x: Tensor, plan: Plan, workspace: Workspace, gates: Gates | None, area: Rectangle | None
+        self, runtime: Runtime, x: Tensor, plan: Plan, workspace: Workspace, asked: Asked
     ) -> tuple[Tensor, Gates] | None:
         architecture = runtime.architecture
         height, width = x.shape[2:]
@@ -169,6 +175,7 @@ class NetworkPass:
             x = x * PRO_GAIN + PRO_OFFSET
         edge = architecture.pad_px
         padded = pad(x, edge, edge + size[0] - height, edge + size[1] - width)
+        area = asked.area
         if area is not None:
             spans = (
                 Span(start=s.start, stop=round_up(s.stop, architecture.multiple)) for s in (area.rows, area.columns)
@@ -176,7 +183,16 @@ class NetworkPass:
             rows, columns = (slice(s.start, s.stop + 2 * edge) for s in spans)
             padded, height, width = padded[:, :, rows, columns], area.rows.size, area.columns.size
         padded = padded.to(runtime.device, runtime.dtype).contiguous(memory_format=runtime.memory_format)
-        ran = run(runtime, padded, plan, (height, width), self._model.alpha, workspace, gates)
+        ran = run(
+            runtime,
+            padded,
+            plan,
+            (height, width),
+            self._model.alpha,
+            workspace,
+            asked.gates,
+            with_gates=asked.with_gates,
+        )
         if not ran.finite:
             return None
         return ran.output.sub_(PRO_OFFSET).div_(PRO_GAIN) if runtime.pro else ran.output, ran.gates

@@ -21,6 +21,11 @@ def _tile(text: str) -> int | list[int]:
     return sizes[0] if len(sizes) == 1 else sizes
 
 
+def _devices(text: str) -> str | list[str]:
+    names = text.split(",")
+    return names[0] if len(names) == 1 else names
+
+
 #: arguments of Upscale, how each is read, and what help says
 UPSCALE: dict[str, tuple[Callable[[str], Any], str]] = {
     "scale": (_number, "1 to 16 (default 2)"),
@@ -35,7 +40,7 @@ UPSCALE: dict[str, tuple[Callable[[str], Any], str]] = {
     "overshoot": (str, "clip (default) or restore"),
     "tile": (_tile, "px, or width,height"),
     "memory": (int, "MiB"),
-    "device": (str, "auto, cpu, cuda, cuda:N, xpu, mps"),
+    "device": (_devices, "auto, cpu, cuda, cuda:N, xpu, mps, or several: cuda:0,cuda:1"),
     "backend": (str, "auto, torch, openvino, onnxruntime, tensorrt, directml"),
     "precision": (str, "auto, fp32, fp16, bf16, int8"),
     "streams": (int, "frames in flight"),

@@ -24,6 +24,7 @@ from vscugan.encode.source import Source, check_readable, identity, open_source
 from vscugan.encode.video import CodedChunk
 from vscugan.errors import PlanError, SourceError
 from vscugan.files import disk_error, sha256, sync_file, sync_folder, write_whole
+from vscugan.settings import Settings
 
 #: packages that make the pictures whatever the runtime is
 PICTURE_PACKAGES = ("vscugan", "vapoursynth", "vapoursynth-bestsource")
@@ -122,7 +123,8 @@ class Run:
         journal.append({"kind": "begin", "plan": plan, "facts": facts})
 
     def _encode(self, job: Job, graph: Graph) -> tuple[list[Entry], dict[str, float]]:
-        chunks = cut(graph.clip.num_frames, chunk_frames(self.plan.chunk_s, graph.rate))
+        segment = self.plan.options.get("segment", Settings.segment)
+        chunks = cut(graph.clip.num_frames, chunk_frames(self.plan.chunk_s, graph.rate, segment))
         whole, lost = recover(job)
         missing = [chunk for chunk in chunks if chunk.number not in whole]
         done = sum(chunk.frames for chunk in chunks if chunk.number in whole)

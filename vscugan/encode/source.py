@@ -15,8 +15,8 @@ from pathlib import Path
 import av
 import vapoursynth as vs
 
-from vscugan.cache import made_folder
-from vscugan.errors import SourceError
+from vscugan.cache import cache_folder, made_folder
+from vscugan.errors import DiskError, SourceError
 
 #: bestsource: read and write the index always, below the cache path
 CACHE_ALWAYS = 2
@@ -101,7 +101,13 @@ def _open(path: Path, stream: int, progress: Callable[[int], None]) -> tuple[vs.
         if found := _PERCENT.search(message):
             progress(int(found[1]))
 
-    folder = made_folder("index")
+    try:
+        folder = made_folder("index")
+    except OSError as error:
+        raise DiskError(
+            f"cache folder must be writable for the index, got {error.strerror} for {cache_folder().name!r}; make room "
+            "or rights there, or name another folder by VSCUGAN_CACHE"
+        ) from error
     handle = vs.core.add_log_handler(listen)
     try:
         opened = vs.core.bs.VideoSource(

@@ -82,22 +82,19 @@ class Chained(Mode):
     def _make(self, n: int, decision: Decision, here: Mapping[int, Source], target: Target) -> Answer:
         """Make a frame that is decided."""
 
-    def _gates_for(self, decision: Decision, here: Mapping[int, Source]) -> FrameGates | int | None:
-        """The gates for a frame that is computed whole: None where they are its own, a frame's number to be read."""
-        giver = decision.gates_of
-        if giver == decision.base:
-            return None
+    def _gates_of(self, n: int, here: Mapping[int, Source]) -> FrameGates | None:
+        """The gates of frame ``n``; None where the frame must be read first."""
         with self._lock:
-            found = self._gates.get(giver)
-        if found is not None:
-            return found
-        if giver not in here:
-            return giver
-        found = self._engine.render(here[giver].picture, giver).gates
-        self._keep_gates(giver, found)
+            found = self._gates.get(n)
+        if found is None and n in here:
+            found = self._engine.render(here[n].picture, n).gates
+            self._keep_gates(n, found)
         return found
 
     def _keep_gates(self, n: int, gates: FrameGates) -> None:
+        """For frames to come; ``gates`` may be empty, where they were not told."""
+        if not gates:
+            return
         with self._lock:
             self._gates.put(n, gates, sum(gate.nbytes for each in gates for gate in each))
 
@@ -120,21 +117,22 @@ class HeldGates(Chained):
         self._contents = contents
 
     def _make(self, n: int, decision: Decision, here: Mapping[int, Source], target: Target) -> Answer:
-        gates = self._gates_for(decision, here)
-        if isinstance(gates, int):
-            return [gates]
+        own = decision.gates_of == n
+        gates = None if own else self._gates_of(decision.gates_of, here)
+        if gates is None and not own:
+            return [decision.gates_of]
         picture = here[n].picture
 
         def make() -> None:
-            used = self._engine.upscale(picture, target.planes, n, gates)
-            if gates is None:
+            used = self._engine.upscale(picture, target.planes, n, gates, with_gates=own and self._engine.tells_gates)
+            if own:
                 self._keep_gates(n, used)
 
         if self._contents is None:
             make()
             return None
         # with its own gates given to it a frame is not quite, bit by bit, what it is when it makes them
-        key = (content_hash(picture), decision.gates_of, gates is None)
+        key = (content_hash(picture), decision.gates_of, own)
         return self._contents.once(key, target, make)
 
     def close(self) -> str:
@@ -190,17 +188,17 @@ class StillBlocks(Chained):
 
     def _advance(self, canvas: _Canvas, n: int, decision: Decision, here: Mapping[int, Source]) -> list[int]:
         """Bring the canvas to frame ``n`` as far as the sources reach; returns those to read first."""
-        base = decision.base
+        base, giver = decision.base, decision.gates_of
         with self._lock:
             needed = [k for k in range(base + 1, n + 1) if self._chain[k].areas]
         if canvas.rendered is None or canvas.at > n:
-            gates = self._gates_for(self._chain[base], here)
-            if isinstance(gates, int) or base not in here:
-                first = [gates] if isinstance(gates, int) else []
-                return [k for k in [*first, base, *needed] if k not in here][:FRAMES_AT_ONCE]
-            canvas.rendered = self._engine.render(here[base].picture, base, gates)
+            gates = None if giver == base else self._gates_of(giver, here)
+            if base not in here or (gates is None and giver != base):
+                return [k for k in dict.fromkeys((giver, base, *needed)) if k not in here][:FRAMES_AT_ONCE]
+            told = giver == base and self._engine.tells_gates
+            canvas.rendered = self._engine.render(here[base].picture, base, gates, with_gates=told)
             canvas.at = base
-            if gates is None:
+            if giver == base:
                 self._keep_gates(base, canvas.rendered.gates)
             with self._lock:
                 self._canvases.put(base, canvas, sum(p.nbytes for p in canvas.rendered.pictures))
@@ -209,10 +207,12 @@ class StillBlocks(Chained):
             with self._lock:
                 areas = self._chain[k].areas
             if areas:
-                if k not in here:
-                    return [m for m in needed if m >= k and m not in here][:FRAMES_AT_ONCE]
+                gates = self._gates_of(giver, here)
+                if k not in here or gates is None:
+                    left = [*([] if gates else [giver]), *(m for m in needed if m >= k)]
+                    return [m for m in left if m not in here][:FRAMES_AT_ONCE]
                 picture, canvas.rendered = canvas.rendered, None  # half painted, if it fails
-                self._engine.repaint(picture, here[k].picture, areas, k)
+                self._engine.repaint(picture.pictures, here[k].picture, areas, gates, k)
                 canvas.rendered = picture
             canvas.at = k
         return []

@@ -215,14 +215,18 @@ def stage_model(
     return writer.model(inputs, {name: (made[name], shape) for name, shape in shapes.items()})
 
 
-def network_model(weights: Weights, quantisation: Quantisation | None = None) -> bytes:
-    """All five stages: (1, 3, H, W), padded, in the network's range -> ``output`` in that range, and the gates."""
+def network_model(weights: Weights, quantisation: Quantisation | None = None, *, with_gates: bool = False) -> bytes:
+    """All five stages: (1, 3, H, W), padded, in the network's range -> ``output`` in that range.
+
+    ``with_gates``: the gates are outputs too, for which runtimes give up some of their fusing.
+    """
     writer = GraphWriter(weights, quantisation)
     architecture, gates = writer.architecture, list[Symbol]()
     output = _network(writer, Symbol(writer, "input"), gates, Symbol(writer, "alpha"))
     inputs: dict[str, Shape] = {"input": _shape(architecture, "input"), "alpha": [1, 1, 1, 1]}
     outputs = {"output": (output, _shape(architecture, "output"))}
-    outputs |= {name: (gates[k], _gate_shape(architecture, k)) for k, name in enumerate(GATE_NAMES)}
+    if with_gates:
+        outputs |= {name: (gates[k], _gate_shape(architecture, k)) for k, name in enumerate(GATE_NAMES)}
     return writer.model(inputs, outputs)
 
 

@@ -33,6 +33,7 @@ class GraphRuntime(ABC):
     sum_dtype = torch.float64
     memory_format = torch.contiguous_format  #: of the maps that stages read and write
     dense_windows = True
+    tells_gates = True
     fixed_shapes = 0  #: how many shapes of a graph get a session of their own; the others share one for any shape
     preferred_tile_px = 0
 
@@ -90,12 +91,15 @@ class GraphRuntime(ABC):
         made = {name: torch.from_numpy(y) for name, y in ran.items()}
         return {name: y.permute(0, 3, 1, 2) if last else y for name, y in made.items()}
 
-    def run_network(self, padded: Tensor, alpha: float, workspace: Workspace) -> tuple[Tensor, list[Tensor]]:
+    def run_network(
+        self, padded: Tensor, alpha: float, workspace: Workspace, *, with_gates: bool = False
+    ) -> tuple[Tensor, list[Tensor]]:
         """See ``Runtime``."""
         inputs = {"input": padded.contiguous().numpy(), "alpha": np.full((1, 1, 1, 1), alpha, np.float32)}
-        model = partial(exported, "network_model", self._weights, self._quantisation)
-        ran = self._run(("network",), ("output", *GATE_NAMES), model, inputs, workspace)
-        return torch.from_numpy(ran["output"]), [torch.from_numpy(ran[name]) for name in GATE_NAMES]
+        model = partial(exported, "network_model", self._weights, self._quantisation, with_gates=with_gates)
+        names = GATE_NAMES if with_gates else ()
+        ran = self._run(("network", with_gates), ("output", *names), model, inputs, workspace)
+        return torch.from_numpy(ran["output"]), [torch.from_numpy(ran[name]) for name in names]
 
     def run_gated(self, padded: Tensor, gates: list[Tensor], workspace: Workspace) -> Tensor:
         """See ``Runtime``."""

@@ -51,6 +51,10 @@ class Runtime(Protocol):
     def sum_dtype(self) -> torch.dtype:
         """In which the device can sum exactly enough."""
 
+    @property
+    def tells_gates(self) -> bool:
+        """Whether ``run_network`` with gates costs nothing and makes the same bits."""
+
     def run_stage(
         self, k: int, stage: Stage, read: Mapping[str, Tensor], gates: list[Tensor], workspace: Workspace
     ) -> dict[str, Tensor]:
@@ -59,8 +63,13 @@ class Runtime(Protocol):
         What it returns is the caller's until it gives it back to the workspace.
         """
 
-    def run_network(self, padded: Tensor, alpha: float, workspace: Workspace) -> tuple[Tensor, list[Tensor]] | None:
-        """All stages on a whole padded frame and its gates, or None where stage by stage is as good."""
+    def run_network(
+        self, padded: Tensor, alpha: float, workspace: Workspace, *, with_gates: bool = False
+    ) -> tuple[Tensor, list[Tensor]] | None:
+        """All stages on a whole padded frame, and its gates where they are asked for.
+
+        None where stage by stage is as good.
+        """
 
     def run_gated(self, padded: Tensor, gates: list[Tensor], workspace: Workspace) -> Tensor | None:
         """All stages on a padded frame or window with gates that are known, or None as in ``run_network``."""

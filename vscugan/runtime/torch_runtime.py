@@ -22,6 +22,7 @@ class TorchRuntime:
 
     name = "torch"
     memory_format = torch.channels_last
+    tells_gates = True
     dense_windows = False  # its first step on a window is a product or a sum
 
     def __init__(
@@ -67,7 +68,7 @@ class TorchRuntime:
         """See ``Runtime``."""
         return run_stage(self.architecture, k, self, read, gates)
 
-    def run_network(self, padded: Tensor, alpha: float, workspace: Workspace) -> None:
+    def run_network(self, padded: Tensor, alpha: float, workspace: Workspace, *, with_gates: bool = False) -> None:
         """See ``Runtime``: torch has no whole graph."""
 
     def run_gated(self, padded: Tensor, gates: list[Tensor], workspace: Workspace) -> None:

@@ -230,7 +230,7 @@ class Ran:
 
     output: Tensor  #: (3, scale*height, scale*width) fp32 in the network's range, in memory of the workspace
     finite: Tensor  #: boolean scalar: whether every SE mean and output was finite
-    gates: Gates
+    gates: Gates  #: may be empty where they were not asked for
 
 
 def run(
@@ -241,19 +241,21 @@ def run(
     alpha: float,
     workspace: Workspace,
     gates: Gates | None = None,
+    *,
+    with_gates: bool = False,
 ) -> Ran:
     """Run the network on a padded frame, or on a padded window of one whose ``gates`` are known.
 
     ``padded``: (1, 3, H + 2 pad, W + 2 pad) in the network's range, H and W multiples of the architecture's.
     ``shown``: the (height, width) of the frame without what rounding up added. ``alpha`` is in the gates where they
-    are known. ``workspace`` has the memory of the frames before.
+    are known. ``workspace`` has the memory of the frames before. ``with_gates``: whether the gates are asked for.
     """
     architecture = runtime.architecture
     size = unpadded(architecture, padded)
     height, width = (s * architecture.scale for s in shown)
     frame = _FrameGates(runtime, size, alpha, gates)
     if plan.whole(*size):
-        ran = _at_once(runtime, padded, alpha, frame, workspace)
+        ran = _at_once(runtime, padded, alpha, frame, workspace, with_gates)
         if ran is not None:
             return Ran(output=ran[0, :, :height, :width], finite=torch.isfinite(ran.sum()), gates=frame.gates)
     output = workspace.take((1, 3, height, width), torch.float32, torch.contiguous_format, runtime.device)[0]
@@ -290,11 +292,13 @@ def run(
     return Ran(output=output, finite=frame.finite, gates=frame.gates)
 
 
-def _at_once(runtime: Runtime, padded: Tensor, alpha: float, frame: _FrameGates, workspace: Workspace) -> Tensor | None:
-    """The network's output by one graph, where the runtime has it; the frame's gates follow."""
+def _at_once(
+    runtime: Runtime, padded: Tensor, alpha: float, frame: _FrameGates, workspace: Workspace, with_gates: bool
+) -> Tensor | None:
+    """The network's output by one graph, where the runtime has it; the frame's gates too, where they are asked for."""
     if frame.are_known:
         return runtime.run_gated(padded, frame.gates, workspace)
-    ran = runtime.run_network(padded, alpha, workspace)
+    ran = runtime.run_network(padded, alpha, workspace, with_gates=with_gates)
     if ran is None:
         return None
     frame.gates += ran[1]
