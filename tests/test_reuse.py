@@ -487,7 +487,7 @@ def test_still_goes_with_every_option(tiny: vs.VideoNode, arguments: dict[str, A
     still = still_of(clip, report=1, **arguments)
     got = frames_of(still)
     assert min(psnr(a, b) for a, b in zip(got, full, strict=True)) > 45
-    assert np.array_equal(got[0], full[0])
+    assert np.abs(got[0] - full[0]).max() < 1e-5
     assert max(props_of(still, "CuganReused")) > 0
 
 
@@ -509,11 +509,11 @@ def test_still_with_alpha(core: Any, tiny: vs.VideoNode) -> None:
 def test_scene_change_props_begin_a_segment(core: Any, tiny: vs.VideoNode) -> None:
     marked = [tiny[n].std.SetFrameProps(_SceneChangePrev=int(n == 3)) for n in range(8)]
     clip = core.std.Splice(marked)
-    still = core.cugan.Upscale(clip, reuse="still", report=1)
+    still = core.cugan.Upscale(clip, reuse="still", report=1, backend="torch")
     assert props_of(still, "CuganSegment") == [0] * 3 + [3] * 5
     assert still.get_frame(3).props["CuganReused"] == 0
-    own = core.cugan.Upscale(clip, reuse="off")
-    assert np.array_equal(planes(still.get_frame(3))[0], planes(own.get_frame(3))[0])
+    own = core.cugan.Upscale(clip, reuse="off", backend="torch")
+    assert bits(still.get_frame(3)) == bits(own.get_frame(3))
 
 
 # ---- gates
@@ -535,7 +535,9 @@ def caption(core: Any, picture: np.ndarray) -> vs.VideoNode:
 
 
 def test_scene_gates_keep_a_caption_from_changing_the_background(core: Any, caption: vs.VideoNode) -> None:
-    frame, scene = (frames_of(core.cugan.Upscale(caption, gates=gates)) for gates in ("frame", "scene"))
+    frame, scene = (
+        frames_of(core.cugan.Upscale(caption, gates=gates, backend="torch")) for gates in ("frame", "scene")
+    )
     far = (slice(None), slice(0, 60))  # of 128 rows; the caption begins at 104, and its halo at 68
     changes = [flicker(frames[:8], far) for frames in (frame, scene)]
     assert changes[0] > 1e-5

@@ -169,7 +169,7 @@ class Engine:
 
     @property
     def tells_gates(self) -> bool:
-        """Whether a frame's gates come with the frame; else asking for them costs, and changes its bits."""
+        """Whether a frame's gates come with the frame; else asking for them costs time and precision."""
         return all(p.runtime.tells_gates for lane in self.lanes for p in lane.passes)
 
     @property

@@ -53,7 +53,7 @@ class Runtime(Protocol):
 
     @property
     def tells_gates(self) -> bool:
-        """Whether ``run_network`` with gates costs nothing and makes the same bits."""
+        """Whether ``run_network`` with gates costs nothing, and differs from without by rounding at most."""
 
     def run_stage(
         self, k: int, stage: Stage, read: Mapping[str, Tensor], gates: list[Tensor], workspace: Workspace
