@@ -104,6 +104,40 @@ def test_doctor_says_what_is_not_well(capsys: pytest.CaptureFixture[str], monkey
     )
 
 
+def test_doctor_names_packages_that_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "xxhash" in doctor.packages()
+    version = doctor._version
+    monkeypatch.setattr(doctor, "_version", lambda name: None if name == "xxhash" else version(name))
+    with pytest.raises(doctor.Unwell) as error:
+        doctor.packages()
+    assert str(error.value) == "xxhash not installed; run pip install xxhash"
+
+
+def test_doctor_names_a_cache_that_is_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("VSCUGAN_CACHE", str(tmp_path / "file"))
+    with pytest.raises(doctor.Unwell) as error:
+        doctor.disk()
+    assert str(error.value) == (
+        f"no folder that may be written to: {tmp_path / 'file'} (cache); name another one by VSCUGAN_CACHE"
+    )
+
+
+def test_no_shell_is_given_a_string() -> None:
+    calls = []
+    for path in (*(ROOT / "vscugan").rglob("*.py"), *(ROOT / "scripts").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            name = ast.unparse(node.func)
+            assert name not in ("os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput"), path
+            assert not any(keyword.arg == "shell" for keyword in node.keywords), path
+            if name.startswith("subprocess.") and node.args:
+                calls.append(path)
+                assert not isinstance(node.args[0], ast.Constant | ast.JoinedStr), path
+    assert len(calls) > 5
+
+
 def test_loadplugin_says_why(tmp_path: Path) -> None:
     broken = tmp_path / "vscugan.so"
     broken.write_bytes(b"not a plugin")

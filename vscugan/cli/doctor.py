@@ -14,6 +14,7 @@ from pathlib import Path
 from vscugan.cache import cache_folder
 
 SMALL_BYTES = 1 << 30
+PACKAGES = ("numpy", "safetensors", "vsutil", "xxhash")
 HELP = "say what is well and how to mend what is not"
 
 
@@ -123,12 +124,12 @@ def weights() -> str:
     return f"{len(rows())} models, sha256 right"
 
 
-def vsutil() -> str:
-    """vsutil is installed."""
-    try:
-        return importlib.metadata.version("vsutil")
-    except importlib.metadata.PackageNotFoundError:
-        raise Unwell("not installed", "run pip install vsutil") from None
+def packages() -> str:
+    """What every Upscale needs besides torch is installed."""
+    missing = [name for name in PACKAGES if not _version(name)]
+    if missing:
+        raise Unwell(f"{', '.join(missing)} not installed", f"run pip install {' '.join(missing)}")
+    return ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
 
 
 def runtimes() -> str:
@@ -196,8 +197,8 @@ def disk() -> str:
     for place, count in free.items():
         if count < SMALL_BYTES:
             raise Unwell(f"{count >> 20} MiB free ({place})", "make room: an encode needs its result's size twice")
-    if not os.access(cache, os.W_OK):
-        raise Unwell(f"no right to write into {cache}", "name another folder by VSCUGAN_CACHE")
+    if not cache.is_dir() or not os.access(cache, os.W_OK):
+        raise Unwell(f"no folder that may be written to: {cache} (cache)", "name another one by VSCUGAN_CACHE")
     return ", ".join(f"{count / 2**30:.1f} GiB free ({place})" for place, count in free.items())
 
 
@@ -209,7 +210,7 @@ CHECKS: tuple[tuple[str, Callable[[], str]], ...] = (
     ("torch", torch),
     ("device", device),
     ("weights", weights),
-    ("vsutil", vsutil),
+    ("packages", packages),
     ("runtimes", runtimes),
     ("source filter", source_filter),
     ("encoders", encoders),
