@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -148,6 +149,32 @@ def test_arguments_that_cannot_be(folder: Path) -> None:
             "a.mkv", "-o", "o.mkv", "--resume")  # fmt: skip
     refused(folder, 7, "folder of the output must be writable, got 'nowhere'; make it, or its rights",
             "a.mkv", "-o", "nowhere/o.mkv")  # fmt: skip
+
+
+def test_a_cache_that_cannot_be_written_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    media.plain(folder / "a.mkv", frames=3)
+    cache = folder / "cache"
+    cache.write_text("a file")
+    monkeypatch.setenv("VSCUGAN_CACHE", str(cache))
+    way_out = "make room or rights there, or name another one by VSCUGAN_CACHE"
+    refused(folder, 7, f"cache folder must be writable, got '{cache}': Not a directory; {way_out}",
+            "a.mkv", "-o", "o.mkv")  # fmt: skip
+    cache.unlink()
+    (cache / "index").mkdir(parents=True)
+    (cache / "CACHEDIR.TAG").write_text("")
+    (cache / "index" / folder.parts[1]).write_text("in the place of bestsource's folder")
+    refused(folder, 7, f"cache folder must be writable, got '{cache}': bestsource could not write its index; {way_out}",
+            "a.mkv", "-o", "o.mkv")  # fmt: skip
+
+
+def test_devices_are_listed_with_commas(folder: Path) -> None:
+    media.plain(folder / "a.mkv", frames=3)
+    refused(folder, 2, "device must be auto, cpu, mps, cuda, cuda:N, xpu or xpu:N, got gpu1; use auto to have it "
+            "chosen", "a.mkv", "-o", "o.mkv", "--device", "cpu,gpu1")  # fmt: skip
+    run = encode(folder, "a.mkv", "-o", "o.mkv", "--device", "cpu,cpu", "--backend", "torch", "--encoder", "ffv1")
+    assert run.returncode == 0, run.stderr
+    parameters = json.loads((folder / "o.mkv.cugan.json").read_text(encoding="utf-8"))["parameters"]
+    assert parameters["options"]["device"] == ["cpu", "cpu"]
 
 
 def test_scripts_that_do_not_work(folder: Path) -> None:

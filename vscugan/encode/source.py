@@ -15,11 +15,13 @@ from pathlib import Path
 import av
 import vapoursynth as vs
 
-from vscugan.cache import made_folder
+from vscugan.cache import made_folder, unwritable
 from vscugan.errors import SourceError
 
 #: bestsource: read and write the index always, below the cache path
 CACHE_ALWAYS = 2
+#: how its error begins where it can't
+INDEX_UNWRITTEN = "Failed to write index"
 #: frames looked at for interlacing before the start; every frame is checked again on its way through Upscale
 SAMPLED_FRAMES = 5
 #: props that tell of metadata that changes from frame to frame, which no encoder here is given
@@ -108,6 +110,8 @@ def _open(path: Path, stream: int, progress: Callable[[int], None]) -> tuple[vs.
             str(path), track=stream, cachemode=CACHE_ALWAYS, cachepath=str(folder), showprogress=1, exporttimestamps=1
         )
     except vs.Error as error:
+        if INDEX_UNWRITTEN in str(error):
+            raise unwritable("bestsource could not write its index") from error
         raise refusal(path, str(error).removeprefix("VideoSource: ")) from error
     finally:
         vs.core.remove_log_handler(handle)
@@ -191,7 +195,10 @@ def open_source(path: Path, progress: Callable[[int], None], is_scripted: bool) 
     return Source(path=path, clip=clip, timeline=timeline, stream=stream, notes=tuple(notes))
 
 
-def identity(path: Path) -> tuple[int, int, int]:
-    """What changes when a file is replaced or written to: inode, bytes and time."""
-    status = os.stat(path)
+def identity(path: Path) -> tuple[int, int, int] | None:
+    """What changes when a file is replaced or written to: inode, bytes and time; None where it is gone."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
     return status.st_ino, status.st_size, status.st_mtime_ns
