@@ -210,6 +210,26 @@ def test_the_next_run_says_what_it_found(folder: Path) -> None:
     assert len(media.frame_hashes(folder / "out.mkv")) == 480
 
 
+def test_a_source_that_goes_away_meanwhile_costs_nothing(folder: Path) -> None:
+    media.plain(folder / "in.mkv", frames=24 * 20)
+    parent = subprocess.Popen(command(folder, "out.mkv"), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    while len(finished(folder, "out.mkv")) < 1:
+        time.sleep(0.02)
+    (folder / "in.mkv").rename(folder / "away.mkv")
+    _, said = parent.communicate(timeout=60)
+    assert parent.returncode == 3
+    assert said.decode() == (
+        "vscugan encode: source must stay as it is during the encode, got 'in.mkv' changed or gone; put the old file "
+        "back and run the same command again, or say --restart\n"
+    )
+    assert len(finished(folder, "out.mkv")) == 20
+    (folder / "away.mkv").rename(folder / "in.mkv")
+    again = run(folder, "out.mkv")
+    assert again.returncode == 0, again.stderr
+    assert "found 20 of 20 chunks finished (480 frames); going on from there" in again.stdout
+    assert len(media.frame_hashes(folder / "out.mkv")) == 480
+
+
 def test_a_second_run_is_refused_until_the_first_is_gone(folder: Path) -> None:
     media.plain(folder / "in.mkv", frames=24 * 30)
     first = subprocess.Popen(command(folder, "out.mkv"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -13,7 +13,7 @@ import pytest
 import vapoursynth as vs
 
 from vscugan.encode import encoders, y4m
-from vscugan.encode.chunks import GRID_FRAMES, chunk_frames, cut
+from vscugan.encode.chunks import chunk_frames, cut
 from vscugan.encode.encoders import Program, check_arguments, check_format, command
 from vscugan.encode.journal import Journal
 from vscugan.encode.lock import take_lock
@@ -44,11 +44,9 @@ def program(name: str, is_ffmpeg: bool) -> Program:
     return Program(name=name, path="/bin/tool", is_ffmpeg=is_ffmpeg, version="1", row=encoders.ENCODERS[name])
 
 
-def test_cuts_lie_on_the_grid_of_reuse() -> None:
-    assert GRID_FRAMES == 24
-    for seconds in (0.1, 1, 10, 33.3):
-        assert chunk_frames(seconds, Fraction(24000, 1001)) % GRID_FRAMES == 0
-    assert chunk_frames(10, Fraction(24)) == 240
+def test_cuts_lie_on_a_grid() -> None:
+    assert chunk_frames(10, Fraction(24), 24) == 240
+    assert chunk_frames(0.1, Fraction(24000, 1001), 24) == 24
     chunks = cut(500, 240)
     assert [(c.start, c.stop) for c in chunks] == [(0, 240), (240, 480), (480, 500)]
 

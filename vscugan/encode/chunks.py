@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-#: Cuts lie on multiples of this many frames. ``reuse="still"`` starts its segments every 24 frames by default, and
-#: a chunk that began inside one would compute the frames before it for nothing, or differ from an uncut run.
-GRID_FRAMES = 24
 #: An encoder's usual distance of keyframes (10 s), so that the cuts cost next to no bits.
 DEFAULT_CHUNK_S = 10.0
 
@@ -26,9 +23,9 @@ class Chunk:
         return self.stop - self.start
 
 
-def chunk_frames(seconds: float, frames_per_second: Fraction) -> int:
-    """The frames of a chunk of about so many seconds, on the grid."""
-    return max(1, round(seconds * frames_per_second / GRID_FRAMES)) * GRID_FRAMES
+def chunk_frames(seconds: float, frames_per_second: Fraction, grid: int) -> int:
+    """The frames of a chunk of about so many seconds: a multiple of ``grid`` frames."""
+    return max(1, round(seconds * frames_per_second / grid)) * grid
 
 
 def cut(frames: int, step: int) -> tuple[Chunk, ...]:

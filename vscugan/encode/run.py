@@ -84,8 +84,8 @@ class Run:
         entries, times = self._encode(job, graph)
         if identity(self.source_path) != before:
             raise SourceError(
-                f"source must stay as it is during the encode, got {self.source_path.name!r} changed; put the old "
-                "file back and run the same command again, or say --restart"
+                f"source must stay as it is during the encode, got {self.source_path.name!r} changed or gone; put the "
+                "old file back and run the same command again, or say --restart"
             )
         self._finish(job, graph, source, left, format, entries, facts | {"timings": times})
 
@@ -122,7 +122,7 @@ class Run:
         journal.append({"kind": "begin", "plan": plan, "facts": facts})
 
     def _encode(self, job: Job, graph: Graph) -> tuple[list[Entry], dict[str, float]]:
-        chunks = cut(graph.clip.num_frames, chunk_frames(self.plan.chunk_s, graph.rate))
+        chunks = cut(graph.clip.num_frames, chunk_frames(self.plan.chunk_s, graph.rate, self.plan.grid_frames))
         whole, lost = recover(job)
         missing = [chunk for chunk in chunks if chunk.number not in whole]
         done = sum(chunk.frames for chunk in chunks if chunk.number in whole)
