@@ -12,7 +12,7 @@ from typing import Any
 from vscugan.encode import certificate, container, mux
 from vscugan.encode.children import Children
 from vscugan.encode.chunks import chunk_frames, cut
-from vscugan.encode.encoders import check_arguments, check_format, find_encoder
+from vscugan.encode.encoders import check_arguments, check_format, find_encoder, unheld_light
 from vscugan.encode.events import Emit
 from vscugan.encode.graph import Graph, build
 from vscugan.encode.journal import Entry, Journal
@@ -79,7 +79,7 @@ class Run:
             folder=self.folder, journal=journal, children=self.children, emit=self.emit,
         )  # fmt: skip
         self._compare(journal, facts)
-        for note in (*source.notes, *graph.notes):
+        for note in (*source.notes, *graph.notes, *unheld_light(program, picture)):
             self.emit("note", text=note)
         entries, times = self._encode(job, graph)
         if identity(self.source_path) != before:
@@ -155,7 +155,7 @@ class Run:
         )
         muxed = mux.MuxJob(
             source=self.source_path, video=source.stream, kept=tuple(kept), chunks=chunks, timeline=graph.timeline,
-            sar=job.picture.sar, size=(graph.clip.width, graph.clip.height), format=format,
+            picture=job.picture, format=format,
         )  # fmt: skip
         temp = self._temp
         temp.unlink(missing_ok=True)
