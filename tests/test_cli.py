@@ -113,6 +113,26 @@ def test_json_events_are_for_programs(tmp_path: Path, capfd: pytest.CaptureFixtu
     assert (plan["width"], plan["height"]) == (192, 96)
 
 
+def test_a_script_of_your_own_is_handed_source_and_args(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    source, script = media.plain(tmp_path / "a.mkv", frames=3), tmp_path / "own.vpy"
+    script.write_text(
+        "import vapoursynth as vs\n"
+        "own = vs.core.bs.VideoSource(source, cachemode=0)\n"
+        "assert args == {'scale': 2, 'noise': 'denoise1x', 'device': ['cpu', 'cpu'], 'crop': '8'}, args\n"
+        "own = own.std.Crop(right=int(crop))\n"
+        "del args['noise'], args['crop']\n"
+        "vs.core.cugan.Upscale(own, backend='torch', report=1, **args).set_output()\n"
+    )
+    words = ["--scale", "2", "--noise", "denoise1x", "--device", "cpu,cpu", "--arg", "crop=8", "--script", str(script)]
+    result = tmp_path / "b.mkv"
+    assert main(["encode", str(source), "-o", str(result), *words, "--encoder", "ffv1"]) == 0, capfd.readouterr().err
+    certificate = json.loads(Path(f"{result}.cugan.json").read_text(encoding="utf-8"))
+    assert certificate["picture"]["width"] == 112
+    assert certificate["made_by"]["runtime"] == "torch"
+    assert certificate["parameters"]["script_arguments"] == {"crop": "8"}
+    assert main(["verify", str(result), "--script", str(script)]) == 0
+
+
 def test_ffv1_holds_what_it_was_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """No sample is changed on the way through y4m, ffmpeg and the container."""
     source, script = media.plain(tmp_path / "a.mkv", frames=30), tmp_path / "r.vpy"

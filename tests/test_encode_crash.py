@@ -10,6 +10,7 @@ import resource
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import media
@@ -136,6 +137,38 @@ def test_kills_lose_nothing(folder: Path) -> None:
     assert all_of_them[: len(kept)] == kept
     assert media.frame_hashes(folder / "out.mkv") == media.frame_hashes(folder / "whole.mkv")
     print(f"kills: {kills}, finished by then: {len(kept)} of {chunks} chunks")
+
+
+@pytest.fixture
+def small_disk(folder: Path) -> Iterator[Path]:
+    """A disk of 120 KiB, for those who may mount one."""
+    place = folder / "disk"
+    place.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=120k", "none", place], check=False).returncode:
+        pytest.skip("mounting needs rights")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+def test_a_full_disk_costs_only_what_does_not_fit(folder: Path, small_disk: Path) -> None:
+    media.plain(folder / "in.mkv", frames=24 * 20)
+    full = run(folder, "disk/out.mkv")
+    assert full.returncode == 7
+    assert full.stderr.startswith("vscugan encode: disk must have room, got 0 MiB left in disk (")
+    kept = finished(folder, "disk/out.mkv")
+    assert 0 < len(kept) < 20
+    subprocess.run(["mount", "-o", "remount,size=300k", small_disk], check=True)
+    muxed = run(folder, "disk/out.mkv")  # the chunks fit now, the file does not
+    assert muxed.returncode == 7
+    assert muxed.stderr.startswith("vscugan encode: finished file must be writable, got ")
+    assert muxed.stderr.endswith(" with 0 MiB left; all chunks are kept: make room, then run the same command again\n")
+    assert not (small_disk / "out.mkv").exists()
+    assert finished(folder, "disk/out.mkv")[: len(kept)] == kept
+    assert sorted(finished(folder, "disk/out.mkv")) == list(range(20))  # none twice
+    subprocess.run(["mount", "-o", "remount,size=2m", small_disk], check=True)
+    assert run(folder, "disk/out.mkv").returncode == 0
+    assert run(folder, "whole.mkv").returncode == 0
+    assert media.frame_hashes(small_disk / "out.mkv") == media.frame_hashes(folder / "whole.mkv")
 
 
 @pytest.mark.parametrize("moment", ["mux", "check"])

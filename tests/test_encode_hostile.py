@@ -11,6 +11,7 @@ from pathlib import Path
 import media
 import pytest
 
+from vscugan.encode.encoders import find_ffmpeg
 from vscugan.encode.source import check_readable
 from vscugan.errors import SourceError
 
@@ -185,6 +186,18 @@ def test_scripts_that_do_not_work(folder: Path) -> None:
     (folder / "none.vpy").write_text("x = 1\n")
     refused(folder, 2, "script must set a video output 0, got none; end 'none.vpy' with clip.set_output()",
             "a.mkv", "-o", "o.mkv", "--script", "none.vpy")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("filter", "fact"),
+    [("select=lt(n\\,2)", "2 frames in 2 packets"), ("scale=64:48", "frame 0 damaged or of 64x48 px")],
+)
+def test_an_encoder_that_makes_something_else(folder: Path, filter: str, fact: str) -> None:
+    media.plain(folder / "a.mkv", frames=3)
+    own = ("-v", "error", "-f", "yuv4mpegpipe", "-i", "-", "-vf", filter, "-c:v", "ffv1", "{output}.mkv")
+    refused(folder, 6, f"chunk 0 must hold 3 frames of 128x96 px, got {fact}; check the encoder's arguments, then run "
+            "the same command again", "a.mkv", "-o", "o.mkv", "--script", "resize.vpy", "--encoder", find_ffmpeg(),
+            "--", *own)  # fmt: skip
 
 
 def test_an_encoder_that_fails_says_why(folder: Path) -> None:

@@ -107,6 +107,8 @@ def test_a_resumed_run_makes_the_same_frames(tmp_path: Path) -> None:
     assert [(chunk["start"], chunk["stop"]) for chunk in chunks(tmp_path, "cut.mkv")] == CUTS
     assert (reused(events) or 0) > 0.5
     assert media.frame_hashes(tmp_path / "cut.mkv") == media.frame_hashes(tmp_path / "uncut.mkv")
+    verified = subprocess.run(media.command("verify", tmp_path / "cut.mkv", "--seed", 1), check=False)
+    assert verified.returncode == 0  # five frames, asked for by themselves
     log = (tmp_path / "cut.mkv.vscugan" / "worker.log").read_text(encoding="utf-8")
     assert log.count("cugan.Upscale: runtime: ") == 1  # one model for all chunks
 

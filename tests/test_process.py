@@ -113,6 +113,14 @@ def test_doctor_names_packages_that_are_missing(monkeypatch: pytest.MonkeyPatch)
     assert str(error.value) == "xxhash not installed; run pip install xxhash"
 
 
+def test_doctor_names_every_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tool = tmp_path / "x265"
+    tool.write_text("#!/bin/sh\necho 'x265 4.1'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert doctor.encoders() == (f"x265 {tool}, x264 inside ffmpeg, svt-av1 inside ffmpeg, ffv1 inside ffmpeg")
+
+
 def test_doctor_names_a_cache_that_is_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("VSCUGAN_CACHE", str(tmp_path / "file"))

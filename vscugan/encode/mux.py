@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -135,8 +136,10 @@ def mux(job: MuxJob, output: Path, started: Callable[[Any], None]) -> None:
     said = log.read_text(encoding="utf-8", errors="replace").strip()
     log.unlink()
     if code or broken:
+        reason = said.splitlines()[-1] if said else broken or f"exit code {code}"
+        free = shutil.disk_usage(output.parent).free
         raise DiskError(
-            f"finished file must be writable, got {said.splitlines()[-1] if said else broken or f'exit code {code}'}; "
+            f"finished file must be writable, got {reason} with {free >> 20} MiB left; "
             "all chunks are kept: make room, then run the same command again"
         )
 
