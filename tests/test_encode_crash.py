@@ -243,6 +243,22 @@ def test_the_next_run_says_what_it_found(folder: Path) -> None:
     assert len(media.frame_hashes(folder / "out.mkv")) == 480
 
 
+def test_programs_are_told_of_ctrl_c(folder: Path) -> None:
+    media.plain(folder / "in.mkv", frames=24 * 20)
+    parent = subprocess.Popen(command(folder, "out.mkv", "--json"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert parent.stdout
+    events = []
+    for line in parent.stdout:
+        events.append(json.loads(line))
+        if events[-1]["event"] == "chunk":
+            parent.send_signal(signal.SIGINT)
+            break
+    events += [json.loads(line) for line in parent.stdout]
+    assert parent.wait(30) == 130
+    assert events[-1] == {"event": "interrupted", "code": 130}
+    assert (folder / "out.mkv.vscugan").is_dir()
+
+
 def test_a_source_that_goes_away_meanwhile_costs_nothing(folder: Path) -> None:
     media.plain(folder / "in.mkv", frames=24 * 20)
     parent = subprocess.Popen(command(folder, "out.mkv"), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)

@@ -200,6 +200,23 @@ def test_an_encoder_that_makes_something_else(folder: Path, filter: str, fact: s
             "--", *own)  # fmt: skip
 
 
+def test_a_video_that_the_container_cannot_hold_ends_with_its_first_chunk(folder: Path) -> None:
+    media.plain(folder / "a.mkv", frames=60)
+    own = ("-v", "error", "-f", "yuv4mpegpipe", "-i", "-", "-c:v", "huffyuv", "-pix_fmt", "yuv422p", "{output}.mkv")
+    refused(folder, 4, "output must hold the encoder's video, got mp4, which can't hold huffyuv; write a .mkv, or use "
+            "another --encoder", "a.mkv", "-o", "o.mp4", "--script", "resize.vpy", "--chunk", "1", "--encoder",
+            find_ffmpeg(), "--", *own)  # fmt: skip
+
+
+def test_errors_are_events_too(folder: Path) -> None:
+    media.plain(folder / "a.mkv", frames=3)
+    for words, code in ((("a.mkv", "-o", "o.avi"), 2), (("no.mkv", "-o", "o.mkv"), 3), (("a.mkv", "-o", "a.mkv"), 4)):
+        run = encode(folder, *words, "--json")
+        (event,) = [json.loads(line) for line in run.stdout.splitlines()]
+        assert (event["event"], event["code"], run.returncode) == ("error", code, code)
+        assert run.stderr == f"vscugan encode: {event['message']}\n"
+
+
 def test_an_encoder_that_fails_says_why(folder: Path) -> None:
     media.plain(folder / "a.mkv", frames=3)
     before = sorted(folder.rglob("*"))

@@ -76,7 +76,7 @@ class Run:
             facts = self._facts(graph, program, digest.result())
         job = Job(
             clip=graph.clip, picture=picture, program=program, arguments=tuple(self.plan.encoder_arguments),
-            folder=self.folder, journal=journal, children=self.children, emit=self.emit,
+            format=format, folder=self.folder, journal=journal, children=self.children, emit=self.emit,
         )  # fmt: skip
         self._compare(journal, facts)
         for note in (*source.notes, *graph.notes, *unheld_light(program, picture)):
