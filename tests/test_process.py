@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import vapoursynth as vs
 
 from vscugan.cli import doctor
@@ -111,6 +112,16 @@ def test_doctor_names_packages_that_are_missing(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(doctor.Unwell) as error:
         doctor.packages()
     assert str(error.value) == "xxhash not installed; run pip install xxhash"
+
+
+def test_doctor_names_every_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    for kind, names in ((torch.cuda, ["A", "B"]), (torch.xpu, ["C"])):
+        monkeypatch.setattr(kind, "is_available", lambda: True)
+        monkeypatch.setattr(kind, "device_count", names.__len__)
+        monkeypatch.setattr(kind, "get_device_name", names.__getitem__)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    threads = torch.get_num_threads()
+    assert doctor.device() == f"cuda:0 A, cuda:1 B, xpu:0 C, cpu with {threads} threads"
 
 
 def test_doctor_names_every_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

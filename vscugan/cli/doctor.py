@@ -101,12 +101,19 @@ def torch() -> str:
 
 
 def device() -> str:
-    """What device=auto takes."""
+    """What device= may name, first what auto takes."""
     import torch as module
 
-    if module.cuda.is_available():
-        return ", ".join(module.cuda.get_device_name(i) for i in range(module.cuda.device_count()))
-    return f"cpu with {module.get_num_threads()} threads (no CUDA device)"
+    kinds = {"cuda": module.cuda, "xpu": module.xpu}
+    found = [
+        f"{name}:{n} {kind.get_device_name(n)}"
+        for name, kind in kinds.items()
+        if kind.is_available()
+        for n in range(kind.device_count())
+    ]
+    if module.backends.mps.is_available():
+        found.append("mps")
+    return ", ".join([*found, f"cpu with {module.get_num_threads()} threads"])
 
 
 def weights() -> str:
