@@ -22,6 +22,7 @@ vs.core.resize.Bicubic(clip, clip.width * 2, clip.height * 2).set_output()
 #: tags that the muxer writes itself, and those of a codec that is another one now
 OWN_TAGS = {"encoder", "duration", "major_brand", "minor_version", "compatible_brands", "handler_name", "vendor_id",
             "creation_time"}  # fmt: skip
+COLOUR = ("_Matrix", "_Primaries", "_Transfer", "_Range", "_ChromaLocation")
 HDR = ("hdr10=1:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc:range=limited:chromaloc=2:max-cll=1000,400:"
        "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)")  # fmt: skip
 
@@ -134,6 +135,21 @@ def hdr10(folder: Path) -> Path:
     return path
 
 
+def hlg(folder: Path) -> Path:
+    path = folder / "hlg.mkv"
+    flags = "colorprim=bt2020:transfer=arib-std-b67:colormatrix=bt2020nc:range=limited:chromaloc=2"
+    ffmpeg(*picture(), "-pix_fmt", "yuv420p10le", "-c:v", "libx265", "-x265-params", f"log-level=none:{flags}", path)
+    return path
+
+
+def full_range(folder: Path) -> Path:
+    path = folder / "full_range.mkv"
+    flags = "colorprim=smpte170m:transfer=smpte170m:colormatrix=smpte170m:range=pc:chromaloc=0:sar=8/9"
+    ffmpeg(*picture(), "-vf", "scale=out_range=full,setsar=8/9", "-pix_fmt", "yuv420p", *FAST, "-x264-params", flags,
+           path)  # fmt: skip
+    return path
+
+
 def rotated(folder: Path) -> Path:
     path = folder / "rotated.mp4"
     ffmpeg("-display_rotation", 90, "-i", plain(folder / "upright.mp4"), "-c", "copy", path)
@@ -183,6 +199,7 @@ FIXTURES: tuple[tuple[str, Callable[[Path], Path]], ...] = (
     ("variable frame rate, B-frames", vfr),
     ("pixels of 8:9", anamorphic),
     ("HDR10: PQ, BT.2020, mastering display, light levels", hdr10),
+    ("HLG", hlg),
     ("rotated by 90°, MP4", rotated),
     ("odd size 65x49, 4:4:4", odd_size),
     ("Matroska's own cropping", cropped),
@@ -206,7 +223,7 @@ def _shown(path: Path) -> dict[str, Any]:
     clip = vs.core.bs.VideoSource(str(path), cachemode=0)
     with clip.get_frame(0) as frame:
         props = dict(frame.props)
-    names = [n for n in props if n.startswith(("Mastering", "ContentLight")) or n in ("_Primaries", "_Transfer")]
+    names = [n for n in props if n.startswith(("Mastering", "ContentLight")) or n in COLOUR]
     return {"size": (clip.width, clip.height), "frames": clip.num_frames,
             "sar": (props.get("_SARNum", 1), props.get("_SARDen", 1)), **{n: props[n] for n in names}}  # fmt: skip
 

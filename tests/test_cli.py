@@ -99,19 +99,6 @@ def test_verify_computes_frames_again(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "source must be the certificate's, got another sha256 of 'a.mkv'" in capsys.readouterr().err
 
 
-def test_what_was_reused_is_shown(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    source, result = tmp_path / "a.mkv", tmp_path / "b.mkv"
-    media.ffmpeg("-f", "lavfi", "-i", "testsrc2=s=64x48:r=24,trim=end_frame=2,loop=14:2:0", *media.FAST, source)
-    words = ["--reuse", "still", "--segment", "10", "--device", "cpu,cpu", "--chunk", "0.5", "--encoder", "ffv1"]
-    assert main(["encode", str(source), "-o", str(result), *FAST, *words, "--json"]) == 0
-    events = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
-    progress = [event for event in events if event["event"] == "progress"]
-    assert 0 < progress[-1]["reused"] < 1
-    certificate = json.loads(Path(f"{result}.cugan.json").read_text(encoding="utf-8"))
-    assert [len(chunk["frames"]) for chunk in certificate["chunks"]] == [10, 10, 10]
-    assert main(["verify", str(result), "--frames", "5"]) == 0
-
-
 def test_json_events_are_for_programs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     source = media.plain(tmp_path / "a.mkv", frames=3)
     script = tmp_path / "r.vpy"
@@ -124,6 +111,26 @@ def test_json_events_are_for_programs(tmp_path: Path, capfd: pytest.CaptureFixtu
     assert events[-1]["frames"] == 3
     plan = next(event for event in events if event["event"] == "plan")
     assert (plan["width"], plan["height"]) == (192, 96)
+
+
+def test_a_script_of_your_own_is_handed_source_and_args(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    source, script = media.plain(tmp_path / "a.mkv", frames=3), tmp_path / "own.vpy"
+    script.write_text(
+        "import vapoursynth as vs\n"
+        "own = vs.core.bs.VideoSource(source, cachemode=0)\n"
+        "assert args == {'scale': 2, 'noise': 'denoise1x', 'device': ['cpu', 'cpu'], 'crop': '8'}, args\n"
+        "own = own.std.Crop(right=int(crop))\n"
+        "del args['noise'], args['crop']\n"
+        "vs.core.cugan.Upscale(own, backend='torch', report=1, **args).set_output()\n"
+    )
+    words = ["--scale", "2", "--noise", "denoise1x", "--device", "cpu,cpu", "--arg", "crop=8", "--script", str(script)]
+    result = tmp_path / "b.mkv"
+    assert main(["encode", str(source), "-o", str(result), *words, "--encoder", "ffv1"]) == 0, capfd.readouterr().err
+    certificate = json.loads(Path(f"{result}.cugan.json").read_text(encoding="utf-8"))
+    assert certificate["picture"]["width"] == 112
+    assert certificate["made_by"]["runtime"] == "torch"
+    assert certificate["parameters"]["script_arguments"] == {"crop": "8"}
+    assert main(["verify", str(result), "--script", str(script)]) == 0
 
 
 def test_ffv1_holds_what_it_was_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

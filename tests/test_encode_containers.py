@@ -1,28 +1,49 @@
-"""Everything that a container holds comes through, or is refused before the start."""
+"""Everything that a container holds comes through, or is refused before the start; encoders are told the colour."""
 
 from __future__ import annotations
 
 import subprocess
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import av
 import media
 import pytest
+import vapoursynth as vs
 
-ENCODERS = {".mkv": ("x265", "ultrafast"), ".mp4": ("x264", "medium")}
+from vscugan.encode.encoders import find_ffmpeg
+
+COLOUR = ("_Matrix", "_Primaries", "_Transfer", "_Range", "_ChromaLocation")
+HDR = ("Mastering", "ContentLight")
+#: what each source must tell of itself, before it is looked for in a result
+SHADES: dict[str, dict[str, Any]] = {
+    "hdr10": {"_Matrix": 9, "_Primaries": 9, "_Transfer": 16, "_Range": 0, "_ChromaLocation": 2},
+    "hlg": {"_Matrix": 9, "_Primaries": 9, "_Transfer": 18, "_Range": 0, "_ChromaLocation": 2},
+    "full_range": {"_Matrix": 6, "_Primaries": 6, "_Transfer": 6, "_Range": 1, "_ChromaLocation": 0,
+                   "sar": Fraction(8, 9)},
+}  # fmt: skip
+ENCODERS: dict[str, tuple[object, ...]] = {
+    "x265": ("--preset", "ultrafast"), "x264": ("--preset", "ultrafast"), "svt-av1": ("--preset", 10), "ffv1": (),
+}  # fmt: skip
 
 
-def encode(source: Path, output: Path, *words: object, encoder: tuple[str, str] | None = None) -> str:
+def encode(source: Path, output: Path, encoder: str, *words: object) -> str:
     """Encode by a resize, no network; returns what was said."""
     script = output.parent / "resize.vpy"
     script.write_text(media.RESIZE)
-    name, preset = encoder or ENCODERS[output.suffix]
-    words = ("--script", script, "--chunk", 0.9, "--encoder", name, *words)
-    tail = ("--", "--preset", preset) if name != "ffv1" else ()
-    run = subprocess.run(
-        media.command("encode", source, "-o", output, *words, *tail), capture_output=True, text=True, check=False
-    )
+    command = media.command("encode", source, "-o", output, "--script", script, "--encoder", encoder, "--", *words)
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     return run.stdout
+
+
+def told(path: Path) -> dict[str, Any]:
+    """What a video's first frame tells of its colour, and the container of its shape, since AV1 has none."""
+    with vs.core.bs.VideoSource(str(path), cachemode=0).get_frame(0) as frame:
+        found = {name: value for name, value in frame.props.items() if name in COLOUR or name.startswith(HDR)}
+    with av.open(str(path)) as file:
+        return found | {"sar": file.streams.video[0].sample_aspect_ratio or 1}
 
 
 @pytest.mark.parametrize(("what", "make"), media.FIXTURES, ids=lambda v: getattr(v, "__name__", ""))
@@ -30,17 +51,44 @@ def test_everything_is_kept(tmp_path: Path, what: str, make: media.Callable[[Pat
     (tmp_path / "in").mkdir()
     source = make(tmp_path / "in")
     result = tmp_path / f"out{source.suffix}"
-    script = tmp_path / "resize.vpy"
-    script.write_text(media.RESIZE)
-    encoder = "x265" if make is media.hdr10 else "x264"
-    run = subprocess.run(
-        media.command("encode", source, "-o", result, "--script", script, "--encoder", encoder, "--", "--preset",
-                      "medium", "--crf", 20), capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr
+    encode(source, result, "x265" if make is media.hdr10 else "x264", "--preset", "medium", "--crf", 20)
     count, lost = media.compare(source, result)
     assert not lost
     assert count > 30
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
         ["in", result.name, f"{result.name}.cugan.json", "resize.vpy"]
     )
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize("shade", SHADES)
+def test_every_encoder_is_told_the_colour(tmp_path: Path, shade: str, encoder: str) -> None:
+    (tmp_path / "in").mkdir()
+    source, result = getattr(media, shade)(tmp_path / "in"), tmp_path / "out.mkv"
+    wanted = told(source)
+    assert {name: wanted[name] for name in SHADES[shade]} == SHADES[shade]
+    assert ("MasteringDisplayMaxLuminance" in wanted) == (shade == "hdr10")
+    said = encode(source, result, encoder, *ENCODERS[encoder])
+    left_out = encoder == "ffv1" and shade == "hdr10"
+    assert ("note: mastering display and light levels are left out, since ffv1 is not told them" in said) == left_out
+    if left_out:
+        wanted = {name: value for name, value in wanted.items() if not name.startswith(HDR)}
+    found = told(result)
+    # AV1 holds what HDR was mastered on in other steps
+    assert {name: found.get(name) for name in wanted} == {
+        name: pytest.approx(value, abs=2e-5) for name, value in wanted.items()
+    }
+    if encoder == "ffv1":  # what is said of the samples changes none
+        words = ("verify", result, "--source", source, "--script", tmp_path / "resize.vpy", "--frames", 30)
+        run = subprocess.run(media.command(*words), capture_output=True, text=True, check=False)
+        assert run.stdout.count("same bits; coded at 120.0 dB") == 30
+
+
+def test_any_program_that_reads_y4m(tmp_path: Path) -> None:
+    source, result = media.full_range(tmp_path), tmp_path / "out.mkv"
+    flags = "colour_primaries={primaries}:transfer_characteristics={transfer}:matrix_coefficients={matrix}"
+    words = ("-v", "error", "-y", "-f", "yuv4mpegpipe", "-i", "-", "-c:v", "libx264", "-preset", "ultrafast", "-bsf:v",
+             f"h264_metadata={flags}", "{output}.mp4")  # fmt: skip
+    assert " frames to 128x96 YUV420P8, 24 fps, by " in encode(source, result, find_ffmpeg(), *words)
+    assert len(media.frame_hashes(result)) == 30
+    assert {name: told(result)[name] for name in SHADES["full_range"]} == SHADES["full_range"]

@@ -10,6 +10,7 @@ import resource
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import media
@@ -138,6 +139,38 @@ def test_kills_lose_nothing(folder: Path) -> None:
     print(f"kills: {kills}, finished by then: {len(kept)} of {chunks} chunks")
 
 
+@pytest.fixture
+def small_disk(folder: Path) -> Iterator[Path]:
+    """A disk of 120 KiB, for those who may mount one."""
+    place = folder / "disk"
+    place.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=120k", "none", place], check=False).returncode:
+        pytest.skip("mounting needs rights")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+def test_a_full_disk_costs_only_what_does_not_fit(folder: Path, small_disk: Path) -> None:
+    media.plain(folder / "in.mkv", frames=24 * 20)
+    full = run(folder, "disk/out.mkv")
+    assert full.returncode == 7
+    assert full.stderr.startswith("vscugan encode: disk must have room, got 0 MiB left in disk (")
+    kept = finished(folder, "disk/out.mkv")
+    assert 0 < len(kept) < 20
+    subprocess.run(["mount", "-o", "remount,size=300k", small_disk], check=True)
+    muxed = run(folder, "disk/out.mkv")  # the chunks fit now, the file does not
+    assert muxed.returncode == 7
+    assert muxed.stderr.startswith("vscugan encode: finished file must be writable, got ")
+    assert muxed.stderr.endswith(" with 0 MiB left; all chunks are kept: make room, then run the same command again\n")
+    assert not (small_disk / "out.mkv").exists()
+    assert finished(folder, "disk/out.mkv")[: len(kept)] == kept
+    assert sorted(finished(folder, "disk/out.mkv")) == list(range(20))  # none twice
+    subprocess.run(["mount", "-o", "remount,size=2m", small_disk], check=True)
+    assert run(folder, "disk/out.mkv").returncode == 0
+    assert run(folder, "whole.mkv").returncode == 0
+    assert media.frame_hashes(small_disk / "out.mkv") == media.frame_hashes(folder / "whole.mkv")
+
+
 @pytest.mark.parametrize("moment", ["mux", "check"])
 def test_a_kill_while_the_file_is_written(folder: Path, moment: str) -> None:
     media.plain(folder / "in.mkv", frames=48)
@@ -207,6 +240,42 @@ def test_the_next_run_says_what_it_found(folder: Path) -> None:
         "damaged or gone and are made again; the journal's last line was torn and is dropped"
     ) in again.stdout
     assert not work.exists()
+    assert len(media.frame_hashes(folder / "out.mkv")) == 480
+
+
+def test_programs_are_told_of_ctrl_c(folder: Path) -> None:
+    media.plain(folder / "in.mkv", frames=24 * 20)
+    parent = subprocess.Popen(command(folder, "out.mkv", "--json"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert parent.stdout
+    events = []
+    for line in parent.stdout:
+        events.append(json.loads(line))
+        if events[-1]["event"] == "chunk":
+            parent.send_signal(signal.SIGINT)
+            break
+    events += [json.loads(line) for line in parent.stdout]
+    assert parent.wait(30) == 130
+    assert events[-1] == {"event": "interrupted", "code": 130}
+    assert (folder / "out.mkv.vscugan").is_dir()
+
+
+def test_a_source_that_goes_away_meanwhile_costs_nothing(folder: Path) -> None:
+    media.plain(folder / "in.mkv", frames=24 * 20)
+    parent = subprocess.Popen(command(folder, "out.mkv"), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    while len(finished(folder, "out.mkv")) < 1:
+        time.sleep(0.02)
+    (folder / "in.mkv").rename(folder / "away.mkv")
+    _, said = parent.communicate(timeout=60)
+    assert parent.returncode == 3
+    assert said.decode() == (
+        "vscugan encode: source must stay as it is during the encode, got 'in.mkv' changed or gone; put the old file "
+        "back and run the same command again, or say --restart\n"
+    )
+    assert len(finished(folder, "out.mkv")) == 20
+    (folder / "away.mkv").rename(folder / "in.mkv")
+    again = run(folder, "out.mkv")
+    assert again.returncode == 0, again.stderr
+    assert "found 20 of 20 chunks finished (480 frames); going on from there" in again.stdout
     assert len(media.frame_hashes(folder / "out.mkv")) == 480
 
 

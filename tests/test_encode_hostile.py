@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import media
 import pytest
 
+from vscugan.encode.encoders import find_ffmpeg
 from vscugan.encode.source import check_readable
 from vscugan.errors import SourceError
 
@@ -54,17 +56,6 @@ def test_an_output_that_begins_with_a_dash(folder: Path) -> None:
     run = encode(folder, "a.mkv", "-o", "-o.mkv", "--script", "resize.vpy", "--encoder", "ffv1")
     assert run.returncode == 0, run.stderr
     assert (folder / "-o.mkv").exists()
-
-
-def test_a_cache_that_cannot_be_written_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    media.plain(folder / "a.mkv", frames=3)
-    (folder / "a file").write_bytes(b"")
-    monkeypatch.setenv("VSCUGAN_CACHE", str(folder / "a file"))
-    message = (
-        "cache folder must be writable for the index, got Not a directory for 'a file'; make room or rights there, "
-        "or name another folder by VSCUGAN_CACHE"
-    )
-    refused(folder, 7, message, "a.mkv", "-o", "b.mkv", "--encoder", "ffv1")
 
 
 def test_files_that_are_no_video(folder: Path) -> None:
@@ -161,6 +152,32 @@ def test_arguments_that_cannot_be(folder: Path) -> None:
             "a.mkv", "-o", "nowhere/o.mkv")  # fmt: skip
 
 
+def test_a_cache_that_cannot_be_written_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    media.plain(folder / "a.mkv", frames=3)
+    cache = folder / "cache"
+    cache.write_text("a file")
+    monkeypatch.setenv("VSCUGAN_CACHE", str(cache))
+    way_out = "make room or rights there, or name another one by VSCUGAN_CACHE"
+    refused(folder, 7, f"cache folder must be writable, got '{cache}': Not a directory; {way_out}",
+            "a.mkv", "-o", "o.mkv")  # fmt: skip
+    cache.unlink()
+    (cache / "index").mkdir(parents=True)
+    (cache / "CACHEDIR.TAG").write_text("")
+    (cache / "index" / folder.parts[1]).write_text("in the place of bestsource's folder")
+    refused(folder, 7, f"cache folder must be writable, got '{cache}': bestsource could not write its index; {way_out}",
+            "a.mkv", "-o", "o.mkv")  # fmt: skip
+
+
+def test_devices_are_listed_with_commas(folder: Path) -> None:
+    media.plain(folder / "a.mkv", frames=3)
+    refused(folder, 2, "device must be auto, cpu, mps, cuda, cuda:N, xpu or xpu:N, got gpu1; use auto to have it "
+            "chosen", "a.mkv", "-o", "o.mkv", "--device", "cpu,gpu1")  # fmt: skip
+    run = encode(folder, "a.mkv", "-o", "o.mkv", "--device", "cpu,cpu", "--backend", "torch", "--encoder", "ffv1")
+    assert run.returncode == 0, run.stderr
+    parameters = json.loads((folder / "o.mkv.cugan.json").read_text(encoding="utf-8"))["parameters"]
+    assert parameters["options"]["device"] == ["cpu", "cpu"]
+
+
 def test_scripts_that_do_not_work(folder: Path) -> None:
     media.plain(folder / "a.mkv", frames=3)
     (folder / "bad.vpy").write_text("1 / 0\n")
@@ -169,6 +186,35 @@ def test_scripts_that_do_not_work(folder: Path) -> None:
     (folder / "none.vpy").write_text("x = 1\n")
     refused(folder, 2, "script must set a video output 0, got none; end 'none.vpy' with clip.set_output()",
             "a.mkv", "-o", "o.mkv", "--script", "none.vpy")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("filter", "fact"),
+    [("select=lt(n\\,2)", "2 frames in 2 packets"), ("scale=64:48", "frame 0 damaged or of 64x48 px")],
+)
+def test_an_encoder_that_makes_something_else(folder: Path, filter: str, fact: str) -> None:
+    media.plain(folder / "a.mkv", frames=3)
+    own = ("-v", "error", "-f", "yuv4mpegpipe", "-i", "-", "-vf", filter, "-c:v", "ffv1", "{output}.mkv")
+    refused(folder, 6, f"chunk 0 must hold 3 frames of 128x96 px, got {fact}; check the encoder's arguments, then run "
+            "the same command again", "a.mkv", "-o", "o.mkv", "--script", "resize.vpy", "--encoder", find_ffmpeg(),
+            "--", *own)  # fmt: skip
+
+
+def test_a_video_that_the_container_cannot_hold_ends_with_its_first_chunk(folder: Path) -> None:
+    media.plain(folder / "a.mkv", frames=60)
+    own = ("-v", "error", "-f", "yuv4mpegpipe", "-i", "-", "-c:v", "huffyuv", "-pix_fmt", "yuv422p", "{output}.mkv")
+    refused(folder, 4, "output must hold the encoder's video, got mp4, which can't hold huffyuv; write a .mkv, or use "
+            "another --encoder", "a.mkv", "-o", "o.mp4", "--script", "resize.vpy", "--chunk", "1", "--encoder",
+            find_ffmpeg(), "--", *own)  # fmt: skip
+
+
+def test_errors_are_events_too(folder: Path) -> None:
+    media.plain(folder / "a.mkv", frames=3)
+    for words, code in ((("a.mkv", "-o", "o.avi"), 2), (("no.mkv", "-o", "o.mkv"), 3), (("a.mkv", "-o", "a.mkv"), 4)):
+        run = encode(folder, *words, "--json")
+        (event,) = [json.loads(line) for line in run.stdout.splitlines()]
+        assert (event["event"], event["code"], run.returncode) == ("error", code, code)
+        assert run.stderr == f"vscugan encode: {event['message']}\n"
 
 
 def test_an_encoder_that_fails_says_why(folder: Path) -> None:

@@ -44,13 +44,9 @@ def program(name: str, is_ffmpeg: bool) -> Program:
     return Program(name=name, path="/bin/tool", is_ffmpeg=is_ffmpeg, version="1", row=encoders.ENCODERS[name])
 
 
-def test_cuts_lie_on_the_grid_of_reuse() -> None:
-    for seconds in (0.1, 1, 10, 33.3):
-        for segment in (24, 10):
-            frames = chunk_frames(seconds, Fraction(24000, 1001), segment)
-            assert frames > 0
-            assert frames % segment == 0
+def test_cuts_lie_on_a_grid() -> None:
     assert chunk_frames(10, Fraction(24), 24) == 240
+    assert chunk_frames(0.1, Fraction(24000, 1001), 24) == 24
     chunks = cut(500, 240)
     assert [(c.start, c.stop) for c in chunks] == [(0, 240), (240, 480), (480, 500)]
 

@@ -126,6 +126,15 @@ def test_what_a_format_cannot_hold_is_refused(tmp_path: Path, capsys: pytest.Cap
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "b.png"]
 
 
+def test_pictures_know_nothing_of_each_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What one picture has in common with the one before is of clips only."""
+    for option in (("--reuse", "still"), ("--gates", "scene"), ("--segment", "2"), ("--threshold", "1")):
+        with pytest.raises(SystemExit) as end:
+            image(tmp_path / "a.png", "-o", tmp_path / "b.png", *option)
+        assert end.value.code == 2
+        assert f"unrecognized arguments: {' '.join(option)}" in capsys.readouterr().err
+
+
 def test_pictures_of_other_kinds_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.tiff"
     Image.new("CMYK", (8, 8)).save(path)

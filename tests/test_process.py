@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import vapoursynth as vs
 
 from vscugan.cli import doctor
@@ -102,6 +103,58 @@ def test_doctor_says_what_is_not_well(capsys: pytest.CaptureFixture[str], monkey
         "FAIL  bridge: no vscugan plugin in /nowhere; run pip install --force-reinstall --no-deps vscugan"
         in capsys.readouterr().out
     )
+
+
+def test_doctor_names_packages_that_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "xxhash" in doctor.packages()
+    version = doctor._version
+    monkeypatch.setattr(doctor, "_version", lambda name: None if name == "xxhash" else version(name))
+    with pytest.raises(doctor.Unwell) as error:
+        doctor.packages()
+    assert str(error.value) == "xxhash not installed; run pip install xxhash"
+
+
+def test_doctor_names_every_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    for kind, names in ((torch.cuda, ["A", "B"]), (torch.xpu, ["C"])):
+        monkeypatch.setattr(kind, "is_available", lambda: True)
+        monkeypatch.setattr(kind, "device_count", names.__len__)
+        monkeypatch.setattr(kind, "get_device_name", names.__getitem__)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    threads = torch.get_num_threads()
+    assert doctor.device() == f"cuda:0 A, cuda:1 B, xpu:0 C, cpu with {threads} threads"
+
+
+def test_doctor_names_every_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tool = tmp_path / "x265"
+    tool.write_text("#!/bin/sh\necho 'x265 4.1'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert doctor.encoders() == (f"x265 {tool}, x264 inside ffmpeg, svt-av1 inside ffmpeg, ffv1 inside ffmpeg")
+
+
+def test_doctor_names_a_cache_that_is_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("VSCUGAN_CACHE", str(tmp_path / "file"))
+    with pytest.raises(doctor.Unwell) as error:
+        doctor.disk()
+    assert str(error.value) == (
+        f"no folder that may be written to: {tmp_path / 'file'} (cache); name another one by VSCUGAN_CACHE"
+    )
+
+
+def test_no_shell_is_given_a_string() -> None:
+    calls = []
+    for path in (*(ROOT / "vscugan").rglob("*.py"), *(ROOT / "scripts").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            name = ast.unparse(node.func)
+            assert name not in ("os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput"), path
+            assert not any(keyword.arg == "shell" for keyword in node.keywords), path
+            if name.startswith("subprocess.") and node.args:
+                calls.append(path)
+                assert not isinstance(node.args[0], ast.Constant | ast.JoinedStr), path
+    assert len(calls) > 5
 
 
 def test_loadplugin_says_why(tmp_path: Path) -> None:

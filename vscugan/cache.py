@@ -33,13 +33,27 @@ def cache_folder() -> Path:
     return Path.home() / ".cache" / "vscugan"
 
 
+def unwritable(reason: str) -> DiskError:
+    """The error for a cache that something needs and that can't be written."""
+    return DiskError(
+        f"cache folder must be writable, got {str(cache_folder())!r}: {reason}; make room or rights there, or name "
+        "another one by VSCUGAN_CACHE"
+    )
+
+
 def made_folder(name: str) -> Path:
-    """A folder of this name in the cache, made where it is missing; the tag tells backups and ``clear`` what it is."""
+    """A folder of this name in the cache, made where it is missing; the tag tells backups and ``clear`` what it is.
+
+    Raises: DiskError.
+    """
     folder = cache_folder() / name
-    folder.mkdir(parents=True, exist_ok=True)
     tag = cache_folder() / TAG_NAME
-    if not tag.exists():
-        tag.write_text(f"{TAG}\n# This folder is vscugan's cache; it may be removed.\n", encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not tag.exists():
+            tag.write_text(f"{TAG}\n# This folder is vscugan's cache; it may be removed.\n", encoding="utf-8")
+    except OSError as error:
+        raise unwritable(error.strerror or str(error)) from error
     return folder
 
 
@@ -60,5 +74,5 @@ def write_cached(name: str, content: bytes) -> None:
     try:
         made_folder(str(Path(name).parent))
         write_whole(path, content)
-    except (OSError, DiskError) as error:
+    except DiskError as error:
         logger.warning("%s can't be written into the cache: %s", name, error)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from vscugan.cli.options import guarded
+from vscugan.cli.options import device, guarded
 from vscugan.errors import ArgumentError
 from vscugan.settings import BACKENDS
 
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scale", type=int, default=2, choices=(2, 3, 4), help="default 2")
     parser.add_argument("--frames", type=int, default=5, help="a turn (default 5)")
     parser.add_argument("--turns", type=int, default=2, help="of each runtime (default 2)")
-    parser.add_argument("--device", default="auto", help="as for Upscale (default auto)")
+    parser.add_argument("--device", type=device, default="auto", help="as for Upscale (default auto)")
 
 
 def _size(text: str) -> tuple[int, int]:

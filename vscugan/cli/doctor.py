@@ -14,6 +14,7 @@ from pathlib import Path
 from vscugan.cache import cache_folder
 
 SMALL_BYTES = 1 << 30
+PACKAGES = ("numpy", "safetensors", "vsutil", "xxhash")
 HELP = "say what is well and how to mend what is not"
 
 
@@ -100,12 +101,19 @@ def torch() -> str:
 
 
 def device() -> str:
-    """What device=auto takes."""
+    """What device= may name, first what auto takes."""
     import torch as module
 
-    if module.cuda.is_available():
-        return ", ".join(module.cuda.get_device_name(i) for i in range(module.cuda.device_count()))
-    return f"cpu with {module.get_num_threads()} threads (no CUDA device)"
+    kinds = {"cuda": module.cuda, "xpu": module.xpu}
+    found = [
+        f"{name}:{n} {kind.get_device_name(n)}"
+        for name, kind in kinds.items()
+        if kind.is_available()
+        for n in range(kind.device_count())
+    ]
+    if module.backends.mps.is_available():
+        found.append("mps")
+    return ", ".join([*found, f"cpu with {module.get_num_threads()} threads"])
 
 
 def weights() -> str:
@@ -123,12 +131,12 @@ def weights() -> str:
     return f"{len(rows())} models, sha256 right"
 
 
-def vsutil() -> str:
-    """vsutil is installed."""
-    try:
-        return importlib.metadata.version("vsutil")
-    except importlib.metadata.PackageNotFoundError:
-        raise Unwell("not installed", "run pip install vsutil") from None
+def packages() -> str:
+    """What every Upscale needs besides torch is installed."""
+    missing = [name for name in PACKAGES if not _version(name)]
+    if missing:
+        raise Unwell(f"{', '.join(missing)} not installed", f"run pip install {' '.join(missing)}")
+    return ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
 
 
 def runtimes() -> str:
@@ -196,8 +204,8 @@ def disk() -> str:
     for place, count in free.items():
         if count < SMALL_BYTES:
             raise Unwell(f"{count >> 20} MiB free ({place})", "make room: an encode needs its result's size twice")
-    if not os.access(cache, os.W_OK):
-        raise Unwell(f"no right to write into {cache}", "name another folder by VSCUGAN_CACHE")
+    if not cache.is_dir() or not os.access(cache, os.W_OK):
+        raise Unwell(f"no folder that may be written to: {cache} (cache)", "name another one by VSCUGAN_CACHE")
     return ", ".join(f"{count / 2**30:.1f} GiB free ({place})" for place, count in free.items())
 
 
@@ -209,7 +217,7 @@ CHECKS: tuple[tuple[str, Callable[[], str]], ...] = (
     ("torch", torch),
     ("device", device),
     ("weights", weights),
-    ("vsutil", vsutil),
+    ("packages", packages),
     ("runtimes", runtimes),
     ("source filter", source_filter),
     ("encoders", encoders),

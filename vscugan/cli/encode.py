@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from vscugan.cli.options import add_upscale, given_upscale, guarded, named_files, silence
-from vscugan.cli.progress import shown
-from vscugan.errors import ArgumentError
+from vscugan.cli.progress import Json, shown
+from vscugan.errors import ArgumentError, CuganError
 
 HELP = "upscale a video file, resumable, with everything else in it kept"
 EPILOG = """arguments after -- go to the encoder, for example: -- --crf 16 --preset slow
@@ -86,6 +86,7 @@ def _encode(arguments: argparse.Namespace, encoder_arguments: list[str] | None) 
     try:
         code = supervise.encode(plan, listen, arguments.restart)
     except KeyboardInterrupt:
+        show({"event": "interrupted", "code": INTERRUPTED})
         show.close()
         kept = supervise.has_chunks(plan.work_folder)
         hint = "run the same command again to go on" if kept else "no chunk was finished yet, nothing is left behind"
@@ -107,4 +108,13 @@ def run(parser: argparse.ArgumentParser, words: Sequence[str]) -> int:
         own, encoder_arguments = own[:place], own[place + 1 :]
     own = named_files(own, ("-o", "--output", "--script", "--weights"))
     arguments = parser.parse_args(own)
-    return guarded("encode", lambda: _encode(arguments, encoder_arguments))
+
+    def work() -> int:
+        try:
+            return _encode(arguments, encoder_arguments)
+        except CuganError as error:  # those of the worker are events already
+            if arguments.json:
+                Json()({"event": "error", "message": str(error), "code": error.exit_code})
+            raise
+
+    return guarded("encode", work)

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", choices=sorted(e[1:] for e in ENDINGS), help="format of the results in a folder")
     parser.add_argument("--quality", type=int, default=95, help="of JPEG, WebP and AVIF, 1 to 100 (default 95)")
     parser.add_argument("--overwrite", action="store_true", help="replace results that exist")
-    add_upscale(parser, format=False)
+    add_upscale(parser, of_clips=False)
 
 
 def found(sources: Sequence[str]) -> Iterator[tuple[Path, Path]]:

@@ -21,7 +21,8 @@ def _tile(text: str) -> int | list[int]:
     return sizes[0] if len(sizes) == 1 else sizes
 
 
-def _devices(text: str) -> str | list[str]:
+def device(text: str) -> str | list[str]:
+    """A device, or several with commas between them."""
     names = text.split(",")
     return names[0] if len(names) == 1 else names
 
@@ -40,7 +41,7 @@ UPSCALE: dict[str, tuple[Callable[[str], Any], str]] = {
     "overshoot": (str, "clip (default) or restore"),
     "tile": (_tile, "px, or width,height"),
     "memory": (int, "MiB"),
-    "device": (_devices, "auto, cpu, cuda, cuda:N, xpu, mps, or several: cuda:0,cuda:1"),
+    "device": (device, "auto, cpu, cuda, cuda:N, xpu, xpu:N, mps, or several, as in cuda:0,cuda:1"),
     "backend": (str, "auto, torch, openvino, onnxruntime, tensorrt, directml"),
     "precision": (str, "auto, fp32, fp16, bf16, int8"),
     "streams": (int, "frames in flight"),
@@ -49,14 +50,20 @@ UPSCALE: dict[str, tuple[Callable[[str], Any], str]] = {
     "threshold": (float, "codes of 8 bit up to which a block is still (default 3)"),
     "gates": (str, "frame (default) or scene"),
 }
+#: of these, the ones that look at more than one frame
+OF_CLIPS = ("reuse", "segment", "threshold", "gates")
 
 
-def add_upscale(parser: argparse.ArgumentParser, *, format: bool = True) -> None:
-    """Give a command the options of Upscale; those left out are absent from the result."""
+def add_upscale(parser: argparse.ArgumentParser, *, of_clips: bool = True) -> None:
+    """Give a command the options of Upscale; those left out are absent from the result.
+
+    Without ``of_clips`` those are missing that make no sense for single pictures.
+    """
     group = parser.add_argument_group("Upscale", "see the README's table; left out is the default")
     for name, (kind, words) in UPSCALE.items():
-        group.add_argument(f"--{name}", type=kind, default=argparse.SUPPRESS, help=words)
-    if format:
+        if of_clips or name not in OF_CLIPS:
+            group.add_argument(f"--{name}", type=kind, default=argparse.SUPPRESS, help=words)
+    if of_clips:
         group.add_argument("--format", default=argparse.SUPPRESS, help="VapourSynth's name of the output format")
 
 

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 #: distance of the plain progress lines
 PLAIN_S = 10.0
+#: leaves room for the words, which wrap on narrow terminals and are never cut off
+BAR_COLUMNS = 20
 Event = dict[str, Any]
 
 
@@ -119,8 +121,10 @@ class Live:
 
     def __init__(self) -> None:
         from rich.progress import BarColumn, Progress, TextColumn
+        from rich.table import Column
 
-        self._bar = Progress(TextColumn("{task.description}", markup=False), BarColumn(), transient=True)
+        told = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=False))
+        self._bar = Progress(told, BarColumn(BAR_COLUMNS), transient=True)
         self._task = self._bar.add_task("opening the source", total=100)
         self._bar.start()
 

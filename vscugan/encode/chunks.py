@@ -23,12 +23,9 @@ class Chunk:
         return self.stop - self.start
 
 
-def chunk_frames(seconds: float, frames_per_second: Fraction, segment: int) -> int:
-    """The frames of a chunk of about so many seconds, a multiple of ``segment``.
-
-    A chunk that began inside a segment of ``reuse="still"`` would compute frames before it for nothing.
-    """
-    return max(1, round(seconds * frames_per_second / segment)) * segment
+def chunk_frames(seconds: float, frames_per_second: Fraction, grid: int) -> int:
+    """The frames of a chunk of about so many seconds: a multiple of ``grid`` frames."""
+    return max(1, round(seconds * frames_per_second / grid)) * grid
 
 
 def cut(frames: int, step: int) -> tuple[Chunk, ...]:

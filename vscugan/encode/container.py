@@ -89,6 +89,17 @@ def _is_held(stream: Any, format: str) -> bool:
     return True
 
 
+def refuse_unheld_video(chunk: Path, format: str) -> None:
+    """Raise PlanError where an output can't hold what the encoder makes, as its first chunk tells."""
+    with av.open(str(chunk)) as opened:
+        stream = opened.streams.video[0]
+        if not _is_held(stream, format):
+            raise PlanError(
+                f"output must hold the encoder's video, got {format}, which can't hold {_codec(stream)}; write a .mkv, "
+                "or use another --encoder"
+            )
+
+
 def unheld(path: Path, video: int, format: str) -> tuple[Track, ...]:
     """The streams of a source, but for its video, that an output can't hold as they are.
 

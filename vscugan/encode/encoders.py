@@ -29,7 +29,8 @@ class Encoder:
     """One encoder: what it makes, which formats it takes, and how it is told.
 
     ``tool`` is the program that reads y4m by itself, None where only ffmpeg has it; ``params`` is the ffmpeg
-    option that takes the library's own options, and ``native`` those that ffmpeg itself must be given.
+    option that takes the library's own options, and ``native`` those that ffmpeg itself must be given. Where
+    ``tells_range`` is not set, ffmpeg's encoder refuses full range by name, and the container tells it.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Encoder:
     params: str | None = None
     native: tuple[str, ...] = ()
     tool_call: Callable[[Sequence[str], str], list[str]] | None = None
+    tells_range: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +122,7 @@ ENCODERS = {
         ),
         Encoder(
             name="ffv1", codec="ffv1", tool=None, library="ffv1", suffix=".mkv", bits=(8, 9, 10, 12, 14, 16),
-            chroma=("420", "422", "444", "gray"), arguments=lambda picture: [],
+            chroma=("420", "422", "444", "gray"), arguments=lambda picture: [], tells_range=False,
         ),
     )
 }  # fmt: skip
@@ -228,6 +230,14 @@ def check_format(program: Program, picture: Picture) -> None:
     raise ArgumentError(f"format must be one that {row.name} takes, got {picture.format_name}; say --format {instead}")
 
 
+def unheld_light(program: Program, picture: Picture) -> tuple[str, ...]:
+    """What HDR tells of its display and light that the encoder has no option for, in words."""
+    has_options = program.row is not None and program.row.params is not None
+    if has_options or not (picture.mastering or picture.light):
+        return ()
+    return (f"mastering display and light levels are left out, since {program.name} is not told them",)
+
+
 def _library_options(row: Encoder, options: Sequence[str]) -> list[str]:
     """``--name value`` and ``--flag`` options of a tool as ffmpeg's options for its library."""
     own: list[str] = []
@@ -253,13 +263,13 @@ def _library_options(row: Encoder, options: Sequence[str]) -> list[str]:
     return [*own, row.params, ":".join(params)] if params else own
 
 
-def _stamp(picture: Picture) -> str:
+def _stamp(picture: Picture, tells_range: bool) -> str:
     """ffmpeg's filter that writes the colour onto the frames, and changes no sample."""
     stamps = {
         "colorspace": names.MATRICES.get(picture.matrix or 0),
         "color_primaries": names.PRIMARIES.get(picture.primaries or 0),
         "color_trc": names.TRANSFERS.get(picture.transfer or 0),
-        "range": "pc" if picture.full_range else "tv",
+        "range": "pc" if picture.full_range and tells_range else "tv",
         "chroma_location": None if picture.chroma_location is None else names.CHROMA_LOCATIONS[picture.chroma_location],
     }  # fmt: skip
     return "setparams=" + ":".join(f"{name}={value}" for name, value in stamps.items() if value)
@@ -306,6 +316,6 @@ def command(program: Program, arguments: Sequence[str], picture: Picture, output
         own = _library_options(row, [*row.arguments(picture), "--log-level", "error", *arguments])
     return [
         program.path, "-hide_banner", "-loglevel", "error", "-y", "-f", "yuv4mpegpipe", "-i", "pipe:0",
-        "-map", "0:v:0", "-fps_mode", "passthrough", "-vf", _stamp(picture), "-c:v", row.library, *own,
+        "-map", "0:v:0", "-fps_mode", "passthrough", "-vf", _stamp(picture, row.tells_range), "-c:v", row.library, *own,
         "-pix_fmt", f"+{_pixel_format(picture)}", "-f", "matroska", f"file:{output}",
     ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ import av
 from vscugan.encode import container
 from vscugan.encode.container import Track, tracks
 from vscugan.encode.encoders import find_ffmpeg
+from vscugan.encode.picture import Picture
 from vscugan.encode.source import Timeline
 from vscugan.encode.video import CodedChunk, pipe_offset, timescale, write_video
 from vscugan.errors import DiskError, ResultError
@@ -39,8 +41,7 @@ class MuxJob:
     kept: tuple[Track, ...]  #: all streams of the source that are written, the video among them
     chunks: tuple[CodedChunk, ...]
     timeline: Timeline
-    sar: Fraction
-    size: tuple[int, int]
+    picture: Picture
     format: str
 
 
@@ -83,8 +84,8 @@ def mux_command(job: MuxJob, covers: Sequence[tuple[Track, Path]], output: Path)
         command += ["-map", "0:v:0"]
         for name in filter(container.is_stale, track.tags):
             command += [f"-metadata:s:{number}", f"{name}="]
-        if job.sar != 1:
-            shape = job.sar * Fraction(*job.size)
+        if job.picture.sar != 1:
+            shape = job.picture.sar * Fraction(job.picture.width, job.picture.height)
             command += [f"-aspect:{number}", f"{shape.numerator}:{shape.denominator}"]
     for number, (track, path) in enumerate(covers, len(inner)):
         name = track.tags.get("filename") or f"cover{path.suffix}"
@@ -123,7 +124,7 @@ def mux(job: MuxJob, output: Path, started: Callable[[Any], None]) -> None:
     with _running(mux_command(job, covers, output), log, started) as process:
         assert process.stdin
         try:
-            write_video(process.stdin, job.format, job.chunks, job.timeline)
+            write_video(process.stdin, job.format, job.chunks, job.timeline, job.picture.colour())
         except (av.FFmpegError, OSError) as error:  # what ffmpeg has to say about it is in the log
             broken = error
         finally:
@@ -135,8 +136,10 @@ def mux(job: MuxJob, output: Path, started: Callable[[Any], None]) -> None:
     said = log.read_text(encoding="utf-8", errors="replace").strip()
     log.unlink()
     if code or broken:
+        reason = said.splitlines()[-1] if said else broken or f"exit code {code}"
+        free = shutil.disk_usage(output.parent).free
         raise DiskError(
-            f"finished file must be writable, got {said.splitlines()[-1] if said else broken or f'exit code {code}'}; "
+            f"finished file must be writable, got {reason} with {free >> 20} MiB left; "
             "all chunks are kept: make room, then run the same command again"
         )
 

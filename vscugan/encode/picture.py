@@ -21,6 +21,7 @@ TRANSFERS = {1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240
 MATRICES = {1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "ycgco", 9: "bt2020nc",
             10: "bt2020c", 11: "smpte2085", 12: "chroma-derived-nc", 13: "chroma-derived-c", 14: "ictcp"}  # fmt: skip
 CHROMA_LOCATIONS = {0: "left", 1: "center", 2: "topleft", 3: "top", 4: "bottomleft", 5: "bottom"}
+LIBAV_RANGES = (1, 2)
 #: in y4m, by the shifts of the chroma planes
 SUBSAMPLINGS = {(1, 1): "420", (1, 0): "422", (0, 0): "444"}
 
@@ -71,6 +72,11 @@ class Picture:
     def format_name(self) -> str:
         """VapourSynth's name of the format."""
         return f"GRAY{self.bits}" if self.is_gray else f"YUV{SUBSAMPLINGS[self.subsampling]}P{self.bits}"
+
+    def colour(self) -> dict[str, int]:
+        """As libav names it for a stream."""
+        return {"color_range": LIBAV_RANGES[self.full_range], "colorspace": self.matrix or 2,
+                "color_primaries": self.primaries or 2, "color_trc": self.transfer or 2}  # fmt: skip
 
     def described(self) -> dict[str, Any]:
         """As it stands in a certificate."""

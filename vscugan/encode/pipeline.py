@@ -20,6 +20,7 @@ from vscugan.encode import y4m
 from vscugan.encode.children import Children
 from vscugan.encode.chunk_check import check_chunk
 from vscugan.encode.chunks import Chunk
+from vscugan.encode.container import refuse_unheld_video
 from vscugan.encode.encoders import Program, command, output_suffix
 from vscugan.encode.events import Emit
 from vscugan.encode.journal import Entry, Journal
@@ -46,6 +47,7 @@ class Job:
     picture: Picture
     program: Program
     arguments: tuple[str, ...]
+    format: str  #: the container's
     folder: Path
     journal: Journal
     children: Children
@@ -122,13 +124,16 @@ def _finish(job: Job, encoding: Encoding) -> Entry:
     """Wait for the encoder, check what it wrote, and make it durable: file, journal, then the final name.
 
     The journal decides: a crash between it and the renaming is mended by ``recover``.
-    Raises: EncoderError, DiskError.
+    Raises: EncoderError, DiskError, PlanError.
     """
     if encoding.process.wait():
         raise _failed(job, encoding)
     chunk, temp = encoding.chunk, encoding.temp
     checked = check_chunk(temp, chunk, (job.picture.width, job.picture.height))
-    for entry in job.journal.of_kind("chunk")[:1]:
+    first = job.journal.of_kind("chunk")[:1]
+    if not first:
+        refuse_unheld_video(temp, job.format)
+    for entry in first:
         if entry["header_sha256"] != checked.header_sha256:
             raise EncoderError(
                 f"chunk {chunk.number} must have the stream header of chunk {entry['chunk']}, got another; "

@@ -11,6 +11,7 @@ from typing import Any
 from vscugan.encode.chunks import DEFAULT_CHUNK_S
 from vscugan.errors import PlanError
 from vscugan.files import write_whole
+from vscugan.settings import Settings
 
 PLAN_NAME = "plan.json"
 WORK_SUFFIX = ".vscugan"
@@ -34,6 +35,15 @@ class Plan:
     leave_out: bool = False  #: what the container can't hold
     overwrite: bool = False
     keep_work: bool = False
+
+    @property
+    def grid_frames(self) -> int:
+        """Chunks begin on multiples of so many frames.
+
+        These are Upscale's segments, which ``reuse=still`` and ``gates=scene`` work through from their beginning: a
+        chunk that began inside one would compute the frames before it once more.
+        """
+        return int(self.options.get("segment", Settings.segment))
 
     @property
     def work_folder(self) -> Path:

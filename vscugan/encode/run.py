@@ -12,7 +12,7 @@ from typing import Any
 from vscugan.encode import certificate, container, mux
 from vscugan.encode.children import Children
 from vscugan.encode.chunks import chunk_frames, cut
-from vscugan.encode.encoders import check_arguments, check_format, find_encoder
+from vscugan.encode.encoders import check_arguments, check_format, find_encoder, unheld_light
 from vscugan.encode.events import Emit
 from vscugan.encode.graph import Graph, build
 from vscugan.encode.journal import Entry, Journal
@@ -24,7 +24,6 @@ from vscugan.encode.source import Source, check_readable, identity, open_source
 from vscugan.encode.video import CodedChunk
 from vscugan.errors import PlanError, SourceError
 from vscugan.files import disk_error, sha256, sync_file, sync_folder, write_whole
-from vscugan.settings import Settings
 
 #: packages that make the pictures whatever the runtime is
 PICTURE_PACKAGES = ("vscugan", "vapoursynth", "vapoursynth-bestsource")
@@ -77,16 +76,16 @@ class Run:
             facts = self._facts(graph, program, digest.result())
         job = Job(
             clip=graph.clip, picture=picture, program=program, arguments=tuple(self.plan.encoder_arguments),
-            folder=self.folder, journal=journal, children=self.children, emit=self.emit,
+            format=format, folder=self.folder, journal=journal, children=self.children, emit=self.emit,
         )  # fmt: skip
         self._compare(journal, facts)
-        for note in (*source.notes, *graph.notes):
+        for note in (*source.notes, *graph.notes, *unheld_light(program, picture)):
             self.emit("note", text=note)
         entries, times = self._encode(job, graph)
         if identity(self.source_path) != before:
             raise SourceError(
-                f"source must stay as it is during the encode, got {self.source_path.name!r} changed; put the old "
-                "file back and run the same command again, or say --restart"
+                f"source must stay as it is during the encode, got {self.source_path.name!r} changed or gone; put the "
+                "old file back and run the same command again, or say --restart"
             )
         self._finish(job, graph, source, left, format, entries, facts | {"timings": times})
 
@@ -123,8 +122,7 @@ class Run:
         journal.append({"kind": "begin", "plan": plan, "facts": facts})
 
     def _encode(self, job: Job, graph: Graph) -> tuple[list[Entry], dict[str, float]]:
-        segment = self.plan.options.get("segment", Settings.segment)
-        chunks = cut(graph.clip.num_frames, chunk_frames(self.plan.chunk_s, graph.rate, segment))
+        chunks = cut(graph.clip.num_frames, chunk_frames(self.plan.chunk_s, graph.rate, self.plan.grid_frames))
         whole, lost = recover(job)
         missing = [chunk for chunk in chunks if chunk.number not in whole]
         done = sum(chunk.frames for chunk in chunks if chunk.number in whole)
@@ -157,7 +155,7 @@ class Run:
         )
         muxed = mux.MuxJob(
             source=self.source_path, video=source.stream, kept=tuple(kept), chunks=chunks, timeline=graph.timeline,
-            sar=job.picture.sar, size=(graph.clip.width, graph.clip.height), format=format,
+            picture=job.picture, format=format,
         )  # fmt: skip
         temp = self._temp
         temp.unlink(missing_ok=True)

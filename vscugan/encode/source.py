@@ -15,11 +15,13 @@ from pathlib import Path
 import av
 import vapoursynth as vs
 
-from vscugan.cache import cache_folder, made_folder
-from vscugan.errors import DiskError, SourceError
+from vscugan.cache import made_folder, unwritable
+from vscugan.errors import SourceError
 
 #: bestsource: read and write the index always, below the cache path
 CACHE_ALWAYS = 2
+#: how its error begins where it can't
+INDEX_UNWRITTEN = "Failed to write index"
 #: frames looked at for interlacing before the start; every frame is checked again on its way through Upscale
 SAMPLED_FRAMES = 5
 #: props that tell of metadata that changes from frame to frame, which no encoder here is given
@@ -101,19 +103,15 @@ def _open(path: Path, stream: int, progress: Callable[[int], None]) -> tuple[vs.
         if found := _PERCENT.search(message):
             progress(int(found[1]))
 
-    try:
-        folder = made_folder("index")
-    except OSError as error:
-        raise DiskError(
-            f"cache folder must be writable for the index, got {error.strerror} for {cache_folder().name!r}; make room "
-            "or rights there, or name another folder by VSCUGAN_CACHE"
-        ) from error
+    folder = made_folder("index")
     handle = vs.core.add_log_handler(listen)
     try:
         opened = vs.core.bs.VideoSource(
             str(path), track=stream, cachemode=CACHE_ALWAYS, cachepath=str(folder), showprogress=1, exporttimestamps=1
         )
     except vs.Error as error:
+        if INDEX_UNWRITTEN in str(error):
+            raise unwritable("bestsource could not write its index") from error
         raise refusal(path, str(error).removeprefix("VideoSource: ")) from error
     finally:
         vs.core.remove_log_handler(handle)
@@ -166,7 +164,8 @@ def _refuse_interlaced(path: Path, clip: vs.VideoNode) -> None:
 def open_source(path: Path, progress: Callable[[int], None], is_scripted: bool) -> Source:
     """Open and index a file; ``progress`` is told per cent.
 
-    A script does its own field matching, so interlaced frames are refused only without one. Raises: SourceError.
+    A script does its own field matching, so interlaced frames are refused only without one.
+    Raises: SourceError, and DiskError where the cache can't hold the index.
     """
     check_readable(path)
     if not hasattr(vs.core, "bs"):
@@ -197,7 +196,10 @@ def open_source(path: Path, progress: Callable[[int], None], is_scripted: bool) 
     return Source(path=path, clip=clip, timeline=timeline, stream=stream, notes=tuple(notes))
 
 
-def identity(path: Path) -> tuple[int, int, int]:
-    """What changes when a file is replaced or written to: inode, bytes and time."""
-    status = os.stat(path)
+def identity(path: Path) -> tuple[int, int, int] | None:
+    """What changes when a file is replaced or written to: inode, bytes and time; None where it is gone."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
     return status.st_ino, status.st_size, status.st_mtime_ns

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +15,12 @@ from vscugan.encode.source import Timeline
 
 #: for the pipe into the muxing ffmpeg: MP4 in pieces, with its exact time base
 MP4_PIPE = {"movflags": "empty_moov+default_base_moof+frag_keyframe"}
+
+
+#: libav's numbers for what a stream does not tell of its colour
+UNTOLD = {"color_range": 0, "colorspace": 2, "color_primaries": 2, "color_trc": 2}
+#: a codec whose streams have no range, and whose encoder in ffmpeg calls every range limited
+RANGELESS = "ffv1"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +70,17 @@ def _packets(format: str, chunks: Sequence[CodedChunk], timeline: Timeline) -> I
                 yield packet
 
 
-def write_video(target: IO[bytes], format: str, chunks: Sequence[CodedChunk], timeline: Timeline) -> str:
+def _tell_colour(context: Any, colour: Mapping[str, int]) -> None:
+    """Let the container tell what the stream does not."""
+    for name, value in colour.items():
+        is_wrong = name == "color_range" and context.name == RANGELESS
+        if is_wrong or getattr(context, name) == UNTOLD[name]:
+            setattr(context, name, value)
+
+
+def write_video(
+    target: IO[bytes], format: str, chunks: Sequence[CodedChunk], timeline: Timeline, colour: Mapping[str, int]
+) -> str:
     """Write the video stream alone into a pipe, ``pipe_offset`` early; returns the sha256 of its packets."""
     digest = hashlib.sha256()
     options = {}
@@ -73,6 +89,7 @@ def write_video(target: IO[bytes], format: str, chunks: Sequence[CodedChunk], ti
     with av.open(str(chunks[0].path)) as first, av.open(target, "w", format=format, options=options) as out:
         stream = out.add_stream_from_template(first.streams.video[0], opaque=True)
         stream.time_base = timeline.base
+        _tell_colour(stream.codec_context, colour)
         for packet in _packets(format, chunks, timeline):
             digest.update(bytes(packet))
             packet.stream = stream
