@@ -11,9 +11,14 @@ from typing import Any
 import av
 import vapoursynth as vs
 
+from vscugan.encode import ebml, matroska
 from vscugan.encode.container import contents
 from vscugan.encode.encoders import find_ffmpeg
 
+#: Matroska's elements that only these fixtures write (RFC 9559)
+LEVEL, LEVEL_NAME, OF_EDITION, OF_CHAPTER, TAG_TEXT, TAG_LANGUAGE = 0x68CA, 0x63CA, 0x63C9, 0x63C4, 0x4487, 0x447A
+EDITION_UID, IS_DEFAULT, CHAPTER_UID, CHAPTER_TRACKS, CHAPTER_TRACK_UID = 0x45BC, 0x45DB, 0x73C4, 0x8F, 0x89
+TITLE, CHAPTER_LANGUAGE, BEGIN, END = 0x85, 0x437C, 0x91, 0x92
 FAST = ("-c:v", "libx264", "-preset", "ultrafast")
 #: a graph that needs no network: twice the size
 RESIZE = """import vapoursynth as vs
@@ -115,6 +120,103 @@ def cover(folder: Path) -> Path:
     return path
 
 
+def rewritten(source: Path, path: Path, change: Callable[[int, bytes], bytes], more: bytes = b"") -> Path:
+    """A Matroska file with ``more`` before its first cluster, its parts as ``change`` makes them, b"" to leave one out.
+
+    Seek points and places are left out with what tells of them; readers do without.
+    """
+    body = b""
+    (segment,) = (e for e in ebml.elements(source.read_bytes()) if e.id == matroska.SEGMENT)
+    for element in ebml.elements(segment.payload):
+        if element.id == matroska.CLUSTER and more:
+            body, more = body + more, b""
+        if element.id not in (matroska.SEEK_HEAD, matroska.CUES, ebml.VOID, ebml.CRC32):
+            body += change(element.id, element.payload)
+    head = next(e for e in ebml.elements(source.read_bytes()) if e.id == matroska.EBML)
+    path.write_bytes(head.encoded() + ebml.encode(matroska.SEGMENT, body))
+    return path
+
+
+def _element(id: int, *content: bytes | str | int) -> bytes:
+    """An element of others, of a text or of a number."""
+    return ebml.encode(
+        id,
+        b"".join(
+            c
+            if isinstance(c, bytes)
+            else c.encode()
+            if isinstance(c, str)
+            else c.to_bytes(max(1, c.bit_length() + 7 >> 3))
+            for c in content
+        ),
+    )
+
+
+def _chapter(uid: int, start_ms: int, end_ms: int, names: dict[str, str], *more: bytes) -> bytes:
+    shown = (
+        _element(matroska.NAME, _element(TITLE, name), _element(CHAPTER_LANGUAGE, language))
+        for language, name in names.items()
+    )
+    times = _element(BEGIN, start_ms * 1_000_000), _element(END, end_ms * 1_000_000)
+    return _element(matroska.CHAPTER, _element(CHAPTER_UID, uid), *times, *shown, *more)
+
+
+def _tag(targets: bytes, name: str, value: str, *more: bytes, language: str = "und") -> bytes:
+    told = _element(matroska.TAG_NAME, name), _element(TAG_LANGUAGE, language), _element(TAG_TEXT, value), *more
+    return _element(matroska.TAG, _element(matroska.TARGETS, targets), _element(matroska.SIMPLE_TAG, *told))
+
+
+def matroska_with_all(folder: Path) -> Path:
+    """What mkvmerge writes and ffmpeg doesn't."""
+    base, srt, font = folder / "base.mkv", folder / "a.srt", folder / "One.ttf"
+    srt.write_text("1\n00:00:00,100 --> 00:00:00,600\nOlá\n")
+    font.write_bytes(bytes(range(200)) * 7)
+    ffmpeg(*picture(), *sound(440), "-i", srt, "-map", 0, "-map", 1, "-map", 2, *FAST, "-c:a", "flac", "-c:s", "copy",
+           "-metadata:s:a:0", "language=jpn", "-metadata:s:s:0", "language=por", "-attach", font,
+           "-metadata:s:t", "mimetype=font/ttf", base)  # fmt: skip
+    languages, uids, font_uid = ("und", "ja", "pt-BR"), (3, 5 << 40, 7), 11
+
+    def named(entry: ebml.Element, id: int, uid: int, *more: bytes) -> bytes:
+        others = (e.encoded() for e in ebml.elements(entry.payload) if e.id not in (id, ebml.CRC32))
+        return _element(entry.id, *others, _element(id, uid), *more)
+
+    def change(id: int, payload: bytes) -> bytes:
+        entries = [e for e in ebml.elements(payload) if e.id in (matroska.TRACK, matroska.FILE)]
+        if id == matroska.TAGS:
+            return b""
+        if id == matroska.TRACKS:
+            payload = b"".join(
+                named(entry, matroska.TRACK_UID, uid, _element(matroska.BCP47, language))
+                for entry, uid, language in zip(entries, uids, languages, strict=True)
+            )
+        if id == matroska.ATTACHMENTS:
+            payload = named(entries[0], matroska.FILE_UID, font_uid)
+        return ebml.encode(id, payload)
+
+    inner = _chapter(102, 100, 200, {"eng": "Inside"})
+    of_audio = _element(CHAPTER_TRACKS, _element(CHAPTER_TRACK_UID, uids[1]))
+    first = _element(
+        matroska.EDITION, _element(EDITION_UID, 1), _element(IS_DEFAULT, 1), _element(matroska.IS_ORDERED, 1),
+        _chapter(101, 0, 500, {"eng": "Part", "ger": "Teil"}, inner, of_audio),
+        _chapter(103, 500, 900, {"eng": "Hidden"}, _element(matroska.IS_HIDDEN, 1)),
+    )  # fmt: skip
+    second = _element(matroska.EDITION, _element(EDITION_UID, 2), _chapter(104, 0, 900, {"jpn": "別"}))
+    url = _element(matroska.SIMPLE_TAG, _element(matroska.TAG_NAME, "URL"), _element(TAG_TEXT, "https://example.com"))
+    collection = _element(LEVEL, 70) + _element(LEVEL_NAME, "COLLECTION")
+    tags = (
+        _tag(collection, "TITLE", "Series", url, language="eng"),
+        _tag(_element(LEVEL, 60), "PART_NUMBER", "2"),
+        _tag(_element(OF_EDITION, 2), "TITLE", "Another cut"),
+        _tag(_element(OF_CHAPTER, 103), "COMMENT", "of a chapter"),
+        _tag(_element(matroska.OF_TRACK, uids[0]), "BPS", "123"),
+        _tag(_element(matroska.OF_TRACK, uids[0]), "KEYWORDS", "of the video"),
+        _tag(_element(matroska.OF_TRACK, uids[1]), "BPS", "456"),
+        _tag(_element(matroska.OF_FILE, font_uid), "AUTHOR", "of the font"),
+    )
+    more = _element(matroska.CHAPTERS, first, second) + _element(matroska.TAGS, *tags)
+    return rewritten(base, folder / "matroska_with_all.mkv", change, more)
+
+
 def vfr(folder: Path) -> Path:
     path = folder / "vfr.mkv"
     ffmpeg(*picture(), "-vf", "settb=1/24000,setpts='if(lt(N,12),N*1001,12012+(N-12)*801)'", "-fps_mode",
@@ -172,7 +274,7 @@ def cropped(folder: Path) -> Path:
     length = 3 + (content[place + 2] & 0x7F)
     crop = bytes.fromhex("54CC8104 54BB8102")
     rest = length - len(crop) - 2
-    content[place : place + length] = crop + bytes([0xEC, 0x80 | rest]) + bytes(rest)
+    content[place : place + length] = crop + bytes([0xEC, matroska.NAME | rest]) + bytes(rest)
     path.write_bytes(content)
     return path
 
@@ -203,6 +305,10 @@ FIXTURES: tuple[tuple[str, Callable[[Path], Path]], ...] = (
     ("rotated by 90°, MP4", rotated),
     ("odd size 65x49, 4:4:4", odd_size),
     ("Matroska's own cropping", cropped),
+    (
+        "editions, chapters in chapters, in two languages and hidden; pt-BR; tags of series, edition, chapter, font",
+        matroska_with_all,
+    ),
     ("MP4: two audio tracks, mov_text, chapters, cover, 23.976 fps with B-frames", mp4_with_all),
 )
 
@@ -233,6 +339,24 @@ def _stamps(file: Any) -> list[float]:
     return sorted(float(p.pts * p.time_base) for p in file.demux(stream) if p.pts is not None)
 
 
+def _only_in_matroska(path: Path) -> dict[str, Any]:
+    """What libav doesn't tell of chapters, tags and languages."""
+    header = matroska.read_header(path)
+    if not header:
+        return {}
+    found: dict[str, Any] = {"chapters": header.parts[matroska.CHAPTERS]}
+    own = (matroska.TRACK_UID, matroska.FILE_UID, matroska.BCP47)
+    for n, entry in enumerate(header.entries):
+        found |= {f"{n} {e.id:x}": e.payload.lstrip(b"\0") for e in ebml.elements(entry.payload) if e.id in own}
+    for tag in (e for e in ebml.elements(header.parts[matroska.TAGS]) if e.id == matroska.TAG):
+        held = [e for e in ebml.elements(tag.payload) if e.id != ebml.CRC32]
+        aims = b"".join(e.payload for e in held if e.id == matroska.TARGETS).hex()
+        names = [n.text.lower() for e in held for n in ebml.elements(e.payload) if n.id == matroska.TAG_NAME]
+        if not set(names) & {"encoder", "duration"}:
+            found[f"tag {', '.join(names)} of {aims}"] = [e.encoded() for e in held]
+    return found
+
+
 def facts(path: Path) -> dict[str, Any]:
     """Everything about a file that must not get lost, each under a name of its own."""
     found: dict[str, Any] = {}
@@ -256,12 +380,15 @@ def facts(path: Path) -> dict[str, Any]:
         stamps = _stamps(file)
     for n, stamp in enumerate(stamps):
         found[f"timestamp {n}"] = round(stamp, 3)
+    found |= _only_in_matroska(path)
     return found | {f"picture {name}": value for name, value in _shown(path).items()}
 
 
 def expected(path: Path) -> dict[str, Any]:
     """The facts of a source as they must be found in its result at twice the size."""
     found = facts(path)
+    if path.stem == "matroska_with_all":  # statistics of the old video
+        del found["tag bps of 63c58103"], found["video 0 tags"]["bps"]
     if path.stem == "cropped":
         found["picture size"] = (60, 46)
     found["picture size"] = tuple(2 * side for side in found["picture size"])

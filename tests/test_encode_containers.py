@@ -11,7 +11,10 @@ import av
 import media
 import pytest
 import vapoursynth as vs
+from hypothesis import given
+from hypothesis import strategies as st
 
+from vscugan.encode import ebml, matroska
 from vscugan.encode.encoders import find_ffmpeg
 
 COLOUR = ("_Matrix", "_Primaries", "_Transfer", "_Range", "_ChromaLocation")
@@ -92,3 +95,54 @@ def test_any_program_that_reads_y4m(tmp_path: Path) -> None:
     assert " frames to 128x96 YUV420P8, 24 fps, by " in encode(source, result, find_ffmpeg(), *words)
     assert len(media.frame_hashes(result)) == 30
     assert {name: told(result)[name] for name in SHADES["full_range"]} == SHADES["full_range"]
+
+
+def test_what_only_matroska_holds_is_said_before_the_start(tmp_path: Path) -> None:
+    source, script = media.matroska_with_all(tmp_path), tmp_path / "resize.vpy"
+    script.write_text(media.RESIZE)
+    words = ("encode", source, "-o", tmp_path / "out.mp4", "--script", script, "--encoder", "x264")
+    run = subprocess.run(media.command(*words), capture_output=True, text=True, check=False)
+    assert run.returncode == 4
+    for what in ("further editions of chapters", "the order of chapters", "chapters inside chapters", "hidden chapters",
+                 "further names of chapters", "language pt-BR of stream #2", "tag COLLECTION/TITLE"):  # fmt: skip
+        assert what in run.stderr, what
+    assert "language ja " not in run.stderr
+    assert not (tmp_path / "out.mp4.vscugan").exists()
+
+
+def test_a_damaged_header_is_as_ffmpeg_writes_it(tmp_path: Path) -> None:
+    """What can be decoded is encoded, and what could not be made out is said."""
+    broken = ebml.encode(matroska.TAGS, b"\x73\x73\xff no element")
+    source = media.rewritten(media.chapters(tmp_path), tmp_path / "broken.mkv", ebml.encode, broken)
+    said = encode(source, tmp_path / "out.mkv", "ffv1")
+    assert "note: chapters and tags are as ffmpeg writes them, since it finds other tracks" in said
+    assert len(media.frame_hashes(tmp_path / "out.mkv")) == 30
+
+
+def test_a_file_without_room_is_left_as_it_is(tmp_path: Path) -> None:
+    source, made = media.matroska_with_all(tmp_path), tmp_path / "made.mkv"
+    media.ffmpeg("-i", source, "-map", 0, "-c", "copy", made)
+    content, header = made.read_bytes(), matroska.read_header(source)
+    assert header
+    for streams, reason in (((0, 1, 2, 3), "no room for the header, "), ((0, 1), "no Matroska file of these streams")):
+        with pytest.raises(ValueError, match=reason):
+            matroska.put_back(header, streams, 0, made)
+    assert made.read_bytes() == content
+
+
+@given(data=st.binary(max_size=200))
+def test_a_header_of_anything_is_none_or_whole(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "anything.mkv"
+    head, entry = ebml.encode(matroska.EBML, b""), ebml.encode(matroska.CODEC_ID, b"x") + b"\x83\x81\x01"
+    tracks = ebml.encode(matroska.TRACKS, ebml.encode(matroska.TRACK, entry))
+    path.write_bytes(head + ebml.encode(matroska.SEGMENT, tracks + ebml.encode(matroska.CHAPTERS, data) + data))
+    header = matroska.read_header(path)
+    assert header is None or header.parts[matroska.CHAPTERS].startswith(data)
+
+
+def test_elements_are_read_as_they_were_written() -> None:
+    for length in (0, 126, 127, 128, 16382, 16383):
+        element = ebml.Element(matroska.TAG, bytes(length))
+        assert list(ebml.elements(element.encoded() * 2 + ebml.encode_void(9))) == [
+            element, element, ebml.Element(ebml.VOID, b"")
+        ]  # fmt: skip

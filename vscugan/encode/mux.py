@@ -14,7 +14,7 @@ from typing import Any
 
 import av
 
-from vscugan.encode import container
+from vscugan.encode import container, matroska
 from vscugan.encode.container import Track, tracks
 from vscugan.encode.encoders import find_ffmpeg
 from vscugan.encode.picture import Picture
@@ -43,6 +43,7 @@ class MuxJob:
     timeline: Timeline
     picture: Picture
     format: str
+    header: matroska.Header | None  #: the source's, where it is put back into the file
 
 
 def _disposition(flags: int) -> str:
@@ -53,6 +54,11 @@ def _disposition(flags: int) -> str:
 def _is_attached_cover(job: MuxJob, track: Track) -> bool:
     """Whether a stream is a cover that the container keeps as an attached file, which ffmpeg does not do by itself."""
     return job.format == "matroska" and track.kind == "video" and bool(track.disposition & container.COVER)
+
+
+def _mapped(job: MuxJob) -> list[Track]:
+    """The streams that ffmpeg copies, in their order; what it attaches stands behind them."""
+    return [track for track in job.kept if not _is_attached_cover(job, track)]
 
 
 def _written_covers(job: MuxJob, folder: Path) -> list[tuple[Track, Path]]:
@@ -74,7 +80,7 @@ def mux_command(job: MuxJob, covers: Sequence[tuple[Track, Path]], output: Path)
         "-i", f"file:{job.source}", "-map_metadata", "1", "-map_chapters", "1", "-c", "copy",
         "-copy_unknown",
     ]  # fmt: skip
-    inner = [track for track in job.kept if not _is_attached_cover(job, track)]
+    inner = _mapped(job)
     for number, track in enumerate(inner):
         command += [f"-map_metadata:s:{number}", f"1:s:{track.index}"]  # one that is said ends the automatic ones
         command += [f"-disposition:{number}", _disposition(track.disposition)]
@@ -94,6 +100,8 @@ def mux_command(job: MuxJob, covers: Sequence[tuple[Track, Path]], output: Path)
         command += [f"-metadata:s:{number}", f"mimetype={kind}"]
     if job.format == "matroska":
         command += ["-default_mode", "passthrough"]
+        if job.header:
+            command += ["-metadata_header_padding", str(job.header.room)]
     else:
         command += ["-video_track_timescale", str(timescale(job.timeline.base)), "-movflags", "+faststart"]
     return [*command, "-max_muxing_queue_size", "65536", "-f", job.format, f"file:{output}"]
@@ -112,8 +120,8 @@ def _running(command: Sequence[str], log: Path, started: Callable[[Any], None]) 
             process.wait()
 
 
-def mux(job: MuxJob, output: Path, started: Callable[[Any], None]) -> None:
-    """Write the finished file; ``started`` is handed the process, so that a stop can end it.
+def mux(job: MuxJob, output: Path, started: Callable[[Any], None]) -> tuple[str, ...]:
+    """Write the finished file; ``started`` is handed the process, so that a stop can end it. Returns notes for people.
 
     The video goes through a pipe: when this process dies, the other sees the end of it and ends too.
     Raises: DiskError.
@@ -142,6 +150,21 @@ def mux(job: MuxJob, output: Path, started: Callable[[Any], None]) -> None:
             f"finished file must be writable, got {reason} with {free >> 20} MiB left; "
             "all chunks are kept: make room, then run the same command again"
         )
+    return _put_back(job, [track for track, _ in covers], output)
+
+
+def _put_back(job: MuxJob, covers: Sequence[Track], output: Path) -> tuple[str, ...]:
+    """What ffmpeg left out of a Matroska file's header."""
+    if not job.header:
+        return ()
+    streams = [track.index for track in (*_mapped(job), *covers)]
+    try:
+        matroska.put_back(job.header, streams, job.video, output)
+    except ValueError as error:
+        return (f"chapters and tags are as ffmpeg writes them, since there is {error}",)
+    except OSError as error:
+        raise disk_error(output, error) from error
+    return ()
 
 
 def _shown(path: Path, stream: int) -> tuple[list[Fraction], Any]:

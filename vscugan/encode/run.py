@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from vscugan.encode import certificate, container, mux
+from vscugan.encode import certificate, container, matroska, mux
 from vscugan.encode.children import Children
 from vscugan.encode.chunks import chunk_frames, cut
 from vscugan.encode.encoders import check_arguments, check_format, find_encoder, unheld_light
@@ -68,7 +68,7 @@ class Run:
             digest = reader.submit(sha256, self.source_path)
             before = identity(self.source_path)
             source = open_source(self.source_path, lambda p: self.emit("index", percent=p), bool(self.plan.script))
-            left = self._check_container(source, format, program.row.codec if program.row else None)
+            left, header = self._check_container(source, format, program.row.codec if program.row else None)
             graph = build(self.plan, source)
             with graph.clip.get_frame(0) as frame:
                 picture = picture_of(graph.clip, frame.props, graph.rate)
@@ -87,17 +87,26 @@ class Run:
                 f"source must stay as it is during the encode, got {self.source_path.name!r} changed or gone; put the "
                 "old file back and run the same command again, or say --restart"
             )
-        self._finish(job, graph, source, left, format, entries, facts | {"timings": times})
+        self._finish(job, graph, source, header, left, entries, facts | {"timings": times})
 
-    def _check_container(self, source: Source, format: str, codec: str | None) -> tuple[container.Track, ...]:
+    def _check_container(
+        self, source: Source, format: str, codec: str | None
+    ) -> tuple[tuple[container.Track, ...], matroska.Header | None]:
+        """Refuse what the output can't hold; returns the streams that are left out, and the header to be put back."""
         left = container.unheld(self.source_path, source.stream, format)
         lost = [track.label for track in left] + list(container.unheld_tags(self.source_path, left, format))
+        header = matroska.read_header(self.source_path)
+        if header and (format != "matroska" or not header.is_of(container.tracks(self.source_path))):
+            lost += header.beyond_libav
+            if format == "matroska":
+                self.emit("note", text="chapters and tags are as ffmpeg writes them, since it finds other tracks")
+            header = None
         container.refuse_unheld(lost, self.output, self.plan.leave_out)
         for label in lost:
             self.emit("note", text=f"{label} is left out, as asked")
         if codec == "ffv1" and format == "mp4":
             raise PlanError("output must hold the encoder's video, got .mp4, which can't hold FFV1; write a .mkv")
-        return left
+        return left, header
 
     def _facts(self, graph: Graph, program: Any, digest: str) -> dict[str, Any]:
         script = self.plan.script
@@ -142,8 +151,8 @@ class Run:
         return [latest[chunk.number] for chunk in chunks], {name: round(value, 3) for name, value in times.items()}
 
     def _finish(
-        self, job: Job, graph: Graph, source: Source, left: tuple[container.Track, ...], format: str,
-        entries: list[Entry], facts: dict[str, Any],
+        self, job: Job, graph: Graph, source: Source, header: matroska.Header | None,
+        left: tuple[container.Track, ...], entries: list[Entry], facts: dict[str, Any],
     ) -> None:  # fmt: skip
         """Write, check and publish the file, and its certificate before it."""
         lost = {track.index for track in left}
@@ -155,12 +164,13 @@ class Run:
         )
         muxed = mux.MuxJob(
             source=self.source_path, video=source.stream, kept=tuple(kept), chunks=chunks, timeline=graph.timeline,
-            picture=job.picture, format=format,
+            picture=job.picture, format=job.format, header=header,
         )  # fmt: skip
         temp = self._temp
         temp.unlink(missing_ok=True)
         self.emit("mux")
-        mux.mux(muxed, temp, self.children.add)
+        for note in mux.mux(muxed, temp, self.children.add):
+            self.emit("note", text=note)
         self.emit("check")
         found = mux.check_result(muxed, temp)
         try:

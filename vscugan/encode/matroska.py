@@ -1,0 +1,252 @@
+"""What Matroska holds and libav's muxer does not write: chapters and tags as they stand, and BCP 47 languages.
+
+libav takes the chapters of all editions for one list, leaves out those inside others, all names but the last, their
+languages and flags, and forgets at what a tag is aimed. So these are put back byte by byte into the file that it has
+written, in room that it was asked to leave. Elements: RFC 9559.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from vscugan.encode.container import COVER, Track, is_stale
+from vscugan.encode.ebml import CRC32, SHORTEST_VOID, Element, Place, elements, encode, encode_void, walk
+from vscugan.errors import DiskError
+
+EBML, SEGMENT, CLUSTER, CUES = 0x1A45DFA3, 0x18538067, 0x1F43B675, 0x1C53BB6B
+SEEK_HEAD, SEEK, SEEK_ID, SEEK_POSITION = 0x114D9B74, 0x4DBB, 0x53AB, 0x53AC
+INFO, TITLE = 0x1549A966, 0x7BA9
+TRACKS, TRACK, TRACK_UID, TRACK_TYPE, CODEC_ID, BCP47 = 0x1654AE6B, 0xAE, 0x73C5, 0x83, 0x86, 0x22B59D
+ATTACHMENTS, FILE, FILE_UID, FILE_NAME, FILE_TYPE, FILE_DATA = 0x1941A469, 0x61A7, 0x46AE, 0x466E, 0x4660, 0x465C
+CHAPTERS, EDITION, IS_ORDERED, CHAPTER, IS_HIDDEN, NAME = 0x1043A770, 0x45B9, 0x45DD, 0xB6, 0x98, 0x80
+TAGS, TAG, TARGETS, OF_TRACK, OF_FILE, SIMPLE_TAG, TAG_NAME = 0x1254C367, 0x7373, 0x63C0, 0x63C5, 0x63C6, 0x67C8, 0x45A3
+#: the types of tracks that libav makes streams of, and its names for them
+KINDS = {1: "video", 2: "audio", 0x11: "subtitle", 0x21: "data"}
+#: a header's parts, in the order in which they are written
+PARTS = (INFO, TRACKS, CHAPTERS, ATTACHMENTS, TAGS)
+#: what a header may grow by, beyond the parts that are put back
+SPARE_BYTES = 1024
+TRACK_BYTES = 64
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file tells besides its pictures and sound: its parts by their IDs, each without its head."""
+
+    parts: dict[int, bytes]
+
+    @cached_property
+    def entries(self) -> tuple[Element, ...]:
+        """The entry of each of libav's streams, in its order: tracks, then attached files."""
+        tracks = (
+            entry for entry in _of(self.parts[TRACKS], TRACK) if _of(entry.payload, CODEC_ID) and _type(entry) in KINDS
+        )
+        files = (
+            entry
+            for entry in _of(self.parts[ATTACHMENTS], FILE)
+            if all(_of(entry.payload, id) for id in (FILE_NAME, FILE_TYPE, FILE_DATA))
+        )
+        return (*tracks, *files)
+
+    @cached_property
+    def beyond_libav(self) -> tuple[str, ...]:
+        """What only Matroska holds of chapters and languages, in words, for an output of another kind."""
+        editions = _of(self.parts[CHAPTERS], EDITION)
+        chapters = [chapter for edition in editions for chapter in _chapters(edition)]
+        found = {
+            "further editions of chapters": len(editions) > 1,
+            "the order of chapters": any(_flag(edition, IS_ORDERED) for edition in editions),
+            "chapters inside chapters": any(_of(chapter.payload, CHAPTER) for chapter in chapters),
+            "hidden chapters": any(_flag(chapter, IS_HIDDEN) for chapter in chapters),
+            "further names of chapters": any(len(_of(chapter.payload, NAME)) > 1 for chapter in chapters),
+        }
+        languages = (
+            f"language {language.text} of stream #{number}"
+            for number, entry in enumerate(self.entries)
+            for language in _of(entry.payload, BCP47)
+            if "-" in language.text
+        )
+        return (*(name for name, is_there in found.items() if is_there), *languages)
+
+    def is_of(self, streams: Sequence[Track]) -> bool:
+        """Whether these are the streams that libav makes of the entries, so that one can be told from the other."""
+        kinds = [KINDS.get(_type(entry), "attachment") for entry in self.entries]
+        return kinds == ["attachment" if track.disposition & COVER else track.kind for track in streams]
+
+    @property
+    def room(self) -> int:
+        """The bytes to be left behind libav's header, so that all of this can be put back."""
+        return sum(len(self.parts[id]) for id in (INFO, CHAPTERS, TAGS)) + TRACK_BYTES * len(self.entries) + SPARE_BYTES
+
+
+def read_header(path: Path) -> Header | None:
+    """The header of a Matroska file, None for a file of another kind and where it can't be made out.
+
+    Raises: OSError.
+    """
+    parts = dict.fromkeys(PARTS, b"")
+    with open(path, "rb") as file:
+        for number, place in enumerate(walk(file, (SEGMENT,))):
+            if number == 0 and place.id != EBML:
+                return None
+            if place.id in PARTS and place.size is not None:
+                file.seek(place.payload)
+                parts[place.id] += file.read(place.size)
+    header = Header(parts)
+    try:
+        return header if header.entries and header.beyond_libav is not None else None
+    except ValueError:
+        return None
+
+
+def put_back(header: Header, streams: Sequence[int], video: int, output: Path) -> None:
+    """Write a source's chapters, tags, languages and IDs into the file that libav made of it.
+
+    ``streams`` tells for each of the output's streams, tracks before attached files, which one of the source it was;
+    ``video`` is the source's stream that was coded anew.
+    Raises: ValueError, before anything is written, where that can't be done; DiskError, OSError.
+    """
+    made = read_header(output)
+    if made is None or len(made.entries) != len(streams):
+        raise ValueError("no Matroska file of these streams")
+    entries = [_renamed(new, header.entries[number]) for new, number in zip(made.entries, streams, strict=True)]
+    new_uids = [_uid(entry) for entry in made.entries]
+    uids = [_uid(entry) for entry in entries]
+    titles = b"".join(title.encoded() for title in _of(header.parts[INFO], TITLE))
+    tags = list(_kept_tags(header, uids, _uid(header.entries[video])))
+    parts = {
+        INFO: _without(made.parts[INFO], TITLE, CRC32) + titles,
+        TRACKS: b"".join(entry.encoded() for entry in entries if entry.id == TRACK),
+        CHAPTERS: header.parts[CHAPTERS],
+        ATTACHMENTS: b"".join(entry.encoded() for entry in entries if entry.id == FILE),
+        TAGS: b"".join(tags) + b"".join(_durations(made, dict(zip(new_uids, uids, strict=True)), tags)),
+    }
+    _write_parts({id: payload for id, payload in parts.items() if payload}, output)
+    written = read_header(output)
+    if written is None or written.parts != parts:
+        raise DiskError(
+            "header of the finished file must read back as written, got another; run the same command again"
+        )
+
+
+def _of(payload: bytes, id: int) -> list[Element]:
+    return [element for element in elements(payload) if element.id == id]
+
+
+def _without(payload: bytes, *ids: int) -> bytes:
+    return b"".join(element.encoded() for element in elements(payload) if element.id not in ids)
+
+
+def _type(entry: Element) -> int:
+    return next((found.number for found in _of(entry.payload, TRACK_TYPE)), 0)
+
+
+def _flag(element: Element, id: int) -> bool:
+    return any(flag.number for flag in _of(element.payload, id))
+
+
+def _chapters(edition: Element) -> Iterator[Element]:
+    """All chapters of an edition, those inside others too."""
+    waiting = _of(edition.payload, CHAPTER)
+    while waiting:
+        chapter = waiting.pop()
+        yield chapter
+        waiting += _of(chapter.payload, CHAPTER)
+
+
+def _uid(entry: Element) -> int:
+    found = _of(entry.payload, TRACK_UID if entry.id == TRACK else FILE_UID)
+    return found[0].number if found else 0
+
+
+def _renamed(new: Element, old: Element) -> Element:
+    """A new stream's entry with the old one's ID, which chapters and tags refer to, and its language."""
+    told = [e for e in elements(old.payload) if e.id in (TRACK_UID if new.id == TRACK else FILE_UID, BCP47)]
+    rest = _without(new.payload, CRC32, *(element.id for element in told))
+    return Element(new.id, rest + b"".join(element.encoded() for element in told))
+
+
+def _tag_uids(tag: Element) -> list[int]:
+    """The tracks and files that a tag is aimed at; none where it is aimed at the whole file."""
+    found = (e for targets in _of(tag.payload, TARGETS) for e in elements(targets.payload))
+    return [element.number for element in found if element.id in (OF_TRACK, OF_FILE) and element.number]
+
+
+def _name(simple: Element) -> str:
+    return "".join(name.text for name in _of(simple.payload, TAG_NAME))
+
+
+def _kept_tags(header: Header, uids: Sequence[int], video: int) -> Iterator[bytes]:
+    """The tags of what is kept, but for those that tell of the old coding."""
+    for tag in _of(header.parts[TAGS], TAG):
+        aims = _tag_uids(tag)
+        if aims and not set(aims) & set(uids):
+            continue
+        tells_of_video = all(aim == video for aim in aims)
+        kept = [
+            element
+            for element in elements(tag.payload)
+            if element.id != CRC32 and not (element.id == SIMPLE_TAG and tells_of_video and is_stale(_name(element)))
+        ]
+        if any(element.id == SIMPLE_TAG for element in kept):
+            yield encode(TAG, b"".join(element.encoded() for element in kept))
+
+
+def _durations(made: Header, uids: dict[int, int], tags: Sequence[bytes]) -> Iterator[bytes]:
+    """libav's duration of each track whose own tags tell none; some programs look there only."""
+    told = {
+        uid
+        for tag in elements(b"".join(tags))
+        for uid in _tag_uids(tag)
+        if any(_name(simple).upper() == "DURATION" for simple in _of(tag.payload, SIMPLE_TAG))
+    }
+    for tag in _of(made.parts[TAGS], TAG):
+        lengths = [simple for simple in _of(tag.payload, SIMPLE_TAG) if _name(simple).upper() == "DURATION"]
+        for uid in {uids[aim] for aim in _tag_uids(tag) if aim in uids} - told:
+            targets = Element(TARGETS, encode(OF_TRACK, uid.to_bytes(8)))
+            yield encode(TAG, targets.encoded() + b"".join(simple.encoded() for simple in lengths))
+
+
+def _write_parts(parts: dict[int, bytes], output: Path) -> None:
+    """Write a header anew between the segment's beginning and the first cluster, which stay where they are."""
+    with open(output, "r+b") as file:
+        places: dict[int, Place] = {}
+        for place in walk(file, (SEGMENT,)):
+            places.setdefault(place.id, place)
+            if place.id == CLUSTER:
+                break
+        start, end = places[SEGMENT].payload, places[CLUSTER].start
+        file.seek(places[SEEK_HEAD].payload)
+        positions = dict.fromkeys(parts, 0) | _cues(file.read(places[SEEK_HEAD].size))
+        position = len(_seek_head(positions))
+        for id, payload in parts.items():
+            positions[id] = position
+            position += len(encode(id, payload))
+        room = end - start - position
+        if room < SHORTEST_VOID:
+            raise ValueError(f"no room for the header, {-room} bytes too few")
+        file.seek(start)
+        file.write(_seek_head(positions) + b"".join(encode(id, payload) for id, payload in parts.items()))
+        file.write(encode_void(room))
+
+
+def _cues(seek_head: bytes) -> dict[int, int]:
+    """Where the seek points are, from the segment's beginning; nothing where there are none."""
+    for seek in _of(seek_head, SEEK):
+        fields = {element.id: element.number for element in elements(seek.payload)}
+        if fields.get(SEEK_ID) == CUES:
+            return {CUES: fields[SEEK_POSITION]}
+    return {}
+
+
+def _seek_head(positions: dict[int, int]) -> bytes:
+    return encode(
+        SEEK_HEAD,
+        b"".join(
+            encode(SEEK, encode(SEEK_ID, id.to_bytes(4)) + encode(SEEK_POSITION, position.to_bytes(8)))
+            for id, position in positions.items()
+        ),
+    )
