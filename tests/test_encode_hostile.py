@@ -10,6 +10,7 @@ from pathlib import Path
 
 import media
 import pytest
+import vapoursynth as vs
 
 from vscugan.encode.encoders import find_ffmpeg
 from vscugan.encode.source import check_readable
@@ -120,6 +121,22 @@ def test_interlaced_is_refused_with_the_way_out(folder: Path) -> None:
     run = encode(folder, "i.mkv", "-o", "o.mkv")
     assert run.returncode == 3
     assert run.stderr == f"vscugan encode: {refused_message}\n"
+
+
+def test_a_source_that_is_interlaced_in_parts_is_refused_before_the_start(folder: Path) -> None:
+    """As credits of a progressive film are: no frame that is looked at for being one of five is interlaced."""
+    for name, flags in (("film", ()), ("credits", ("-vf", "setfield=tff", "-flags", "+ilme+ildct"))):
+        media.ffmpeg(*media.picture(72), *flags, "-g", 24, "-c:v", "mpeg2video", folder / f"{name}.ts")
+    order = ["film", "film", "credits", "film", "film", "film", "film"]
+    (folder / "list.txt").write_text("".join(f"file {name}.ts\n" for name in order))
+    media.ffmpeg("-f", "concat", "-i", folder / "list.txt", "-c", "copy", folder / "i.mkv")
+    clip = vs.core.bs.VideoSource(str(folder / "i.mkv"), cachemode=0)
+    first = next(n for n, frame in enumerate(clip.frames(close=True)) if frame.props.get("_FieldBased"))
+    message = (
+        f"source must be progressive, got interlaced frame {first} of 'i.mkv'; deinterlace or match fields in a --script, "
+        "as examples/dvd_480i.vpy does"
+    )
+    refused(folder, 3, message, "i.mkv", "-o", "o.mkv")
 
 
 def test_what_a_container_cannot_hold_is_said_before_the_start(folder: Path) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
 import stat
 import struct
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import vapoursynth as vs
@@ -22,7 +25,7 @@ from vscugan.errors import SourceError
 CACHE_ALWAYS = 2
 #: how its error begins where it can't
 INDEX_UNWRITTEN = "Failed to write index"
-#: frames looked at for interlacing before the start; every frame is checked again on its way through Upscale
+#: looked at for interlacing before the start, beside key frames; each frame is on its way through Upscale
 SAMPLED_FRAMES = 5
 #: props that tell of metadata that changes from frame to frame, which no encoder here is given
 DYNAMIC = {"DolbyVisionRPU": "Dolby Vision", "HDR10Plus": "HDR10+"}
@@ -81,21 +84,45 @@ def refusal(path: Path, reason: str) -> SourceError:
     )
 
 
-def _main_video(path: Path) -> tuple[int, bytes | None, int]:
-    """The first video stream that is not a cover, its cropping as the container has it, and the last duration."""
+@dataclass(frozen=True, kw_only=True)
+class MainVideo:
+    """What the container tells of the first video stream that is not a cover, and what its key frames tell."""
+
+    stream: int
+    cropping: bytes | None  #: as the container has it
+    last_ticks: int  #: how long the last frame stays
+    interlaced_tick: int | None  #: when the first interlaced key frame is shown
+
+
+def _main_video(path: Path) -> MainVideo:
     try:
         with av.open(str(path.resolve())) as container:
             for stream in container.streams.video:
                 if not stream.disposition & av.stream.Disposition.attached_pic:
-                    cropping = stream.codec_context.coded_side_data.get("frame_cropping")
-                    last = max(
-                        ((p.pts, p.duration or 0) for p in container.demux(stream) if p.pts is not None),
-                        default=(0, 0),
-                    )
-                    return stream.index, cropping, last[1]
+                    return _looked_through(container, stream)
     except (av.FFmpegError, OSError, ValueError) as error:
         raise refusal(path, getattr(error, "strerror", None) or str(error)) from error
     raise SourceError(f"source must hold a video, got {path.name!r} with none; name a file that does")
+
+
+def _looked_through(container: Any, stream: Any) -> MainVideo:
+    """Read all packets of a stream, and decode a key frame of each second: hybrid sources are interlaced in parts."""
+    last = (0, 0)
+    second = None
+    interlaced = []
+    for packet in container.demux(stream):
+        at = None if packet.pts is None else packet.pts * packet.time_base // 1
+        if packet.pts is not None:
+            last = max(last, (packet.pts, packet.duration or 0))
+        if not packet.size or (packet.is_keyframe and at != second):
+            second = at
+            with contextlib.suppress(av.FFmpegError):  # damage is for bestsource to judge
+                interlaced += [frame.pts for frame in packet.decode() if frame.interlaced_frame]
+    cropping = stream.codec_context.coded_side_data.get("frame_cropping")
+    ticks = [tick for tick in interlaced if tick is not None]
+    return MainVideo(
+        stream=stream.index, cropping=cropping, last_ticks=last[1], interlaced_tick=min(ticks, default=None)
+    )
 
 
 def _open(path: Path, stream: int, progress: Callable[[int], None]) -> tuple[vs.VideoNode, Fraction, Sequence[int]]:
@@ -149,10 +176,12 @@ def _crop(path: Path, clip: vs.VideoNode, cropping: bytes, rotation: int) -> vs.
         ) from error
 
 
-def _refuse_interlaced(path: Path, clip: vs.VideoNode) -> None:
+def _refuse_interlaced(path: Path, clip: vs.VideoNode, timeline: Timeline, interlaced_tick: int | None) -> None:
     count = min(SAMPLED_FRAMES, clip.num_frames)
-    for index in range(count):
-        n = index * (clip.num_frames - 1) // max(1, count - 1)
+    found = {n * (clip.num_frames - 1) // max(1, count - 1) for n in range(count)}
+    if interlaced_tick is not None:
+        found.add(min(bisect_left(timeline.ticks, interlaced_tick), clip.num_frames - 1))
+    for n in sorted(found):
         with clip.get_frame(n) as frame:
             if frame.props.get("_FieldBased", 0):
                 raise SourceError(
@@ -172,20 +201,20 @@ def open_source(path: Path, progress: Callable[[int], None], is_scripted: bool) 
         raise SourceError(
             "bestsource must be installed to open a video, got no core.bs; run pip install vapoursynth-bestsource"
         )
-    stream, cropping, last_ticks = _main_video(path)
-    clip, base, stamps = _open(path, stream, progress)
+    video = _main_video(path)
+    clip, base, stamps = _open(path, video.stream, progress)
     if not clip.width or clip.format.color_family == vs.UNDEFINED:
         raise SourceError(
             f"source must have one size and format, got a variable one in {path.name!r}; use --script to make it one"
         )
-    timeline = _timeline(path, base, stamps, last_ticks)
+    timeline = _timeline(path, base, stamps, video.last_ticks)
     try:
         with clip.get_frame(0) as frame:
             props = dict(frame.props)
-        if cropping:
-            clip = _crop(path, clip, cropping, int(props.get("Rotation", 0)))
+        if video.cropping:
+            clip = _crop(path, clip, video.cropping, int(props.get("Rotation", 0)))
         if not is_scripted:
-            _refuse_interlaced(path, clip)
+            _refuse_interlaced(path, clip, timeline, video.interlaced_tick)
     except vs.Error as error:
         raise refusal(path, str(error)) from error
     notes = [f"{name} metadata changes from frame to frame and is left out" for prop, name in DYNAMIC.items()
@@ -193,7 +222,7 @@ def open_source(path: Path, progress: Callable[[int], None], is_scripted: bool) 
     if "_Alpha" in props:
         clip = clip.std.RemoveFrameProps("_Alpha")
         notes.append("transparency is left out, since no encoder here holds it")
-    return Source(path=path, clip=clip, timeline=timeline, stream=stream, notes=tuple(notes))
+    return Source(path=path, clip=clip, timeline=timeline, stream=video.stream, notes=tuple(notes))
 
 
 def identity(path: Path) -> tuple[int, int, int] | None:
