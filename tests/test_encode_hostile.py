@@ -133,8 +133,8 @@ def test_a_source_that_is_interlaced_in_parts_is_refused_before_the_start(folder
     clip = vs.core.bs.VideoSource(str(folder / "i.mkv"), cachemode=0)
     first = next(n for n, frame in enumerate(clip.frames(close=True)) if frame.props.get("_FieldBased"))
     message = (
-        f"source must be progressive, got interlaced frame {first} of 'i.mkv'; deinterlace or match fields in a --script, "
-        "as examples/dvd_480i.vpy does"
+        f"source must be progressive, got interlaced frame {first} of 'i.mkv'; deinterlace or match fields in a "
+        "--script, as examples/dvd_480i.vpy does"
     )
     refused(folder, 3, message, "i.mkv", "-o", "o.mkv")
 
