@@ -30,7 +30,7 @@ from typing import IO, Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "scripts"))
-from report import decibels, write_table  # noqa: E402
+from report import array_of, decibels, write_table  # noqa: E402
 
 CLIP = ROOT / "tests" / "data" / "sylvie_vn_640x360_crf23.mkv"
 PEERS = ROOT / "out" / "peers" / "vapoursynth" / "plugins"
@@ -58,12 +58,6 @@ def source(width: int, height: int, rgb: bool) -> Any:
     for n in range(FRAMES_KEPT):
         clip.get_frame(n).close()
     return clip
-
-
-def array_of(frame: Any) -> Any:
-    import numpy as np
-
-    return np.stack([np.asarray(frame[p]) for p in range(3)])
 
 
 def ours(width: int, height: int, scale: int, **arguments: Any) -> Frames:

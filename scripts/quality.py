@@ -26,7 +26,7 @@ from vscugan.settings import validate
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "scripts"))
-from report import write_table  # noqa: E402
+from report import array_of, write_table  # noqa: E402
 
 Picture = NDArray[np.float32]  # (3, H, W), RGB in 0..1
 
@@ -56,7 +56,7 @@ def clip_of(picture: Picture) -> vs.VideoNode:
 def picture_of(clip: vs.VideoNode, n: int = 0) -> Picture:
     """A frame as an array, clipped as a screen would."""
     with clip.get_frame(n) as frame:
-        return np.asarray(np.clip(np.stack([np.asarray(frame[p]) for p in range(3)]), 0, 1), np.float32)
+        return np.asarray(np.clip(array_of(frame), 0, 1), np.float32)
 
 
 def frames_of(name: str, numbers: Iterable[int]) -> list[Picture]:

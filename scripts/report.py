@@ -1,4 +1,4 @@
-"""What the scripts that measure share: tables in the reports under docs/, each between two marks, and decibels."""
+"""What the scripts that measure share: tables in the reports under docs/, each between two marks, frames as arrays, decibels."""
 
 from __future__ import annotations
 
@@ -26,3 +26,8 @@ def decibels(a: Any, b: Any) -> float:
     """PSNR of pictures in 0..1; 99 stands for anything above."""
     error = float(np.mean((a.astype(np.float64) - b) ** 2))
     return 99.0 if error < 1e-10 else 10 * float(np.log10(1 / error))
+
+
+def array_of(frame: Any) -> Any:
+    """A VapourSynth frame of three planes as (3, H, W)."""
+    return np.stack([np.asarray(frame[p]) for p in range(3)])

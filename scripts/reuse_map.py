@@ -8,6 +8,7 @@ frame, a yellow one that it also gave new gates.
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,9 @@ from vscugan.clip.colour import VideoFormat, to_rgb
 from vscugan.network import ARCHITECTURES
 from vscugan.reuse.chain import Chain, Decision
 from vscugan.reuse.mode import Picture
+
+sys.path.append(str(Path(__file__).resolve().parent))
+from report import array_of
 
 DIMMED = 0.35
 AREA, WHOLE, NEW_GATES = (80, 220, 255), (255, 60, 60), (255, 220, 60)
@@ -79,7 +83,7 @@ def main() -> None:
         while (k := chain.next_undecided(n)) is not None:
             with clip.get_frame(k) as frame:
                 cut = frame.props.get("_SceneChangePrev")
-                picture = np.stack([np.asarray(frame[p]) for p in range(3)])
+                picture = array_of(frame)
             chain.add(k, picture, None if cut is None else bool(cut))
         decision = chain[n]
         drawn(picture, decision, n).save(arguments.output / f"{n:06d}.png")

@@ -24,7 +24,7 @@ from vscugan.reuse.changes import CELL_PX, changed, differences
 ROOT = Path(__file__).resolve().parent.parent
 sys.path += [str(ROOT / "scripts"), str(ROOT / "tests")]
 import motion  # noqa: E402
-from report import decibels, write_table  # noqa: E402
+from report import array_of, decibels, write_table  # noqa: E402
 
 REPORT = ROOT / "docs" / "reuse.md"
 DATA = ROOT / "tests" / "data"
@@ -60,16 +60,12 @@ def clips(folder: Path) -> Clips:
     }
 
 
-def picture(frame: vs.VideoFrame) -> Picture:
-    return np.stack([np.asarray(frame[p]) for p in range(3)])
-
-
 def timed(clip: vs.VideoNode, n: int) -> tuple[Picture, float, float]:
     """A frame, the seconds it took, and which share of it was reused."""
     start = time.perf_counter()
     with clip.get_frame(n) as frame:
         seconds = time.perf_counter() - start
-        return picture(frame), seconds, float(frame.props.get("CuganReused", 0))
+        return array_of(frame), seconds, float(frame.props.get("CuganReused", 0))
 
 
 def upscaled(clip: vs.VideoNode, backend: str, **arguments: Any) -> vs.VideoNode:
@@ -108,7 +104,7 @@ def still_pixels(a: Picture, b: Picture) -> NDArray[np.bool_]:
 def sources(clip: vs.VideoNode) -> Iterator[tuple[int, NDArray[np.bool_] | None]]:
     before = None
     for n, frame in enumerate(clip.frames()):
-        source = picture(frame)
+        source = array_of(frame)
         yield n, None if before is None else still_pixels(before, source)
         before = source
 

@@ -562,6 +562,8 @@ def test_scene_gates_go_with_exact(core: Any, caption: vs.VideoNode) -> None:
     twice = core.std.Splice([caption[n // 2] for n in range(16)])
     off, exact = (frames_of(core.cugan.Upscale(twice, gates="scene", reuse=reuse)) for reuse in ("off", "exact"))
     assert all(np.array_equal(a, b) for a, b in zip(off, exact, strict=True))
+    told = props_of(core.cugan.Upscale(core.std.Loop(caption[0], 4), gates="scene", report=1), "CuganReused")
+    assert told == [0, 0, 1, 1]  # with its own gates, with held ones, and the same again
 
 
 # ---- what it says

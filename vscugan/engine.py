@@ -205,12 +205,11 @@ class Engine:
         tile does not fit into memory.
         """
         with self._frame_on_a_lane(source) as (lane, workspace, x):
-            used, y = list[Gates](), x
-            for network, known in zip(lane.passes, gates or repeat(None), strict=False):
-                made, own = network.run(y.clamp(0, 1), n, workspace, Asked(gates=known, with_gates=with_gates))
+            used, y = list[Gates](), x[0]
+            for made, own in _passes(lane, workspace, x, n, gates, with_gates):
                 used.append(own)
-                y = made[None]
-            self._write(y[0], x, target, n)
+                y = made
+            self._write(y, x, target, n)
             return _kept(used) if with_gates else ()
 
     def render(
@@ -218,13 +217,11 @@ class Engine:
     ) -> Rendered:
         """As ``upscale``, but the picture stays here, so that ``repaint`` can change it."""
         with self._frame_on_a_lane(source) as (lane, workspace, x):
-            used, pictures, y = list[Gates](), list[Tensor](), x.clamp(0, 1)
-            for network, known in zip(lane.passes, gates or repeat(None), strict=False):
-                made, own = network.run(y, n, workspace, Asked(gates=known, with_gates=with_gates))
+            used, pictures = list[Gates](), list[Tensor]()
+            for made, own in _passes(lane, workspace, x, n, gates, with_gates):
                 used.append(own)
                 pictures.append(torch.empty(made.shape).copy_(made).clamp_(0, 1))
-                y = pictures[-1].to(x.device)[None]
-            return Rendered(pictures=pictures, gates=_kept(used) if with_gates or gates else ())
+            return Rendered(pictures=pictures, gates=_kept(used) if with_gates else ())
 
     def repaint(
         self,
@@ -239,13 +236,14 @@ class Engine:
         The areas' ends are multiples of 8 px, or the frame's ends; ``source`` and errors as in ``upscale``.
         """
         with self._frame_on_a_lane(source, whole=False) as (lane, workspace, x):
-            y, factor = x.clamp(0, 1), 1
-            for network, picture, known in zip(lane.passes, pictures, gates, strict=True):
+            y, factor = x.clamp_(0, 1), 1
+            for at, (network, picture, known) in enumerate(zip(lane.passes, pictures, gates, strict=True)):
+                if at:
+                    y, factor = pictures[at - 1].to(x.device)[None], factor * lane.passes[at - 1].scale
                 for area in areas:
                     made, _ = network.run(y, n, workspace, Asked(gates=known, area=area.enlarged(factor)))
                     torch.clamp(made, 0, 1, out=made)
                     picture[:, *area.enlarged(factor * network.scale).index].copy_(made)
-                y, factor = picture.to(x.device)[None], factor * network.scale
 
     def show(
         self, picture: Tensor, source: NDArray[np.float32], target: Sequence[NDArray[np.float32]], n: int = 0
@@ -308,6 +306,16 @@ class Engine:
                 self._workspaces[at].put(workspace)
         finally:
             self._free.put(at)
+
+
+def _passes(
+    lane: Lane, workspace: Workspace, x: Tensor, n: int, gates: FrameGates | None, with_gates: bool
+) -> Iterator[tuple[Tensor, Gates]]:
+    """Each pass over (1, 3, H, W): what ``NetworkPass.run`` returns, to be used before the next one runs."""
+    for network, known in zip(lane.passes, gates or repeat(None), strict=False):
+        made, own = network.run(x.clamp(0, 1), n, workspace, Asked(gates=known, with_gates=with_gates))
+        yield made, own
+        x = made[None]
 
 
 def _streams(settings: Settings, device: torch.device, backend: str) -> int:

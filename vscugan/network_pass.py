@@ -170,18 +170,23 @@ class NetworkPass:
     ) -> tuple[Tensor, Gates] | None:
         architecture = runtime.architecture
         height, width = x.shape[2:]
-        size = (round_up(height, architecture.multiple), round_up(width, architecture.multiple))
+        filled = [round_up(px, architecture.multiple) - px for px in (height, width)]
+        edge, area = architecture.pad_px, asked.area
+        window: tuple[slice, ...] = (slice(None), slice(None))
+        if area is not None:
+            spans = [
+                Span(start=s.start, stop=round_up(s.stop, architecture.multiple)) for s in (area.rows, area.columns)
+            ]
+            # two edges before it: at the picture's end, one of them is reflected
+            seen = [Span(start=max(0, s.start - 2 * edge), stop=s.stop + edge) for s in spans]
+            x = x[:, :, seen[0].start : seen[0].stop, seen[1].start : seen[1].stop]
+            window = tuple(
+                slice(s.start - of.start, s.stop - of.start + 2 * edge) for s, of in zip(spans, seen, strict=True)
+            )
+            height, width = area.rows.size, area.columns.size
         if runtime.pro:
             x = x * PRO_GAIN + PRO_OFFSET
-        edge = architecture.pad_px
-        padded = pad(x, edge, edge + size[0] - height, edge + size[1] - width)
-        area = asked.area
-        if area is not None:
-            spans = (
-                Span(start=s.start, stop=round_up(s.stop, architecture.multiple)) for s in (area.rows, area.columns)
-            )
-            rows, columns = (slice(s.start, s.stop + 2 * edge) for s in spans)
-            padded, height, width = padded[:, :, rows, columns], area.rows.size, area.columns.size
+        padded = pad(x, edge, edge + filled[0], edge + filled[1])[:, :, *window]
         padded = padded.to(runtime.device, runtime.dtype).contiguous(memory_format=runtime.memory_format)
         ran = run(
             runtime,

@@ -18,6 +18,7 @@ from vscugan.reuse.changes import changed, differences
 from vscugan.tiling.geometry import Rectangle
 
 Picture = NDArray[np.float32]
+Difference = NDArray[np.float32]  #: of each cell
 
 #: Segments whose frames may depend on each other; at an epoch's start the gates are taken anew.
 EPOCH_SEGMENTS = 4
@@ -122,8 +123,8 @@ class Chain:
         if cut is None and difference.mean() > CUT_CODES:
             return self._anew(n, n, source)
         if not self._blocks:
-            return self._held(front, n, segment, source)
-        if self._aged(front, source):
+            return self._held(front, n, segment, source, difference)
+        if self._aged(front, source, difference):
             return self._anew(n, segment, source, 1 if on_grid else front.whole_in_a_row + 1)
         cells = changed(difference, self._threshold)
         size = (source.shape[1], source.shape[2])
@@ -131,20 +132,22 @@ class Chain:
         if areas is None:
             return self._anew(n, segment, source, 1 if on_grid else front.whole_in_a_row + 1)
         if on_grid:
-            return self._held(front, n, segment, source)
+            return self._held(front, n, segment, source, difference)
         return self._partly(front, n, source, areas)
 
-    def _held(self, front: _Front, n: int, segment: int, source: Picture) -> _Front:
+    def _held(self, front: _Front, n: int, segment: int, source: Picture, difference: Difference) -> _Front:
         """Frame ``n`` whole, with the gates that are in use; at a segment's start new ones if they have aged."""
-        if n == segment and self._aged(front, source):
+        if n == segment and self._aged(front, source, difference):
             return self._anew(n, segment, source)
         decision = Decision(segment=segment, base=n, gates_of=front.decision.gates_of)
         return _Front(n=n, decision=decision, reference=source, gates_source=front.gates_source)
 
     @staticmethod
-    def _aged(front: _Front, source: Picture) -> bool:
-        """Whether the gates in use are too old for this frame."""
-        return not differences(front.gates_source, source).mean() <= DRIFTED_CODES
+    def _aged(front: _Front, source: Picture, difference: Difference) -> bool:
+        """Whether the gates in use are too old for this frame; ``difference`` is that to the front's reference."""
+        if front.gates_source is not front.reference:
+            difference = differences(front.gates_source, source)
+        return not difference.mean() <= DRIFTED_CODES
 
     def _partly(self, front: _Front, n: int, source: Picture, areas: list[Rectangle]) -> _Front:
         """Frame ``n`` from the one before, with ``areas`` computed."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from vscugan.engine import Engine, FrameGates, Rendered
+from vscugan.engine import Engine, FrameGates
 from vscugan.reuse.chain import Chain, Decision
 from vscugan.reuse.contents import Contents, content_hash
 from vscugan.reuse.mode import Answer, Counts, Mode, Source, Target
@@ -115,6 +115,7 @@ class HeldGates(Chained):
     def __init__(self, engine: Engine, chain: Chain, contents: Contents | None) -> None:
         super().__init__(engine, chain)
         self._contents = contents
+        self._same = set[int]()
 
     def _make(self, n: int, decision: Decision, here: Mapping[int, Source], target: Target) -> Answer:
         own = decision.gates_of == n
@@ -133,7 +134,16 @@ class HeldGates(Chained):
             return None
         # with its own gates given to it a frame is not quite, bit by bit, what it is when it makes them
         key = (content_hash(picture), decision.gates_of, own)
-        return self._contents.once(key, target, make)
+        same = self._contents.once(key, target, make)
+        if same is not None:
+            with self._lock:
+                self._same.add(n)
+        return same
+
+    def told(self, n: int) -> dict[str, int | float]:
+        """As every chained frame; one that was made of another's content was not computed at all."""
+        told = super().told(n)
+        return told | {"CuganReused": 1.0} if n in self._same else told
 
     def close(self) -> str:
         """See ``Mode``."""
@@ -148,7 +158,7 @@ class _Canvas:
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     at: int = -1  #: the frame that it shows, -1 = none yet
-    rendered: Rendered | None = None
+    pictures: list[Tensor] | None = None  #: of each pass; None where they must be computed anew
 
 
 class StillBlocks(Chained):
@@ -182,8 +192,8 @@ class StillBlocks(Chained):
             missing = self._advance(canvas, n, decision, here)
             if missing:
                 return missing
-            assert canvas.rendered is not None
-            self._engine.show(canvas.rendered.pictures[-1], here[n].picture, target.planes, n)
+            assert canvas.pictures is not None
+            self._engine.show(canvas.pictures[-1], here[n].picture, target.planes, n)
         return None
 
     def _advance(self, canvas: _Canvas, n: int, decision: Decision, here: Mapping[int, Source]) -> list[int]:
@@ -191,17 +201,16 @@ class StillBlocks(Chained):
         base, giver = decision.base, decision.gates_of
         with self._lock:
             needed = [k for k in range(base + 1, n + 1) if self._chain[k].areas]
-        if canvas.rendered is None or canvas.at > n:
+        if canvas.pictures is None or canvas.at > n:
             gates = None if giver == base else self._gates_of(giver, here)
             if base not in here or (gates is None and giver != base):
                 return [k for k in dict.fromkeys((giver, base, *needed)) if k not in here][:FRAMES_AT_ONCE]
             told = giver == base and self._engine.tells_gates
-            canvas.rendered = self._engine.render(here[base].picture, base, gates, with_gates=told)
-            canvas.at = base
-            if giver == base:
-                self._keep_gates(base, canvas.rendered.gates)
+            rendered = self._engine.render(here[base].picture, base, gates, with_gates=told)
+            canvas.pictures, canvas.at = rendered.pictures, base
+            self._keep_gates(base, rendered.gates)
             with self._lock:
-                self._canvases.put(base, canvas, sum(p.nbytes for p in canvas.rendered.pictures))
+                self._canvases.put(base, canvas, sum(p.nbytes for p in canvas.pictures))
         for k in range(canvas.at + 1, n + 1):
             self._keep_passed(canvas)
             with self._lock:
@@ -211,18 +220,19 @@ class StillBlocks(Chained):
                 if k not in here or gates is None:
                     left = [*([] if gates else [giver]), *(m for m in needed if m >= k)]
                     return [m for m in left if m not in here][:FRAMES_AT_ONCE]
-                picture, canvas.rendered = canvas.rendered, None  # half painted, if it fails
-                self._engine.repaint(picture.pictures, here[k].picture, areas, gates, k)
-                canvas.rendered = picture
+                pictures, canvas.pictures = canvas.pictures, None  # half painted, if it fails
+                assert pictures is not None
+                self._engine.repaint(pictures, here[k].picture, areas, gates, k)
+                canvas.pictures = pictures
             canvas.at = k
         return []
 
     def _keep_passed(self, canvas: _Canvas) -> None:
         """Keep the canvas's picture for those who wait for it, before it changes."""
-        assert canvas.rendered is not None
+        assert canvas.pictures is not None
         with self._lock:
             if canvas.at in self._awaited and canvas.at not in self._passed:
-                self._passed[canvas.at] = canvas.rendered.pictures[-1].clone()
+                self._passed[canvas.at] = canvas.pictures[-1].clone()
 
     def close(self) -> str:
         """See ``Mode``."""
