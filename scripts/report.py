@@ -1,4 +1,4 @@
-"""What the scripts that measure share: tables in the reports under docs/, each between two marks, frames as arrays, decibels."""
+"""What the scripts that measure share: tables in docs/, each between two marks; frames as arrays; decibels."""
 
 from __future__ import annotations
 
