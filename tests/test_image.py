@@ -145,3 +145,11 @@ def test_pictures_of_other_kinds_are_refused(tmp_path: Path) -> None:
     path.write_bytes(file.getvalue())
     with pytest.raises(SourceError, match="several pictures in one file"):
         files.read(path)
+    deep = np.full((8, 8, 5), 1000, np.uint16)
+    for samples, extra, reason in (
+        (4, ["assocalpha"], "premultiplied alpha"),
+        (5, ["unassalpha", "unspecified"], "2 samples beside the colour"),
+    ):
+        tifffile.imwrite(path, deep[..., :samples], photometric="rgb", extrasamples=extra, metadata=None)
+        with pytest.raises(SourceError, match=f"{reason}; convert it first"):
+            files.read(path)

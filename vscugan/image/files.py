@@ -23,6 +23,8 @@ ORIENTATION = 0x0112
 #: text in a 16-bit TIFF that goes along: description, make, model, software, date, artist, copyright
 TIFF_TEXTS = (270, 271, 272, 305, 306, 315, 33432)
 TIFF_ICC = 34675
+#: of a TIFF's sample: the colour is multiplied with it
+ASSOCIATED_ALPHA = 1
 #: size, depth, compression, strips, tiles, palette, ... of a TIFF, which Pillow lists among the EXIF tags
 STORAGE = (*range(254, 267), 273, 277, 278, 279, 284, *range(288, 292), 317, 320, 322, 323, 324, 325, 330, 338, 339,
            347, *range(529, 533), TIFF_ICC)  # fmt: skip
@@ -95,10 +97,12 @@ def _read_deep_tiff(content: bytes) -> Picture | None:
             raise ValueError(f"{len(file.pages)} pages, {kind}, {page.dtype}")
         if page.planarconfig == 2:
             raise ValueError("samples in separate planes")
+        more = tuple(map(int, page.extrasamples))
+        if len(more) > 1 or ASSOCIATED_ALPHA in more:
+            raise ValueError("premultiplied alpha" if len(more) == 1 else f"{len(more)} samples beside the colour")
         array = page.asarray()
         tags = {tag.code: tag.value for tag in page.tags}
-    samples = 1 if kind == "MINISBLACK" else 3
-    pixels, alpha = _split(_upright(array, tags.get(274, 1)), array.ndim == 3 and array.shape[2] > samples)
+    pixels, alpha = _split(_upright(array, tags.get(ORIENTATION, 1)), bool(more))
     texts = tuple((code, str(tags[code])) for code in TIFF_TEXTS if code in tags)
     return Picture(pixels=pixels, alpha=alpha, icc=tags.get(TIFF_ICC), exif=None, texts=texts)
 
