@@ -53,10 +53,13 @@ def test_cache_is_shown_and_cleared(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert not list(folder.iterdir())
 
 
-def test_preview_compares_at_1_to_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_preview_compares_at_1_to_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     source = media.plain(tmp_path / "a.mkv", frames=3)
     words = ["preview", str(source), "--frame", "2", "--compare", "--crop", "10,20,40,30", "-o", str(tmp_path), *FAST]
     assert main(words) == 0
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]  # would be seen on stderr
     sizes = {name: Image.open(tmp_path / name).size for name in ("a-2.png", "a-2-compare.png", "a-2-compare-1to1.png")}
     assert sizes == {"a-2.png": (128, 96), "a-2-compare.png": (256, 96), "a-2-compare-1to1.png": (80, 30)}
     whole, both = (np.asarray(Image.open(tmp_path / name)) for name in ("a-2.png", "a-2-compare.png"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import os
 import re
 import stat
@@ -29,6 +30,8 @@ INDEX_UNWRITTEN = "Failed to write index"
 SAMPLED_FRAMES = 5
 #: props that tell of metadata that changes from frame to frame, which no encoder here is given
 DYNAMIC = {"DolbyVisionRPU": "Dolby Vision", "HDR10Plus": "HDR10+"}
+#: VapourSynth's own messages come out here too
+LOGGER = logging.getLogger("vapoursynth")
 _PERCENT = re.compile(r"index progress (\d+)%")
 
 
@@ -125,6 +128,11 @@ def _looked_through(container: Any, stream: Any) -> MainVideo:
     )
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not that bestsource's signature leaves out the timestamps that it returns."""
+    return "no return value(s) named" not in record.getMessage()
+
+
 def _open(path: Path, stream: int, progress: Callable[[int], None]) -> tuple[vs.VideoNode, Fraction, Sequence[int]]:
     def listen(level: int, message: str) -> None:
         if found := _PERCENT.search(message):
@@ -132,6 +140,7 @@ def _open(path: Path, stream: int, progress: Callable[[int], None]) -> tuple[vs.
 
     folder = made_folder("index")
     handle = vs.core.add_log_handler(listen)
+    LOGGER.addFilter(_is_news)
     try:
         opened = vs.core.bs.VideoSource(
             str(path), track=stream, cachemode=CACHE_ALWAYS, cachepath=str(folder), showprogress=1, exporttimestamps=1
@@ -142,6 +151,7 @@ def _open(path: Path, stream: int, progress: Callable[[int], None]) -> tuple[vs.
         raise refusal(path, str(error).removeprefix("VideoSource: ")) from error
     finally:
         vs.core.remove_log_handler(handle)
+        LOGGER.removeFilter(_is_news)
     base = Fraction(int(opened["timebasenum"]), int(opened["timebaseden"]))
     return opened["clip"], base, opened["timestamps"]
 
