@@ -110,6 +110,26 @@ def test_what_only_matroska_holds_is_said_before_the_start(tmp_path: Path) -> No
     assert not (tmp_path / "out.mp4.vscugan").exists()
 
 
+def test_what_is_put_back_refers_to_what_is_there(tmp_path: Path) -> None:
+    """As a reader of its own sees it: seek points, tags, and a header without a hole."""
+    result = tmp_path / "out.mkv"
+    encode(media.matroska_with_all(tmp_path), result, "ffv1")
+    command = [find_ffmpeg(), "-v", "warning", "-i", str(result), "-map", "0:v", "-f", "null", "-"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    assert not [line for line in said.splitlines() if "Attachment" not in line and "analyzeduration" not in line]
+    with open(result, "rb") as file:
+        places = list(ebml.walk(file, (matroska.SEGMENT,)))
+        start = next(place.payload for place in places if place.id == matroska.SEGMENT)
+        seek_head = next(place for place in places if place.id == matroska.SEEK_HEAD)
+        file.seek(seek_head.payload)
+        seeks = [
+            {e.id: e.number for e in ebml.elements(seek.payload)} for seek in ebml.elements(file.read(seek_head.size))
+        ]
+    named = {seek[matroska.SEEK_ID]: seek[matroska.SEEK_POSITION] for seek in seeks}
+    assert named == {place.id: place.start - start for place in places if place.id in (*matroska.PARTS, matroska.CUES)}
+    assert places[-1].payload + (places[-1].size or 0) == result.stat().st_size
+
+
 def test_a_damaged_header_is_as_ffmpeg_writes_it(tmp_path: Path) -> None:
     """What can be decoded is encoded, and what could not be made out is said."""
     broken = ebml.encode(matroska.TAGS, b"\x73\x73\xff no element")

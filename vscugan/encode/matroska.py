@@ -205,7 +205,7 @@ def _durations(made: Header, uids: dict[int, int], tags: Sequence[bytes]) -> Ite
     }
     for tag in _of(made.parts[TAGS], TAG):
         lengths = [simple for simple in _of(tag.payload, SIMPLE_TAG) if _name(simple).upper() == "DURATION"]
-        for uid in {uids[aim] for aim in _tag_uids(tag) if aim in uids} - told:
+        for uid in {uids[aim] for aim in _tag_uids(tag) if lengths and aim in uids} - told:
             targets = Element(TARGETS, encode(OF_TRACK, uid.to_bytes(8)))
             yield encode(TAG, targets.encoded() + b"".join(simple.encoded() for simple in lengths))
 
