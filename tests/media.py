@@ -116,7 +116,8 @@ def fonts(folder: Path) -> Path:
 def cover(folder: Path) -> Path:
     path, image = folder / "cover.mkv", folder / "cover.jpg"
     ffmpeg(*picture(1), "-pix_fmt", "yuvj420p", image)
-    ffmpeg(*picture(), *FAST, "-attach", image, "-metadata:s:t", "mimetype=image/jpeg", path)
+    ffmpeg(*picture(), *FAST, "-attach", image, "-metadata:s:t", "mimetype=image/jpeg", "-metadata:s:t",
+           "title=The cover", path)  # fmt: skip
     return path
 
 

@@ -94,10 +94,10 @@ def mux_command(job: MuxJob, covers: Sequence[tuple[Track, Path]], output: Path)
             shape = job.picture.sar * Fraction(job.picture.width, job.picture.height)
             command += [f"-aspect:{number}", f"{shape.numerator}:{shape.denominator}"]
     for number, (track, path) in enumerate(covers, len(inner)):
-        name = track.tags.get("filename") or f"cover{path.suffix}"
-        kind = track.tags.get("mimetype") or COVER_TYPES[path.suffix]
-        command += ["-attach", str(path), f"-metadata:s:{number}", f"filename={name}"]
-        command += [f"-metadata:s:{number}", f"mimetype={kind}"]
+        own = {"filename": f"cover{path.suffix}", "mimetype": COVER_TYPES[path.suffix]}
+        command += ["-attach", str(path)]
+        for name, value in {**own, **track.tags}.items():
+            command += [f"-metadata:s:{number}", f"{name}={value}"]
     if job.format == "matroska":
         command += ["-default_mode", "passthrough"]
         if job.header:
