@@ -113,6 +113,15 @@ def fonts(folder: Path) -> Path:
     return path
 
 
+def png_cover(folder: Path) -> Path:
+    """A cover that has no name, as some programs write it."""
+    path, image = folder / "png_cover.mkv", folder / "cover.png"
+    ffmpeg(*picture(1), image)
+    ffmpeg(*picture(), *FAST, "-attach", image, "-metadata:s:t", "mimetype=image/png", path)
+    path.write_bytes(path.read_bytes().replace(b"\x46\x6e\x89cover.png", b"\x46\x6e\x80\xec\x87" + bytes(7)))
+    return path
+
+
 def cover(folder: Path) -> Path:
     path, image = folder / "cover.mkv", folder / "cover.jpg"
     ffmpeg(*picture(1), "-pix_fmt", "yuvj420p", image)
@@ -218,6 +227,29 @@ def matroska_with_all(folder: Path) -> Path:
     return rewritten(base, folder / "matroska_with_all.mkv", change, more)
 
 
+def rebuilt(source: Path, path: Path, ids: Sequence[int], hole: int = 0, **parts: bytes) -> Path:
+    """A Matroska file of these parts of another, in this order, found by its seek head; 0 is a hole in it.
+
+    ``parts``: what to write in place of the source's, by the IDs' names in ``matroska``.
+    """
+    (segment,) = (e for e in ebml.elements(source.read_bytes()) if e.id == matroska.SEGMENT)
+    own = {getattr(matroska, name): payload for name, payload in parts.items()}
+    held = list(ebml.elements(segment.payload))
+    pieces = [
+        (id, b"".join(ebml.encode(id, own.get(id, e.payload)) for e in held if e.id == id) or bytes(hole)) for id in ids
+    ]
+    positions = dict.fromkeys((id for id in ids if id in matroska.PARTS), 0)
+    at = len(matroska._seek_head(positions))
+    for id, piece in pieces:
+        if id in positions:
+            positions[id] = at
+        at += len(piece)
+    head = next(e for e in ebml.elements(source.read_bytes()) if e.id == matroska.EBML)
+    body = matroska._seek_head(positions) + b"".join(piece for _, piece in pieces)
+    path.write_bytes(head.encoded() + ebml.encode(matroska.SEGMENT, body))
+    return path
+
+
 def vfr(folder: Path) -> Path:
     path = folder / "vfr.mkv"
     ffmpeg(*picture(), "-vf", "settb=1/24000,setpts='if(lt(N,12),N*1001,12012+(N-12)*801)'", "-fps_mode",
@@ -299,6 +331,7 @@ FIXTURES: tuple[tuple[str, Callable[[Path], Path]], ...] = (
     ("chapters, and tags of the file", chapters),
     ("two attached fonts", fonts),
     ("cover picture", cover),
+    ("cover picture, PNG", png_cover),
     ("variable frame rate, B-frames", vfr),
     ("pixels of 8:9", anamorphic),
     ("HDR10: PQ, BT.2020, mastering display, light levels", hdr10),
@@ -390,6 +423,8 @@ def expected(path: Path) -> dict[str, Any]:
     found = facts(path)
     if path.stem == "matroska_with_all":  # statistics of the old video
         del found["tag bps of 63c58103"], found["video 0 tags"]["bps"]
+    if path.stem == "png_cover":
+        found["video 1 tags"]["filename"] = "cover.png"
     if path.stem == "cropped":
         found["picture size"] = (60, 46)
     found["picture size"] = tuple(2 * side for side in found["picture size"])

@@ -139,6 +139,26 @@ def test_a_source_that_is_interlaced_in_parts_is_refused_before_the_start(folder
     refused(folder, 3, message, "i.mkv", "-o", "o.mkv")
 
 
+def test_a_short_interlaced_part_of_a_transport_stream_is_found(folder: Path) -> None:
+    """Where a sequence of another kind begins, decoders give up the frame that they hold back."""
+    for name, frames, flags in (("film", 120, ()), ("credits", 40, ("-flags", "+ilme+ildct"))):
+        words = (*media.picture(frames), "-g", 12, "-bf", 2, *flags, "-c:v", "mpeg2video")
+        media.ffmpeg(*words, folder / f"{name}.ts")
+    (folder / "list.txt").write_text("".join(f"file {name}.ts\n" for name in ("film", "credits", "film", "film")))
+    media.ffmpeg("-f", "concat", "-i", folder / "list.txt", "-c", "copy", folder / "i.ts")
+    run = encode(folder, "i.ts", "-o", "o.mkv")
+    assert run.returncode == 3
+    assert "source must be progressive, got interlaced frame 1" in run.stderr
+
+
+def test_a_video_of_an_unknown_codec(folder: Path) -> None:
+    media.plain(folder / "a.mkv", frames=3)
+    path = folder / "u.mkv"
+    path.write_bytes((folder / "a.mkv").read_bytes().replace(b"V_MPEG4/ISO/AVC", b"V_STRANGE/CODEC"))
+    refused(folder, 3, "source must be a video that can be decoded, got 'u.mkv': a codec that is not known; check that "
+            "the file is whole", "u.mkv", "-o", "o.mkv")  # fmt: skip
+
+
 def test_what_a_container_cannot_hold_is_said_before_the_start(folder: Path) -> None:
     source = media.fonts(folder)
     refused(

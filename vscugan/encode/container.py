@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,11 +13,15 @@ from typing import Any
 
 import av
 
+from vscugan.encode.encoders import find_ffmpeg
 from vscugan.errors import ArgumentError, PlanError
 
 #: libav's muxer for each ending of an output's name
 MUXERS = {".mkv": "matroska", ".mp4": "mp4", ".m4v": "mp4"}
 COVER = int(av.stream.Disposition.attached_pic)
+#: the picture files that libav takes for covers: their endings and types, by its codecs
+COVER_FILES = {"mjpeg": (".jpg", "image/jpeg"), "png": (".png", "image/png"), "gif": (".gif", "image/gif"),
+               "tiff": (".tif", "image/tiff"), "bmp": (".bmp", "image/bmp")}  # fmt: skip
 #: statistics of the old video track, wrong for the new one (mkvmerge writes them)
 STALE_TAGS = ("BPS", "DURATION", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES", "ENCODER", "ENCODER_OPTIONS",
               "_STATISTICS_WRITING_APP", "_STATISTICS_WRITING_DATE_UTC", "_STATISTICS_TAGS", "SOURCE_ID")  # fmt: skip
@@ -79,6 +84,8 @@ def _is_held(stream: Any, format: str) -> bool:
         return format == "matroska" and "mimetype" in {name.lower() for name in stream.metadata}
     if stream.type == "data":
         return False
+    if format == "matroska" and int(stream.disposition) & COVER:  # it becomes an attached file
+        return _codec(stream) in COVER_FILES
     try:
         with av.open(os.devnull, "w", format=format) as trial:
             copy = trial.add_stream_from_template(stream, opaque=True)
@@ -108,9 +115,10 @@ def unheld(path: Path, video: int, format: str) -> tuple[Track, ...]:
     left = []
     described = {track.index: track for track in tracks(path)}
     with av.open(str(path.resolve())) as container:
-        has_chapters = bool(container.chapters())
+        chapters = len(container.chapters())
         for stream in container.streams:
-            is_chapters = has_chapters and stream.type == "data" and _codec(stream) in ("bin_data", "unknown")
+            is_text = stream.type == "data" and getattr(stream, "name", None) == "bin_data"
+            is_chapters = bool(chapters) and is_text and stream.frames == chapters
             if stream.index != video and not is_chapters and not _is_held(stream, format):
                 left.append(described[stream.index])
     return tuple(left)
@@ -157,6 +165,20 @@ class Content:
 
     sha256: str
     first_s: Fraction | None
+
+
+def copied_sha256(path: Path, stream: int, scratch: Path) -> str | None:
+    """The sha256 of a stream's packets as ffmpeg copies them alone into ``scratch``, None where it can't.
+
+    Of a transport stream it takes the heads off AAC packets, and writes lengths before NAL units.
+    """
+    command = [find_ffmpeg(), "-v", "error", "-nostdin", "-y", "-i", f"file:{path}", "-map", f"0:{stream}", "-c",
+               "copy", "-copy_unknown", "-f", "matroska", f"file:{scratch}"]  # fmt: skip
+    try:
+        run = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+        return None if run.returncode else contents(scratch, -1)[0].sha256
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 def contents(path: Path, skip: int) -> dict[int, Content]:

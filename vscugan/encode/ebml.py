@@ -71,7 +71,7 @@ def _head(data: bytes, start: int) -> tuple[int, int | None, int]:
     for longest in (4, 8):
         width = 9 - data[place].bit_length() if place < len(data) else 9
         if width > longest or place + width > len(data):
-            raise ValueError("no EBML element")
+            raise ValueError("a place that holds no EBML element")
         fields.append((int.from_bytes(data[place : place + width]), width))
         place += width
     (id, _), (marked, width) = fields
@@ -89,7 +89,7 @@ def elements(data: bytes) -> Iterator[Element]:
         id, size, length = _head(data, place)
         place += length
         if size is None or place + size > len(data):
-            raise ValueError("EBML element without an end")
+            raise ValueError("an EBML element without an end")
         yield Element(id, data[place : place + size])
         place += size
 
@@ -100,15 +100,20 @@ def walk(file: BinaryIO, masters: tuple[int, ...]) -> Iterator[Place]:
     What the others hold is passed over without being read. Ends where the file breaks off.
     """
     end = file.seek(0, 2)
-    place = 0
-    while place < end:
-        file.seek(place)
-        try:
-            id, size, length = _head(file.read(HEAD_BYTES), 0)
-        except ValueError:
+    at = 0
+    while at < end and (place := place_at(file, at)):
+        is_entered = place.size is None or place.id in masters
+        if not is_entered and place.payload + (place.size or 0) > end:
             return
-        found = Place(id=id, start=place, payload=place + length, size=size)
-        if size is not None and id not in masters and found.payload + size > end:
-            return
-        yield found
-        place = found.payload + (0 if size is None or id in masters else size)
+        yield place
+        at = place.payload if is_entered else place.payload + (place.size or 0)
+
+
+def place_at(file: BinaryIO, at: int) -> Place | None:
+    """The element that begins there, None where there is none."""
+    file.seek(at)
+    try:
+        id, size, length = _head(file.read(HEAD_BYTES), 0)
+    except ValueError:
+        return None
+    return Place(id=id, start=at, payload=at + length, size=size)

@@ -7,24 +7,30 @@ written, in room that it was asked to leave. Elements: RFC 9559.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 
 from vscugan.encode.container import COVER, Track, is_stale
-from vscugan.encode.ebml import CRC32, SHORTEST_VOID, Element, Place, elements, encode, encode_void, walk
+from vscugan.encode.ebml import CRC32, SHORTEST_VOID, Element, Place, elements, encode, encode_void, place_at, walk
 from vscugan.errors import DiskError
 
 EBML, SEGMENT, CLUSTER, CUES = 0x1A45DFA3, 0x18538067, 0x1F43B675, 0x1C53BB6B
 SEEK_HEAD, SEEK, SEEK_ID, SEEK_POSITION = 0x114D9B74, 0x4DBB, 0x53AB, 0x53AC
-INFO, TITLE = 0x1549A966, 0x7BA9
+INFO, TITLE, SEGMENT_UID, SEGMENT_FILE, FAMILY = 0x1549A966, 0x7BA9, 0x73A4, 0x7384, 0x4444
+PREVIOUS_UID, PREVIOUS_FILE, NEXT_UID, NEXT_FILE, TRANSLATED = 0x3CB923, 0x3C83AB, 0x3EB923, 0x3E83BB, 0x6924
 TRACKS, TRACK, TRACK_UID, TRACK_TYPE, CODEC_ID, BCP47 = 0x1654AE6B, 0xAE, 0x73C5, 0x83, 0x86, 0x22B59D
 ATTACHMENTS, FILE, FILE_UID, FILE_NAME, FILE_TYPE, FILE_DATA = 0x1941A469, 0x61A7, 0x46AE, 0x466E, 0x4660, 0x465C
 CHAPTERS, EDITION, IS_ORDERED, CHAPTER, IS_HIDDEN, NAME = 0x1043A770, 0x45B9, 0x45DD, 0xB6, 0x98, 0x80
-TAGS, TAG, TARGETS, OF_TRACK, OF_FILE, SIMPLE_TAG, TAG_NAME = 0x1254C367, 0x7373, 0x63C0, 0x63C5, 0x63C6, 0x67C8, 0x45A3
+TAGS, TAG, TARGETS, SIMPLE_TAG, TAG_NAME = 0x1254C367, 0x7373, 0x63C0, 0x67C8, 0x45A3
+OF_TRACK, OF_EDITION, OF_CHAPTER, OF_FILE = 0x63C5, 0x63C9, 0x63C4, 0x63C6
 #: the types of tracks that libav makes streams of, and its names for them
 KINDS = {1: "video", 2: "audio", 0x11: "subtitle", 0x21: "data"}
+#: of the file's description: its title, and what other files refer to it by, as chapters of theirs do
+KEPT_OF_INFO = (TITLE, SEGMENT_UID, SEGMENT_FILE, FAMILY, PREVIOUS_UID, PREVIOUS_FILE, NEXT_UID, NEXT_FILE, TRANSLATED)
 #: a header's parts, in the order in which they are written
 PARTS = (INFO, TRACKS, CHAPTERS, ATTACHMENTS, TAGS)
 #: what a header may grow by, beyond the parts that are put back
@@ -32,9 +38,16 @@ SPARE_BYTES = 1024
 TRACK_BYTES = 64
 
 
+#: what a tag is aimed at: of which kind, and its UID
+Aim = tuple[int, int]
+
+
 @dataclass(frozen=True)
 class Header:
-    """What a file tells besides its pictures and sound: its parts by their IDs, each without its head."""
+    """What a file tells besides its pictures and sound: its parts by their IDs, each without its head.
+
+    Attached files may stand there without what they hold.
+    """
 
     parts: dict[int, bytes]
 
@@ -74,7 +87,9 @@ class Header:
     def is_of(self, streams: Sequence[Track]) -> bool:
         """Whether these are the streams that libav makes of the entries, so that one can be told from the other."""
         kinds = [KINDS.get(_type(entry), "attachment") for entry in self.entries]
-        return kinds == ["attachment" if track.disposition & COVER else track.kind for track in streams]
+        names = {"unknown": "data"}
+        found = ["attachment" if track.disposition & COVER else names.get(track.kind, track.kind) for track in streams]
+        return kinds == found
 
     @property
     def room(self) -> int:
@@ -82,24 +97,36 @@ class Header:
         return sum(len(self.parts[id]) for id in (INFO, CHAPTERS, TAGS)) + TRACK_BYTES * len(self.entries) + SPARE_BYTES
 
 
-def read_header(path: Path) -> Header | None:
-    """The header of a Matroska file, None for a file of another kind and where it can't be made out.
+def read_header(path: Path, *, with_files: bool = False) -> Header | None:
+    """The header of a Matroska file, None for a file of another kind; ``with_files``: with what is attached.
 
-    Raises: OSError.
+    Raises: ValueError where it can't be made out, OSError.
     """
     parts = dict.fromkeys(PARTS, b"")
+    seeks: dict[int, int] = {}
     with open(path, "rb") as file:
-        for number, place in enumerate(walk(file, (SEGMENT,))):
-            if number == 0 and place.id != EBML:
-                return None
-            if place.id in PARTS and place.size is not None:
-                file.seek(place.payload)
-                parts[place.id] += file.read(place.size)
+        places = list(walk(file, (SEGMENT,)))
+        if not places or places[0].id != EBML:
+            return None
+        start = next((place.payload for place in places if place.id == SEGMENT), 0)
+        for place in places:
+            if place.id == SEEK_HEAD:
+                seeks |= _seeks(_held(file, place))
+        found = {place.id for place in places}
+        # behind a damaged place the parts can be reached this way only
+        for id, at in seeks.items():
+            hidden = None if id in found else place_at(file, start + at)
+            if hidden and hidden.id == id:
+                places.append(hidden)
+        for place in places:
+            if place.id not in PARTS or (place.id == CHAPTERS and parts[CHAPTERS]):
+                continue
+            payload = _held(file, place)
+            parts[place.id] += payload if with_files or place.id != ATTACHMENTS else _without_content(payload)
     header = Header(parts)
-    try:
-        return header if header.entries and header.beyond_libav is not None else None
-    except ValueError:
-        return None
+    if not header.entries or header.beyond_libav is None:
+        raise ValueError("no track in it")
+    return header
 
 
 def put_back(header: Header, streams: Sequence[int], video: int, output: Path) -> None:
@@ -109,23 +136,28 @@ def put_back(header: Header, streams: Sequence[int], video: int, output: Path) -
     ``video`` is the source's stream that was coded anew.
     Raises: ValueError, before anything is written, where that can't be done; DiskError, OSError.
     """
-    made = read_header(output)
+    made = read_header(output, with_files=True)
     if made is None or len(made.entries) != len(streams):
         raise ValueError("no Matroska file of these streams")
-    entries = [_renamed(new, header.entries[number]) for new, number in zip(made.entries, streams, strict=True)]
-    new_uids = [_uid(entry) for entry in made.entries]
-    uids = [_uid(entry) for entry in entries]
-    titles = b"".join(title.encoded() for title in _of(header.parts[INFO], TITLE))
-    tags = list(_kept_tags(header, uids, _uid(header.entries[video])))
+    counts = Counter(_aim(entry) for entry in header.entries)
+    entries = [_renamed(new, header.entries[number], counts) for new, number in zip(made.entries, streams, strict=True)]
+    aims = [_aim(entry) for entry in entries]
+    new_aims = dict(zip((_aim(entry) for entry in made.entries), aims, strict=True))
+    kept_info = [element for element in elements(header.parts[INFO]) if element.id in KEPT_OF_INFO]
+    info = _without(made.parts[INFO], TITLE, CRC32, *(element.id for element in kept_info))
+    tags = list(_kept_tags(header, aims, _aim(header.entries[video])))
     parts = {
-        INFO: _without(made.parts[INFO], TITLE, CRC32) + titles,
+        INFO: info + b"".join(element.encoded() for element in kept_info),
         TRACKS: b"".join(entry.encoded() for entry in entries if entry.id == TRACK),
         CHAPTERS: header.parts[CHAPTERS],
         ATTACHMENTS: b"".join(entry.encoded() for entry in entries if entry.id == FILE),
-        TAGS: b"".join(tags) + b"".join(_durations(made, dict(zip(new_uids, uids, strict=True)), tags)),
+        TAGS: b"".join(tags) + b"".join(_durations(made, new_aims, tags)),
     }
     _write_parts({id: payload for id, payload in parts.items() if payload}, output)
-    written = read_header(output)
+    try:
+        written = read_header(output, with_files=True)
+    except ValueError:
+        written = None
     if written is None or written.parts != parts:
         raise DiskError(
             "header of the finished file must read back as written, got another; run the same command again"
@@ -157,56 +189,82 @@ def _chapters(edition: Element) -> Iterator[Element]:
         waiting += _of(chapter.payload, CHAPTER)
 
 
-def _uid(entry: Element) -> int:
-    found = _of(entry.payload, TRACK_UID if entry.id == TRACK else FILE_UID)
-    return found[0].number if found else 0
+def _held(file: BinaryIO, place: Place) -> bytes:
+    file.seek(place.payload)
+    return file.read(place.size or 0)
 
 
-def _renamed(new: Element, old: Element) -> Element:
+def _without_content(attachments: bytes) -> bytes:
+    """Attached files without what they hold, as far as they hold something."""
+    return b"".join(
+        encode(
+            entry.id,
+            b"".join(
+                encode(e.id, b"" if e.id == FILE_DATA else e.payload)
+                for e in elements(entry.payload)
+                if e.id != FILE_DATA or e.payload
+            ),
+        )
+        for entry in elements(attachments)
+        if entry.id == FILE
+    )
+
+
+def _aim(entry: Element) -> Aim:
+    """What a tag says that is aimed at this stream."""
+    id, own = (OF_TRACK, TRACK_UID) if entry.id == TRACK else (OF_FILE, FILE_UID)
+    found = _of(entry.payload, own)
+    return id, found[0].number if found else 0
+
+
+def _renamed(new: Element, old: Element, counts: Counter[Aim]) -> Element:
     """A new stream's entry with the old one's ID, which chapters and tags refer to, and its language."""
-    told = [e for e in elements(old.payload) if e.id in (TRACK_UID if new.id == TRACK else FILE_UID, BCP47)]
+    _, number = aim = _aim(old)
+    ids = [TRACK_UID, FILE_UID, BCP47] if number and counts[aim] == 1 else [BCP47]
+    told = [element for element in elements(old.payload) if element.id in ids]
     rest = _without(new.payload, CRC32, *(element.id for element in told))
     return Element(new.id, rest + b"".join(element.encoded() for element in told))
 
 
-def _tag_uids(tag: Element) -> list[int]:
-    """The tracks and files that a tag is aimed at; none where it is aimed at the whole file."""
+def _aims(tag: Element) -> set[Aim]:
+    """What a tag is aimed at; nothing where it is the whole file."""
     found = (e for targets in _of(tag.payload, TARGETS) for e in elements(targets.payload))
-    return [element.number for element in found if element.id in (OF_TRACK, OF_FILE) and element.number]
+    return {(e.id, e.number) for e in found if e.id in (OF_TRACK, OF_EDITION, OF_CHAPTER, OF_FILE) and e.number}
 
 
 def _name(simple: Element) -> str:
     return "".join(name.text for name in _of(simple.payload, TAG_NAME))
 
 
-def _kept_tags(header: Header, uids: Sequence[int], video: int) -> Iterator[bytes]:
+def _kept_tags(header: Header, kept: Sequence[Aim], video: Aim) -> Iterator[bytes]:
     """The tags of what is kept, but for those that tell of the old coding."""
     for tag in _of(header.parts[TAGS], TAG):
-        aims = _tag_uids(tag)
-        if aims and not set(aims) & set(uids):
+        aims = _aims(tag)
+        streams = {aim for aim in aims if aim[0] in (OF_TRACK, OF_FILE)}
+        if streams and not streams & set(kept):
             continue
-        tells_of_video = all(aim == video for aim in aims)
-        kept = [
+        tells_of_video = aims <= {video}
+        told = [
             element
             for element in elements(tag.payload)
             if element.id != CRC32 and not (element.id == SIMPLE_TAG and tells_of_video and is_stale(_name(element)))
         ]
-        if any(element.id == SIMPLE_TAG for element in kept):
-            yield encode(TAG, b"".join(element.encoded() for element in kept))
+        if any(element.id == SIMPLE_TAG for element in told):
+            yield encode(TAG, b"".join(element.encoded() for element in told))
 
 
-def _durations(made: Header, uids: dict[int, int], tags: Sequence[bytes]) -> Iterator[bytes]:
+def _durations(made: Header, aims: dict[Aim, Aim], tags: Sequence[bytes]) -> Iterator[bytes]:
     """libav's duration of each track whose own tags tell none; some programs look there only."""
     told = {
-        uid
+        aim
         for tag in elements(b"".join(tags))
-        for uid in _tag_uids(tag)
+        for aim in _aims(tag)
         if any(_name(simple).upper() == "DURATION" for simple in _of(tag.payload, SIMPLE_TAG))
     }
     for tag in _of(made.parts[TAGS], TAG):
         lengths = [simple for simple in _of(tag.payload, SIMPLE_TAG) if _name(simple).upper() == "DURATION"]
-        for uid in {uids[aim] for aim in _tag_uids(tag) if lengths and aim in uids} - told:
-            targets = Element(TARGETS, encode(OF_TRACK, uid.to_bytes(8)))
+        for id, uid in {aims[aim] for aim in _aims(tag) if lengths and aim in aims} - told:
+            targets = Element(TARGETS, encode(id, uid.to_bytes(8)))
             yield encode(TAG, targets.encoded() + b"".join(simple.encoded() for simple in lengths))
 
 
@@ -219,8 +277,8 @@ def _write_parts(parts: dict[int, bytes], output: Path) -> None:
             if place.id == CLUSTER:
                 break
         start, end = places[SEGMENT].payload, places[CLUSTER].start
-        file.seek(places[SEEK_HEAD].payload)
-        positions = dict.fromkeys(parts, 0) | _cues(file.read(places[SEEK_HEAD].size))
+        seeks = _seeks(_held(file, places[SEEK_HEAD]))
+        positions = dict.fromkeys(parts, 0) | {id: at for id, at in seeks.items() if id == CUES}
         position = len(_seek_head(positions))
         for id, payload in parts.items():
             positions[id] = position
@@ -233,13 +291,10 @@ def _write_parts(parts: dict[int, bytes], output: Path) -> None:
         file.write(encode_void(room))
 
 
-def _cues(seek_head: bytes) -> dict[int, int]:
-    """Where the seek points are, from the segment's beginning; nothing where there are none."""
-    for seek in _of(seek_head, SEEK):
-        fields = {element.id: element.number for element in elements(seek.payload)}
-        if fields.get(SEEK_ID) == CUES:
-            return {CUES: fields[SEEK_POSITION]}
-    return {}
+def _seeks(seek_head: bytes) -> dict[int, int]:
+    """Where parts of a file begin, from the segment's payload on."""
+    found = ({e.id: e.number for e in elements(seek.payload)} for seek in _of(seek_head, SEEK))
+    return {fields[SEEK_ID]: fields[SEEK_POSITION] for fields in found if {SEEK_ID, SEEK_POSITION} <= fields.keys()}
 
 
 def _seek_head(positions: dict[int, int]) -> bytes:

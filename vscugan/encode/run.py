@@ -95,11 +95,16 @@ class Run:
         """Refuse what the output can't hold; returns the streams that are left out, and the header to be put back."""
         left = container.unheld(self.source_path, source.stream, format)
         lost = [track.label for track in left] + list(container.unheld_tags(self.source_path, left, format))
-        header = matroska.read_header(self.source_path)
-        if header and (format != "matroska" or not header.is_of(container.tracks(self.source_path))):
+        header, reason = None, "it finds other tracks"
+        try:
+            header = matroska.read_header(self.source_path)
+            is_of = header is None or header.is_of(container.tracks(self.source_path))
+        except ValueError as error:
+            is_of, reason = False, f"there is {error}"
+        if not is_of:
+            self.emit("note", text=f"chapters and tags are as ffmpeg writes them, since {reason}")
+        if header and (format != "matroska" or not is_of):
             lost += header.beyond_libav
-            if format == "matroska":
-                self.emit("note", text="chapters and tags are as ffmpeg writes them, since it finds other tracks")
             header = None
         container.refuse_unheld(lost, self.output, self.plan.leave_out)
         for label in lost:

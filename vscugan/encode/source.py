@@ -94,7 +94,7 @@ class MainVideo:
     stream: int
     cropping: bytes | None  #: as the container has it
     last_ticks: int  #: how long the last frame stays
-    interlaced_tick: int | None  #: when the first interlaced key frame is shown
+    interlaced_ticks: tuple[int, ...]  #: when the first interlaced key frames are shown
 
 
 def _main_video(path: Path) -> MainVideo:
@@ -110,22 +110,25 @@ def _main_video(path: Path) -> MainVideo:
 
 def _looked_through(container: Any, stream: Any) -> MainVideo:
     """Read all packets of a stream, and decode a key frame of each second: hybrid sources are interlaced in parts."""
+    decoder = stream.codec_context
+    if decoder is None:
+        raise ValueError("a codec that is not known")
     last = (0, 0)
-    second = None
-    interlaced = []
+    looked: int | None = None
+    interlaced: list[int] = []
     for packet in container.demux(stream):
-        at = None if packet.pts is None else packet.pts * packet.time_base // 1
-        if packet.pts is not None:
-            last = max(last, (packet.pts, packet.duration or 0))
-        if not packet.size or (packet.is_keyframe and at != second):
-            second = at
+        if packet.pts is None:
+            continue
+        last = max(last, (packet.pts, packet.duration or 0))
+        second = packet.pts * packet.time_base // 1
+        if packet.is_keyframe and second != looked and len(interlaced) < SAMPLED_FRAMES:
+            looked = second
             with contextlib.suppress(av.FFmpegError):  # damage is for bestsource to judge
-                interlaced += [frame.pts for frame in packet.decode() if frame.interlaced_frame]
-    cropping = stream.codec_context.coded_side_data.get("frame_cropping")
-    ticks = [tick for tick in interlaced if tick is not None]
-    return MainVideo(
-        stream=stream.index, cropping=cropping, last_ticks=last[1], interlaced_tick=min(ticks, default=None)
-    )
+                if any(frame.interlaced_frame for frame in (*decoder.decode(packet), *decoder.decode(None))):
+                    interlaced.append(packet.pts)
+            decoder.flush_buffers()
+    cropping = decoder.coded_side_data.get("frame_cropping")
+    return MainVideo(stream=stream.index, cropping=cropping, last_ticks=last[1], interlaced_ticks=tuple(interlaced))
 
 
 def _is_news(record: logging.LogRecord) -> bool:
@@ -186,11 +189,10 @@ def _crop(path: Path, clip: vs.VideoNode, cropping: bytes, rotation: int) -> vs.
         ) from error
 
 
-def _refuse_interlaced(path: Path, clip: vs.VideoNode, timeline: Timeline, interlaced_tick: int | None) -> None:
+def _refuse_interlaced(path: Path, clip: vs.VideoNode, timeline: Timeline, video: MainVideo) -> None:
     count = min(SAMPLED_FRAMES, clip.num_frames)
     found = {n * (clip.num_frames - 1) // max(1, count - 1) for n in range(count)}
-    if interlaced_tick is not None:
-        found.add(min(bisect_left(timeline.ticks, interlaced_tick), clip.num_frames - 1))
+    found |= {min(bisect_left(timeline.ticks, tick), clip.num_frames - 1) for tick in video.interlaced_ticks}
     for n in sorted(found):
         with clip.get_frame(n) as frame:
             if frame.props.get("_FieldBased", 0):
@@ -224,7 +226,7 @@ def open_source(path: Path, progress: Callable[[int], None], is_scripted: bool) 
         if video.cropping:
             clip = _crop(path, clip, video.cropping, int(props.get("Rotation", 0)))
         if not is_scripted:
-            _refuse_interlaced(path, clip, timeline, video.interlaced_tick)
+            _refuse_interlaced(path, clip, timeline, video)
     except vs.Error as error:
         raise refusal(path, str(error)) from error
     notes = [f"{name} metadata changes from frame to frame and is left out" for prop, name in DYNAMIC.items()
