@@ -379,6 +379,8 @@ def _only_in_matroska(path: Path) -> dict[str, Any]:
     if not header:
         return {}
     found: dict[str, Any] = {"chapters": header.parts[matroska.CHAPTERS]}
+    told = (e for e in ebml.elements(header.parts[matroska.INFO]) if e.id in matroska.KEPT_OF_INFO)
+    found |= {f"file {element.id:x}": element.payload for element in told}
     own = (matroska.TRACK_UID, matroska.FILE_UID, matroska.BCP47)
     for n, entry in enumerate(header.entries):
         found |= {f"{n} {e.id:x}": e.payload.lstrip(b"\0") for e in ebml.elements(entry.payload) if e.id in own}
