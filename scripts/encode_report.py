@@ -126,7 +126,8 @@ def main() -> None:
         "# vscugan encode, measured", "", "Written by `scripts/encode_report.py`.", "", "## What is kept", "",
         "Each fixture is made by ffmpeg (`tests/media.py`). A fact is a timestamp, a stream's content (sha256), its",
         "tags, its flags, a chapter, a tag of the file, size, pixel shape, or a colour or HDR value; of Matroska",
-        "also the chapters byte by byte, tags with what they are aimed at, IDs of file and tracks, BCP 47 languages.", "",
+        "also the chapters byte by byte, tags with what they are aimed at, IDs of the file and the tracks, languages.",
+        "",
         "| fixture | container | facts | kept | |", "| --- | --- | --- | --- | --- |", *rows, "", "## Speed", "",
         f"640x360 to 1280x720, {frames} frames in chunks of 24, {os.cpu_count()} cores shared by all parts, median of "
         f"{TURNS} turns that alternate, seconds a frame.", "", "| | s |", "| --- | --- |", *times, "",
