@@ -446,6 +446,47 @@ def test_what_is_kept_is_bounded(tiny: vs.VideoNode) -> None:
         assert not mode._awaited
 
 
+@pytest.fixture(scope="module")
+def pan_then_hold(core: Any, picture: np.ndarray) -> vs.VideoNode:
+    """RGBS 128x96: a pan of twelve frames, whose last one stays; a box moves in it."""
+    blank = core.std.BlankClip(format=vs.RGBS, width=128, height=96, length=18, keep=True)
+
+    def paint(n: int, planes: list[np.ndarray]) -> None:
+        left = 40 * min(n, 11)
+        for p, plane in enumerate(planes):
+            plane[:] = picture[p, 100:196, left : left + 128]
+            if n > 12:
+                plane[8:16, n : n + 8] = 1
+
+    return painted(core, blank, paint)
+
+
+def test_a_pan_tells_no_gates_until_they_are_asked_for(
+    pan_then_hold: vs.VideoNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frames that are not even compared are hardly ever gone on from; where one is, its gates come after all."""
+    told: dict[int, list[bool]] = {}
+    render = Engine.render
+
+    def rendering(self: Engine, source: np.ndarray, n: int = 0, *rest: Any, **named: Any) -> Any:
+        told.setdefault(n, []).append(named.get("with_gates", True))
+        return render(self, source, n, *rest, **named)
+
+    monkeypatch.setattr(Engine, "render", rendering)
+    # no cut is told or found, so that the picture's way is what makes frames whole
+    clip = pan_then_hold.std.SetFrameProps(_SceneChangePrev=0)
+    up = vs.core.cugan.Upscale(clip, reuse="still", segment=12, backend="torch", report=1)
+    in_order = bits_of(up)
+    assert [told[n] for n in range(9)] == [[True]] * 9
+    assert [told[n] for n in (9, 10)] == [[False]] * 2
+    assert told[11] == [False, True]  # the frame itself, and its gates for those that follow
+    assert told[12] == [False]  # whole, with the gates of frame 11
+    assert all(share > 0.5 for share in props_of(up, "CuganReused")[13:])
+    for n in (17, 12, 14):
+        alone = vs.core.cugan.Upscale(clip, reuse="still", segment=12, backend="torch")
+        assert bits(alone.get_frame(n)) == in_order[n]
+
+
 SCRIPT = """import vapoursynth as vs
 core = vs.core
 clip = core.bs.VideoSource({path!r}, cachemode=0).std.Crop(left=240, top=116, right=336, bottom=196)

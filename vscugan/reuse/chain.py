@@ -46,6 +46,7 @@ class Decision:
     gates_of: int  #: the frame whose gates are used
     areas: tuple[Rectangle, ...] = ()  #: what changes from the frame before to this one, where it is not the base
     reused: float = 0.0  #: share of the frame's pixels that were not computed
+    passing: bool = False  #: not compared with the frame before: hardly one after it takes its gates
 
 
 @dataclass(kw_only=True)
@@ -102,11 +103,11 @@ class Chain:
     def _epoch(self, n: int) -> int:
         return n // (self._segment * EPOCH_SEGMENTS)
 
-    def _anew(self, n: int, segment: int, source: Picture, whole_in_a_row: int = 0) -> _Front:
+    def _anew(self, n: int, segment: int, source: Picture, whole_in_a_row: int = 0, *, passing: bool = False) -> _Front:
         """Frame ``n`` whole, with its own gates."""
         return _Front(
             n=n,
-            decision=Decision(segment=segment, base=n, gates_of=n),
+            decision=Decision(segment=segment, base=n, gates_of=n, passing=passing),
             reference=source,
             gates_source=source,
             whole_in_a_row=whole_in_a_row,
@@ -118,7 +119,7 @@ class Chain:
         if cut:
             return self._anew(n, n, source)
         if self._blocks and front.whole_in_a_row >= GIVE_UP_AFTER and not on_grid:
-            return self._anew(n, segment, source, front.whole_in_a_row)
+            return self._anew(n, segment, source, front.whole_in_a_row, passing=True)
         difference = differences(front.reference, source)
         if cut is None and difference.mean() > CUT_CODES:
             return self._anew(n, n, source)

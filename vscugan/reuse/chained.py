@@ -201,11 +201,12 @@ class StillBlocks(Chained):
         base, giver = decision.base, decision.gates_of
         with self._lock:
             needed = [k for k in range(base + 1, n + 1) if self._chain[k].areas]
+            passing = self._chain[base].passing
         if canvas.pictures is None or canvas.at > n:
             gates = None if giver == base else self._gates_of(giver, here)
             if base not in here or (gates is None and giver != base):
                 return [k for k in dict.fromkeys((giver, base, *needed)) if k not in here][:FRAMES_AT_ONCE]
-            told = giver == base and self._engine.tells_gates
+            told = giver == base and not passing and self._engine.tells_gates
             rendered = self._engine.render(here[base].picture, base, gates, with_gates=told)
             canvas.pictures, canvas.at = rendered.pictures, base
             self._keep_gates(base, rendered.gates)
