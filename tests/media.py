@@ -130,36 +130,39 @@ def cover(folder: Path) -> Path:
     return path
 
 
-def rewritten(source: Path, path: Path, change: Callable[[int, bytes], bytes], more: bytes = b"") -> Path:
-    """A Matroska file with ``more`` before its first cluster, its parts as ``change`` makes them, b"" to leave one out.
+def _segment(path: Path) -> tuple[ebml.Element, list[ebml.Element]]:
+    """The head of a Matroska file, and what its segment holds."""
+    head, segment = (e for e in ebml.elements(path.read_bytes()) if e.id in (matroska.EBML, matroska.SEGMENT))
+    return head, list(ebml.elements(segment.payload))
 
-    Seek points and places are left out with what tells of them; readers do without.
+
+def rebuilt(source: Path, path: Path, ids: Sequence[int], hole: int = 0, **parts: bytes) -> Path:
+    """A Matroska file of these parts of another, in this order, found by its seek head; 0 is a hole in it.
+
+    ``parts``: what to write in place of the source's, or where it has none, by the IDs' names in ``matroska``.
     """
-    body = b""
-    (segment,) = (e for e in ebml.elements(source.read_bytes()) if e.id == matroska.SEGMENT)
-    for element in ebml.elements(segment.payload):
-        if element.id == matroska.CLUSTER and more:
-            body, more = body + more, b""
-        if element.id not in (matroska.SEEK_HEAD, matroska.CUES, ebml.VOID, ebml.CRC32):
-            body += change(element.id, element.payload)
-    head = next(e for e in ebml.elements(source.read_bytes()) if e.id == matroska.EBML)
+    head, held = _segment(source)
+    own = {getattr(matroska, name): [ebml.encode(getattr(matroska, name), part)] for name, part in parts.items()}
+    pieces = {id: b"".join(own.get(id) or [e.encoded() for e in held if e.id == id]) for id in ids} | {0: bytes(hole)}
+    positions = {id: 0 for id in ids if id in matroska.PARTS}
+    at = len(matroska._seek_head(positions))
+    for id in ids:
+        if id in positions:
+            positions[id] = at
+        at += len(pieces[id])
+    body = matroska._seek_head(positions) + b"".join(pieces[id] for id in ids)
     path.write_bytes(head.encoded() + ebml.encode(matroska.SEGMENT, body))
     return path
 
 
 def _element(id: int, *content: bytes | str | int) -> bytes:
     """An element of others, of a text or of a number."""
-    return ebml.encode(
-        id,
-        b"".join(
-            c
-            if isinstance(c, bytes)
-            else c.encode()
-            if isinstance(c, str)
-            else c.to_bytes(max(1, c.bit_length() + 7 >> 3))
-            for c in content
-        ),
-    )
+    payload = b""
+    for part in content:
+        if isinstance(part, int):
+            part = part.to_bytes(max(1, part.bit_length() + 7 >> 3))
+        payload += part.encode() if isinstance(part, str) else part
+    return ebml.encode(id, payload)
 
 
 def _chapter(uid: int, start_ms: int, end_ms: int, names: dict[str, str], *more: bytes) -> bytes:
@@ -190,19 +193,14 @@ def matroska_with_all(folder: Path) -> Path:
         others = (e.encoded() for e in ebml.elements(entry.payload) if e.id not in (id, ebml.CRC32))
         return _element(entry.id, *others, _element(id, uid), *more)
 
-    def change(id: int, payload: bytes) -> bytes:
-        entries = [e for e in ebml.elements(payload) if e.id in (matroska.TRACK, matroska.FILE)]
-        if id == matroska.TAGS:
-            return b""
-        if id == matroska.TRACKS:
-            payload = b"".join(
-                named(entry, matroska.TRACK_UID, uid, _element(matroska.BCP47, language))
-                for entry, uid, language in zip(entries, uids, languages, strict=True)
-            )
-        if id == matroska.ATTACHMENTS:
-            payload = named(entries[0], matroska.FILE_UID, font_uid)
-        return ebml.encode(id, payload)
-
+    payloads = {element.id: element.payload for element in _segment(base)[1]}
+    tracks = [
+        named(entry, matroska.TRACK_UID, uid, _element(matroska.BCP47, language))
+        for entry, uid, language in zip(
+            matroska._of(payloads[matroska.TRACKS], matroska.TRACK), uids, languages, strict=True
+        )
+    ]
+    (entry,) = matroska._of(payloads[matroska.ATTACHMENTS], matroska.FILE)
     inner = _chapter(102, 100, 200, {"eng": "Inside"})
     of_audio = _element(CHAPTER_TRACKS, _element(CHAPTER_TRACK_UID, uids[1]))
     first = _element(
@@ -223,31 +221,12 @@ def matroska_with_all(folder: Path) -> Path:
         _tag(_element(matroska.OF_TRACK, uids[1]), "BPS", "456"),
         _tag(_element(matroska.OF_FILE, font_uid), "AUTHOR", "of the font"),
     )
-    more = _element(matroska.CHAPTERS, first, second) + _element(matroska.TAGS, *tags)
-    return rewritten(base, folder / "matroska_with_all.mkv", change, more)
-
-
-def rebuilt(source: Path, path: Path, ids: Sequence[int], hole: int = 0, **parts: bytes) -> Path:
-    """A Matroska file of these parts of another, in this order, found by its seek head; 0 is a hole in it.
-
-    ``parts``: what to write in place of the source's, by the IDs' names in ``matroska``.
-    """
-    (segment,) = (e for e in ebml.elements(source.read_bytes()) if e.id == matroska.SEGMENT)
-    own = {getattr(matroska, name): payload for name, payload in parts.items()}
-    held = list(ebml.elements(segment.payload))
-    pieces = [
-        (id, b"".join(ebml.encode(id, own.get(id, e.payload)) for e in held if e.id == id) or bytes(hole)) for id in ids
-    ]
-    positions = dict.fromkeys((id for id in ids if id in matroska.PARTS), 0)
-    at = len(matroska._seek_head(positions))
-    for id, piece in pieces:
-        if id in positions:
-            positions[id] = at
-        at += len(piece)
-    head = next(e for e in ebml.elements(source.read_bytes()) if e.id == matroska.EBML)
-    body = matroska._seek_head(positions) + b"".join(piece for _, piece in pieces)
-    path.write_bytes(head.encoded() + ebml.encode(matroska.SEGMENT, body))
-    return path
+    parts = (matroska.INFO, matroska.TRACKS, matroska.ATTACHMENTS, matroska.CHAPTERS, matroska.TAGS, matroska.CLUSTER)
+    return rebuilt(
+        base, folder / "matroska_with_all.mkv", parts, TRACKS=b"".join(tracks),
+        ATTACHMENTS=named(entry, matroska.FILE_UID, font_uid), CHAPTERS=first + second,
+        TAGS=b"".join(tags),
+    )  # fmt: skip
 
 
 def vfr(folder: Path) -> Path:
@@ -307,7 +286,7 @@ def cropped(folder: Path) -> Path:
     length = 3 + (content[place + 2] & 0x7F)
     crop = bytes.fromhex("54CC8104 54BB8102")
     rest = length - len(crop) - 2
-    content[place : place + length] = crop + bytes([0xEC, matroska.NAME | rest]) + bytes(rest)
+    content[place : place + length] = crop + bytes([0xEC, 0x80 | rest]) + bytes(rest)
     path.write_bytes(content)
     return path
 

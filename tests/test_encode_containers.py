@@ -132,8 +132,9 @@ def test_what_is_put_back_refers_to_what_is_there(tmp_path: Path) -> None:
 
 def test_a_damaged_header_is_as_ffmpeg_writes_it(tmp_path: Path) -> None:
     """What can be decoded is encoded, and what could not be made out is said."""
-    broken = ebml.encode(matroska.TAGS, b"\x73\x73\xff no element")
-    source = media.rewritten(media.chapters(tmp_path), tmp_path / "broken.mkv", ebml.encode, broken)
+    parts = (matroska.INFO, matroska.TRACKS, matroska.CHAPTERS, matroska.TAGS, matroska.CLUSTER)
+    broken = b"\x73\x73\xff no element"
+    source = media.rebuilt(media.chapters(tmp_path), tmp_path / "broken.mkv", parts, TAGS=broken)
     said = encode(source, tmp_path / "out.mkv", "ffv1")
     assert "note: chapters and tags are as ffmpeg writes them, since it finds other tracks" in said
     assert len(media.frame_hashes(tmp_path / "out.mkv")) == 30

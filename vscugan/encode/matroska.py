@@ -37,7 +37,6 @@ PARTS = (INFO, TRACKS, CHAPTERS, ATTACHMENTS, TAGS)
 SPARE_BYTES = 1024
 TRACK_BYTES = 64
 
-
 #: what a tag is aimed at: of which kind, and its UID
 Aim = tuple[int, int]
 
@@ -64,9 +63,11 @@ class Header:
         )
         return (*tracks, *files)
 
-    @cached_property
     def beyond_libav(self) -> tuple[str, ...]:
-        """What only Matroska holds of chapters and languages, in words, for an output of another kind."""
+        """What only Matroska holds of chapters and languages, in words, for an output of another kind.
+
+        Raises: ValueError where chapters can't be made out.
+        """
         editions = _of(self.parts[CHAPTERS], EDITION)
         chapters = [chapter for edition in editions for chapter in _chapters(edition)]
         found = {
@@ -97,10 +98,15 @@ class Header:
         return sum(len(self.parts[id]) for id in (INFO, CHAPTERS, TAGS)) + TRACK_BYTES * len(self.entries) + SPARE_BYTES
 
 
+def left_to_libav(reason: object) -> str:
+    """For people: that nothing is put back, and why."""
+    return f"chapters and tags are as ffmpeg writes them, since {reason}"
+
+
 def read_header(path: Path, *, with_files: bool = False) -> Header | None:
     """The header of a Matroska file, None for a file of another kind; ``with_files``: with what is attached.
 
-    Raises: ValueError where it can't be made out, OSError.
+    Raises: ValueError where its tracks can't be made out, OSError.
     """
     parts = dict.fromkeys(PARTS, b"")
     seeks: dict[int, int] = {}
@@ -124,7 +130,7 @@ def read_header(path: Path, *, with_files: bool = False) -> Header | None:
             payload = _held(file, place)
             parts[place.id] += payload if with_files or place.id != ATTACHMENTS else _without_content(payload)
     header = Header(parts)
-    if not header.entries or header.beyond_libav is None:
+    if not header.entries:
         raise ValueError("no track in it")
     return header
 
@@ -196,18 +202,11 @@ def _held(file: BinaryIO, place: Place) -> bytes:
 
 def _without_content(attachments: bytes) -> bytes:
     """Attached files without what they hold, as far as they hold something."""
-    return b"".join(
-        encode(
-            entry.id,
-            b"".join(
-                encode(e.id, b"" if e.id == FILE_DATA else e.payload)
-                for e in elements(entry.payload)
-                if e.id != FILE_DATA or e.payload
-            ),
-        )
-        for entry in elements(attachments)
-        if entry.id == FILE
-    )
+    slim = b""
+    for entry in _of(attachments, FILE):
+        told = [e for e in elements(entry.payload) if e.id != FILE_DATA or e.payload]
+        slim += encode(FILE, b"".join(encode(e.id, b"" if e.id == FILE_DATA else e.payload) for e in told))
+    return slim
 
 
 def _aim(entry: Element) -> Aim:

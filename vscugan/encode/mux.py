@@ -160,7 +160,7 @@ def _put_back(job: MuxJob, covers: Sequence[Track], output: Path) -> tuple[str, 
     try:
         matroska.put_back(job.header, streams, job.video, output)
     except ValueError as error:
-        return (f"chapters and tags are as ffmpeg writes them, since there is {error}",)
+        return (matroska.left_to_libav(f"there is {error}"),)
     except OSError as error:
         raise disk_error(output, error) from error
     return ()

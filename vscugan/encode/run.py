@@ -95,16 +95,9 @@ class Run:
         """Refuse what the output can't hold; returns the streams that are left out, and the header to be put back."""
         left = container.unheld(self.source_path, source.stream, format)
         lost = [track.label for track in left] + list(container.unheld_tags(self.source_path, left, format))
-        header, reason = None, "it finds other tracks"
-        try:
-            header = matroska.read_header(self.source_path)
-            is_of = header is None or header.is_of(container.tracks(self.source_path))
-        except ValueError as error:
-            is_of, reason = False, f"there is {error}"
-        if not is_of:
-            self.emit("note", text=f"chapters and tags are as ffmpeg writes them, since {reason}")
-        if header and (format != "matroska" or not is_of):
-            lost += header.beyond_libav
+        header, beyond = self._source_header()
+        if header is None or format != "matroska":
+            lost += beyond
             header = None
         container.refuse_unheld(lost, self.output, self.plan.leave_out)
         for label in lost:
@@ -112,6 +105,19 @@ class Run:
         if codec == "ffv1" and format == "mp4":
             raise PlanError("output must hold the encoder's video, got .mp4, which can't hold FFV1; write a .mkv")
         return left, header
+
+    def _source_header(self) -> tuple[matroska.Header | None, tuple[str, ...]]:
+        """The source's header where it can be put back, and what is lost where it is not."""
+        try:
+            header = matroska.read_header(self.source_path)
+            beyond = header.beyond_libav() if header else ()
+        except ValueError as error:
+            self.emit("note", text=matroska.left_to_libav(f"there is {error}"))
+            return None, ()
+        if header is None or header.is_of(container.tracks(self.source_path)):
+            return header, beyond
+        self.emit("note", text=matroska.left_to_libav("it finds other tracks"))
+        return None, beyond
 
     def _facts(self, graph: Graph, program: Any, digest: str) -> dict[str, Any]:
         script = self.plan.script

@@ -97,31 +97,32 @@ class MainVideo:
     interlaced_ticks: tuple[int, ...]  #: when the first interlaced key frames are shown
 
 
-def _main_video(path: Path) -> MainVideo:
+def _main_video(path: Path, look_for_interlacing: bool) -> MainVideo:
     try:
         with av.open(str(path.resolve())) as container:
             for stream in container.streams.video:
                 if not stream.disposition & av.stream.Disposition.attached_pic:
-                    return _looked_through(container, stream)
+                    return _looked_through(container, stream, look_for_interlacing)
     except (av.FFmpegError, OSError, ValueError) as error:
         raise refusal(path, getattr(error, "strerror", None) or str(error)) from error
     raise SourceError(f"source must hold a video, got {path.name!r} with none; name a file that does")
 
 
-def _looked_through(container: Any, stream: Any) -> MainVideo:
-    """Read all packets of a stream, and decode a key frame of each second: hybrid sources are interlaced in parts."""
+def _looked_through(container: Any, stream: Any, look_for_interlacing: bool) -> MainVideo:
+    """Read all packets of a stream; decode a key frame of each second where asked to: hybrids change in between."""
     decoder = stream.codec_context
     if decoder is None:
         raise ValueError("a codec that is not known")
     last = (0, 0)
     looked: int | None = None
     interlaced: list[int] = []
+    most = SAMPLED_FRAMES if look_for_interlacing else 0
     for packet in container.demux(stream):
         if packet.pts is None:
             continue
         last = max(last, (packet.pts, packet.duration or 0))
         second = packet.pts * packet.time_base // 1
-        if packet.is_keyframe and second != looked and len(interlaced) < SAMPLED_FRAMES:
+        if packet.is_keyframe and second != looked and len(interlaced) < most:
             looked = second
             with contextlib.suppress(av.FFmpegError):  # damage is for bestsource to judge
                 if any(frame.interlaced_frame for frame in (*decoder.decode(packet), *decoder.decode(None))):
@@ -213,7 +214,7 @@ def open_source(path: Path, progress: Callable[[int], None], is_scripted: bool) 
         raise SourceError(
             "bestsource must be installed to open a video, got no core.bs; run pip install vapoursynth-bestsource"
         )
-    video = _main_video(path)
+    video = _main_video(path, not is_scripted)
     clip, base, stamps = _open(path, video.stream, progress)
     if not clip.width or clip.format.color_family == vs.UNDEFINED:
         raise SourceError(
