@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,13 @@ import vapoursynth as vs
 from PIL import Image
 
 from vscugan.engine import Engine
+from vscugan.errors import DeviceError
+from vscugan.runtime import torch_runtime
+from vscugan.runtime.openvino_runtime import adds_int8_exactly, openvino
 
+INT8_REFUSED = (
+    "precision=int8 must have a CPU with VNNI or AMX, got one whose sums of int8 products overflow; use precision=fp32"
+)
 DATA = Path(__file__).parent / "data"
 
 
@@ -20,6 +27,27 @@ DATA = Path(__file__).parent / "data"
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees what another, or the user, has left in the cache."""
     monkeypatch.setenv("VSCUGAN_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture
+def every_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch computes in every precision, as on a GPU, whatever the CPU has instructions for."""
+    monkeypatch.setattr(torch_runtime, "native_precisions", lambda device: ("fp16", "bf16"))
+
+
+def or_int8_is_refused[**P](test: Callable[P, None]) -> Callable[P, None]:
+    """The test where the CPU adds int8 products exactly; elsewhere that it ends in the refusal."""
+
+    @wraps(test)
+    def run(*arguments: P.args, **named: P.kwargs) -> None:
+        if adds_int8_exactly(openvino.Core()):
+            return test(*arguments, **named)
+        with pytest.raises((DeviceError, vs.Error)) as error:
+            test(*arguments, **named)
+        assert str(error.value).removeprefix("cugan.Upscale: ") == INT8_REFUSED
+        return None
+
+    return run
 
 
 @pytest.fixture(scope="session")

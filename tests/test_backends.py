@@ -15,8 +15,11 @@ from vscugan import engine, settings
 from vscugan.cache import cache_folder
 from vscugan.engine import Engine
 from vscugan.errors import DeviceError
-from vscugan.runtime import backends
-from vscugan.runtime.backends import pick_backend
+from vscugan.models.registry import find
+from vscugan.models.weights import load_released
+from vscugan.runtime import backends, onnx_runtime
+from vscugan.runtime.backends import make_runtime, pick_backend
+from vscugan.runtime.graph import frame_model
 from vscugan.runtime.graph_runtime import GraphRuntime
 from vscugan.settings import validate
 
@@ -26,7 +29,7 @@ CPU = torch.device("cpu")
 def test_auto_takes_the_fastest_that_loads(monkeypatch: pytest.MonkeyPatch) -> None:
     assert pick_backend("auto", CPU, "fp32") == ("openvino", None)
     assert pick_backend("auto", CPU, "bf16") == ("openvino", None)
-    assert pick_backend("auto", CPU, "fp16") == ("torch", None)
+    assert pick_backend("auto", CPU, "fp16") == ("openvino", None)
     assert pick_backend("auto", torch.device("cuda", 0), "fp16") == ("torch", None)
     broken = "ImportError: two versions"
     monkeypatch.setattr(backends, "_missing", lambda b, _: broken if b.package == "openvino" else None)
@@ -84,10 +87,6 @@ def test_the_exported_network_gives_the_same_picture_elsewhere(model: str, scale
     """The ONNX file for other programs, through ONNX Runtime, against our torch."""
     import onnxruntime
 
-    from vscugan.models.registry import find
-    from vscugan.models.weights import load_released
-    from vscugan.runtime.graph import frame_model
-
     x = np.ascontiguousarray(picture[:, 100:164, 260:340])
     weights = load_released(find(model=model, scale=scale, noise="conservative"))
     session = onnxruntime.InferenceSession(frame_model(weights), providers=["CPUExecutionProvider"])
@@ -118,6 +117,22 @@ def test_auto_device_is_one_that_the_named_backend_has(monkeypatch: pytest.Monke
     assert engine.pick_device("auto", "onnxruntime").type == "cuda"
     monkeypatch.setattr(engine, "_count", lambda kind: int(kind == "cpu"))
     assert engine.pick_device("auto", "tensorrt").type == "cpu"  # and pick_backend says what it needs
+
+
+def test_tensorrt_engines_of_two_models_have_two_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ONNX Runtime names kept engines by names in the graph, which all our models share."""
+    sessions: list[dict[str, dict[str, object]]] = []
+    monkeypatch.setattr(
+        onnx_runtime.onnxruntime, "InferenceSession", lambda *_, providers: sessions.append(dict(providers))
+    )
+    monkeypatch.setattr(onnx_runtime, "available_providers", lambda: ["TensorrtExecutionProvider"])
+    for noise in ("denoise3x", "conservative", "denoise3x"):
+        weights = load_released(find(model="se", scale=2, noise=noise))
+        runtime = make_runtime("tensorrt", weights, torch.device("cuda", 0), "fp16")
+        runtime.load(frame_model(weights), ["output"], None)
+    prefixes = [session["TensorrtExecutionProvider"]["trt_engine_cache_prefix"] for session in sessions]
+    assert prefixes[0] == prefixes[2] != prefixes[1]
+    assert all(set(session["CUDAExecutionProvider"]) == {"device_id"} for session in sessions)
 
 
 COLD = """

@@ -8,11 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from conftest import upscale
 
 from vscugan import engine as module
 from vscugan.engine import Engine
+from vscugan.runtime import torch_runtime
 from vscugan.settings import validate
 
 
@@ -61,9 +63,44 @@ def test_devices_share_the_frames_and_the_bits_stay(picture: np.ndarray) -> None
     assert took == [0, 0, 0]
 
 
-def test_devices_of_several_kinds_compute_in_one_precision() -> None:
+def test_devices_of_several_kinds_compute_in_one_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     cuda, cpu = torch.device("cuda", 0), torch.device("cpu")
-    assert module._precision("auto", "auto", [cuda, cuda]) == "fp16"
-    assert module._precision("auto", "auto", [cuda, cpu]) == "fp32"
-    assert module._precision("auto", "onnxruntime", [cuda]) == "fp32"
-    assert module._precision("bf16", "auto", [cuda, cpu]) == "bf16"
+    told: list[str] = []
+
+    def precision(devices: list[torch.device], **arguments: Any) -> str:
+        told.clear()
+        return module._precision(validate(**arguments), devices, told.append)
+
+    assert precision([cuda, cuda]) == "fp16"
+    assert precision([cuda, cpu]) == "fp32"
+    assert precision([cuda], backend="onnxruntime") == "fp32"
+    monkeypatch.setattr(torch_runtime, "native_precisions", lambda device: ("fp16",) if device.type == "cuda" else ())
+    assert precision([cuda, cuda], precision="fp16", backend="torch") == "fp16"
+    assert told == []
+    assert precision([cuda, cpu], precision="fp16", backend="torch") == "fp32"
+    assert told == ["precision: fp32, because torch on cpu has no instructions for fp16"]
+
+
+@pytest.mark.instruction_set
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+@pytest.mark.parametrize("backend", ["torch", "openvino", "auto"])
+def test_the_precision_that_is_named_is_the_one_that_computes(
+    backend: str, precision: str, picture: np.ndarray
+) -> None:
+    x = np.ascontiguousarray(picture[:, 100:148, 260:324])
+    told: list[str] = []
+    engine = Engine(validate(backend=backend, precision=precision, tile=0), notify=told.append)
+    took = engine.lanes[0].backend
+    is_fp32 = np.array_equal(upscale(engine, x), upscale(Engine(validate(backend=took, tile=0)), x))
+    assert engine.report()["CuganPrecision"] == ("fp32" if is_fp32 else precision)
+    line = f"precision: fp32, because {took} on cpu has no instructions for {precision}"
+    assert told[:1] == [line] if is_fp32 else line not in told
+
+
+def test_cuda_streams_belong_to_slots_and_not_to_frames(picture: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[torch.device] = []
+    monkeypatch.setattr(module, "_stream", made.append)
+    engine = Engine(validate(streams=2))
+    for _ in range(3):
+        upscale(engine, np.ascontiguousarray(picture[:, :32, :32]))
+    assert len(made) == 2

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import DATA, psnr, upscale
+from conftest import DATA, INT8_REFUSED, or_int8_is_refused, psnr, upscale
 from PIL import Image
 
 from vscugan.engine import Engine
@@ -23,6 +23,7 @@ from vscugan.runtime.openvino_runtime import OpenVinoRuntime, openvino
 from vscugan.settings import validate
 from vscugan.workspace import Workspace
 
+pytestmark = pytest.mark.instruction_set
 CPU = torch.device("cpu")
 TAKEN = [row for row in rows() if int8.table().get(row.name, {}).get("worst_psnr", 0) >= int8.LOWEST_PSNR]
 
@@ -43,8 +44,8 @@ def test_the_table_has_every_released_model() -> None:
     assert {name: row["sha256"] for name, row in table.items()} == {row.name: row.bin_sha256 for row in rows()}
 
 
-@pytest.mark.parametrize("precision", ["fp32", "int8"])
-def test_int8_layers_are_what_is_executed(precision: str, held: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+@or_int8_is_refused
+def test_int8_layers_are_what_is_executed(held: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     """By OpenVINO's own account of the compiled graph, beside the table's layers."""
     compiled = []
     compile_model = openvino.Core.compile_model
@@ -54,15 +55,15 @@ def test_int8_layers_are_what_is_executed(precision: str, held: np.ndarray, monk
         return compiled[-1]
 
     monkeypatch.setattr(openvino.Core, "compile_model", keep)
-    through(held, precision=precision, alpha=1.01)
-    operations = [node.get_rt_info() for node in compiled[-1].get_runtime_model().get_ops()]
-    kinds = [node["primitiveType"].astype(str) for node in operations if "Convolution" in node["layerType"].astype(str)]
-    rounded = sum(kind.endswith("I8") for kind in kinds)
-    layers = int8.table()["se-2x-conservative"]["ranges"]
-    assert rounded == (len(layers) if precision == "int8" else 0)
+    for precision, layers in (("fp32", {}), ("int8", int8.table()["se-2x-conservative"]["ranges"])):
+        through(held, precision=precision, alpha=1.01)
+        nodes = [node.get_rt_info() for node in compiled[-1].get_runtime_model().get_ops()]
+        kinds = [node["primitiveType"].astype(str) for node in nodes if "Convolution" in node["layerType"].astype(str)]
+        assert sum(kind.endswith("I8") for kind in kinds) == len(layers)
 
 
 @pytest.mark.parametrize(("model", "scale"), [("se", 2), ("se", 3), ("se", 4), ("pro", 2), ("pro", 3)])
+@or_int8_is_refused
 def test_a_held_out_picture_is_close_to_fp32(model: str, scale: int, held: np.ndarray) -> None:
     name = f"{model}-{scale}x-conservative"
     if name not in {row.name for row in TAKEN}:
@@ -71,6 +72,7 @@ def test_a_held_out_picture_is_close_to_fp32(model: str, scale: int, held: np.nd
     assert psnr(through(held, model=model, scale=scale, precision="int8"), plain) > int8.LOWEST_PSNR
 
 
+@or_int8_is_refused
 def test_tiles_are_as_good_as_the_whole_frame(picture: np.ndarray) -> None:
     x = np.ascontiguousarray(picture[:, 100:164, 260:356])
     full, whole = through(x, tile=0), through(x, tile=0, precision="int8")
@@ -152,12 +154,10 @@ def test_a_cpu_whose_sums_overflow_is_refused(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(openvino_runtime, "adds_int8_exactly", lambda core: False)
     with pytest.raises(DeviceError) as error:
         make_runtime("openvino", load_released(rows()[0]), CPU, "int8")
-    assert str(error.value) == (
-        "precision=int8 must have a CPU with VNNI or AMX, got one whose sums of int8 products overflow; "
-        "use precision=fp32"
-    )
+    assert str(error.value) == INT8_REFUSED
 
 
+@or_int8_is_refused
 def test_nan_is_found_though_levels_are_finite(held: np.ndarray) -> None:
     broken = held.copy()
     broken[1, 20, 30] = np.nan
@@ -166,6 +166,7 @@ def test_nan_is_found_though_levels_are_finite(held: np.ndarray) -> None:
     assert str(error.value).startswith("frame 0 must come out finite, got NaN or Inf from the network in fp32")
 
 
+@or_int8_is_refused
 def test_the_table_is_installed() -> None:
     assert Path(int8.__file__).with_name("int8.json") == int8.TABLE
     engine = Engine(validate(precision="int8", noise="conservative"))

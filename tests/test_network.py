@@ -87,6 +87,8 @@ def test_tiles_give_the_whole_frame(model: str, scale: int, alpha: float, backen
         assert np.abs(tiled - whole).max() < ROUNDING[backend], tile
 
 
+@pytest.mark.instruction_set
+@pytest.mark.usefixtures("every_precision")
 @pytest.mark.parametrize(("backend", "precision"), [("torch", "bf16"), ("torch", "fp16"), ("openvino", "bf16")])
 def test_low_precision_tiles_are_as_good_as_the_whole_frame(backend: str, precision: str, picture: np.ndarray) -> None:
     x = np.ascontiguousarray(picture[:, 100:164, 260:356])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,7 @@ def test_no_room_for_the_smallest_tile(picture: np.ndarray, monkeypatch: pytest.
     )
 
 
+@pytest.mark.usefixtures("every_precision")
 def test_nan_in_fp16_is_computed_again_in_fp32(picture: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     x = np.ascontiguousarray(picture[:, :48, :64])
     wanted = upscale(Engine(validate(tile=0, backend="torch")), x)
@@ -125,12 +127,26 @@ def test_the_plan_follows_the_budget() -> None:
 
 
 def test_a_named_tile_stays_and_its_features_follow_the_budget() -> None:
-    runtime, seen = openvino_runtime(), []
-    for device, host in ((64 << 30, None), (3 << 30, None), (1 << 30, None), (1 << 30, 8 << 30)):
+    on_host = openvino_runtime()
+    on_gpu: Any = SimpleNamespace(
+        architecture=on_host.architecture, dtype=torch.float32, device=torch.device("cuda"), preferred_tile_px=0
+    )
+    gib = 1 << 30
+    for runtime, device, host, waiting in (
+        (on_host, 64 * gib, None, Waiting.DEVICE),
+        (on_host, 3 * gib, None, Waiting.LEAN),
+        (on_host, gib, None, Waiting.NOWHERE),
+        (on_gpu, gib, 8 * gib, Waiting.HOST),
+        (on_gpu, gib, gib // 2, Waiting.NOWHERE),
+        # a GPU through ONNX Runtime: only the tiles are on the device
+        (on_host, gib, 8 * gib, Waiting.DEVICE),
+        (on_host, gib, 2 * gib, Waiting.LEAN),
+        (on_host, gib, gib // 2, Waiting.NOWHERE),
+    ):
         plan = choose_plan(runtime, 1080, 1920, Budget(device=device, host=host), (256, 256))
-        assert plan.tile == (256, 256)
-        seen.append(plan.waiting)
-    assert seen == [Waiting.DEVICE, Waiting.LEAN, Waiting.NOWHERE, Waiting.HOST]
+        assert plan == Plan(tile=(256, 256), waiting=waiting)
+    # a whole frame's features are in the graph, on the device
+    assert not choose_plan(on_host, 1080, 1920, Budget(device=3 * gib, host=64 * gib)).whole(1080, 1920)
 
 
 def test_memory_of_the_leanest_plan_does_not_grow_with_the_frame() -> None:
@@ -176,6 +192,7 @@ def test_where_features_wait_changes_nothing(
     assert seen == [Plan(tile=(32, 48), waiting=waiting)]
 
 
+@pytest.mark.usefixtures("every_precision")
 def test_weights_that_overflow_fp16_still_give_the_picture(picture: np.ndarray, tmp_path: Path) -> None:
     """One layer's output scaled by 2^16 and the next layer's input by 2^-16: the same network, but not in fp16."""
     tensors = dict(load_released(find(model="se", scale=2, noise="no-denoise")).tensors)
@@ -186,6 +203,6 @@ def test_weights_that_overflow_fp16_still_give_the_picture(picture: np.ndarray, 
     torch.save(tensors, path)
     x = np.ascontiguousarray(picture[:, :48, :64])
     told: list[str] = []
-    got = upscale(Engine(validate(weights=str(path), precision="fp16", tile=0), notify=told.append), x)
+    got = upscale(Engine(validate(weights=str(path), precision="fp16", backend="torch", tile=0), notify=told.append), x)
     assert np.abs(got - upscale(Engine(validate(tile=0)), x)).max() < 2e-5
     assert told[1:] == ["frame 0 gave NaN or Inf in fp16; it was computed again in fp32"]

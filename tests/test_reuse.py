@@ -14,7 +14,7 @@ import motion
 import numpy as np
 import pytest
 import vapoursynth as vs
-from conftest import painted, planes, psnr
+from conftest import or_int8_is_refused, painted, planes, psnr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_process import vspipe
@@ -517,7 +517,6 @@ def test_two_processes_on_the_grid_make_what_one_makes(tmp_path: Path) -> None:
         {"overshoot": "restore"},
         {"tile": 32, "memory": 64},
         {"precision": "bf16"},
-        {"precision": "int8", "backend": "openvino"},
         {"backend": "onnxruntime"},
     ],
     ids=str,
@@ -530,6 +529,12 @@ def test_still_goes_with_every_option(tiny: vs.VideoNode, arguments: dict[str, A
     assert min(psnr(a, b) for a, b in zip(got, full, strict=True)) > 45
     assert np.abs(got[0] - full[0]).max() < 1e-5
     assert max(props_of(still, "CuganReused")) > 0
+
+
+@pytest.mark.instruction_set
+@or_int8_is_refused
+def test_still_goes_with_int8(tiny: vs.VideoNode) -> None:
+    test_still_goes_with_every_option(tiny, {"precision": "int8", "backend": "openvino"})
 
 
 def test_still_with_alpha(core: Any, tiny: vs.VideoNode) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import repeat
 from math import prod
-from queue import Empty, PriorityQueue, SimpleQueue
+from queue import PriorityQueue
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from torch import Tensor
 from vscugan.errors import DeviceError, FrameError
 from vscugan.network_pass import Asked, NetworkPass
 from vscugan.route import Pass, direct
-from vscugan.runtime.backends import BACKENDS, pick_backend
+from vscugan.runtime.backends import BACKENDS, is_native, pick_backend
 from vscugan.settings import Settings
 from vscugan.tiling.geometry import Rectangle
 from vscugan.tiling.run import Gates
@@ -95,13 +95,31 @@ class Lane:
     passes: tuple[NetworkPass, ...]
 
 
-def _precision(wanted: str, backend: str, devices: Sequence[torch.device]) -> str:
+@dataclass(frozen=True, kw_only=True)
+class Slot:
+    """A place for one frame in flight on a lane, with what it uses again from frame to frame.
+
+    CUDA's allocator keeps memory for each stream: a slot keeps its stream, so that its next frame finds that memory.
+    """
+
+    lane: Lane
+    stream: torch.cuda.Stream | None  #: None where the device is not CUDA's
+    workspace: Workspace
+
+
+def _precision(settings: Settings, devices: Sequence[torch.device], notify: Callable[[str], None]) -> str:
     """One precision for all devices: a frame must not tell which of them computed it."""
-    if wanted != "auto":
-        return wanted
-    found = {AUTO_PRECISIONS.get(device.type, "fp32") for device in devices}
-    precision = found.pop() if len(found) == 1 else "fp32"
-    return precision if backend == "auto" or precision in BACKENDS[backend].precisions else "fp32"
+    wanted = settings.precision
+    if wanted == "auto":
+        found = {AUTO_PRECISIONS.get(device.type, "fp32") for device in devices}
+        wanted = found.pop() if len(found) == 1 else "fp32"
+        return wanted if settings.backend == "auto" or wanted in BACKENDS[settings.backend].precisions else "fp32"
+    for device in devices:
+        backend, _ = pick_backend(settings.backend, device, wanted)
+        if not is_native(backend, device, wanted):
+            notify(f"precision: fp32, because {backend} on {device} has no instructions for {wanted}")
+            return "fp32"
+    return wanted
 
 
 class Engine:
@@ -120,18 +138,21 @@ class Engine:
         notify: Callable[[str], None] = logger.info,
     ) -> None:
         devices = [pick_device(name, settings.backend) for name in settings.device]
-        self.precision = _precision(settings.precision, settings.backend, devices)
+        self.precision = _precision(settings, devices, notify)
         route = passes or direct(settings)
         assert route is not None  # a size needs a route
         self.lanes = tuple(self._lane(device, devices, settings, route, notify) for device in devices)
         self.scale = prod(p.scale for p in self.lanes[0].passes)
         self.spent, self._spent_lock = Spent(), threading.Lock()
         self._restore_overshoot = settings.overshoot == "restore"
-        self._workspaces = tuple(SimpleQueue[Workspace]() for _ in self.lanes)
-        self._free: PriorityQueue[int] = PriorityQueue()
-        for at, lane in enumerate(self.lanes):
-            for _ in range(_streams(settings, lane.device, lane.backend)):
-                self._free.put(at)
+        self._slots = tuple(
+            Slot(lane=lane, stream=_stream(lane.device), workspace=Workspace())
+            for lane in self.lanes
+            for _ in range(_streams(settings, lane.device, lane.backend))
+        )
+        self._free: PriorityQueue[int] = PriorityQueue()  # of the slots' numbers
+        for number in range(len(self._slots)):
+            self._free.put(number)
 
     def _lane(
         self,
@@ -257,11 +278,12 @@ class Engine:
         self, source: NDArray[np.float32], *, whole: bool = True
     ) -> Iterator[tuple[Lane, Workspace, Tensor]]:
         """A lane that is free, and (3, H, W) as a (1, 3, H, W) tensor on its device; ``whole``: for ``spent``."""
-        with self._lane_and_workspace() as (lane, workspace), torch.inference_mode(), _stream(lane.device):
+        with self._free_slot() as slot, torch.inference_mode(), _on_stream(slot.stream):
+            lane = slot.lane
             start = time.perf_counter()
             host = torch.empty(source.shape, dtype=torch.float32, pin_memory=lane.device.type == "cuda")
             np.copyto(host.numpy(), source)
-            yield lane, workspace, host.to(lane.passes[0].runtime.device, non_blocking=True).unsqueeze_(0)
+            yield lane, slot.workspace, host.to(lane.passes[0].runtime.device, non_blocking=True).unsqueeze_(0)
             seconds = time.perf_counter() - start
         with self._spent_lock:
             self.spent.whole_frames += whole
@@ -291,21 +313,15 @@ class Engine:
         return over
 
     @contextmanager
-    def _lane_and_workspace(self) -> Iterator[tuple[Lane, Workspace]]:
-        """The first lane that is free, and the workspace that an earlier frame there has left, or a new one."""
-        at = self._free.get()
+    def _free_slot(self) -> Iterator[Slot]:
+        """The first slot that is free, of the first device that has one; waited for where none is."""
+        number = self._free.get()
+        slot = self._slots[number]
         try:
-            try:
-                workspace = self._workspaces[at].get_nowait()
-            except Empty:
-                workspace = Workspace()
-            try:
-                yield self.lanes[at], workspace
-            finally:
-                workspace.give_all()
-                self._workspaces[at].put(workspace)
+            yield slot
         finally:
-            self._free.put(at)
+            slot.workspace.give_all()
+            self._free.put(number)
 
 
 def _passes(
@@ -332,13 +348,17 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(dict.fromkeys(names))
 
 
+def _stream(device: torch.device) -> torch.cuda.Stream | None:
+    """A stream of its own for the frames of a slot."""
+    return torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
+
+
 @contextmanager
-def _stream(device: torch.device) -> Iterator[None]:
-    """A CUDA stream of its own for each frame in flight."""
-    if device.type != "cuda":
+def _on_stream(stream: torch.cuda.Stream | None) -> Iterator[None]:
+    """What is asked of the stream meanwhile is done at the end."""
+    if stream is None:
         yield
         return
-    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     with torch.cuda.stream(stream):
         yield
         stream.synchronize()

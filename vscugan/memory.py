@@ -12,9 +12,9 @@ _UNKNOWN_BYTES = 4 << 30
 
 
 def free_bytes(device: torch.device) -> int:
-    """Free bytes of the device's memory; of the host's, its cgroup's limit included, for the CPU."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+    """Free bytes of the device's memory; of the host's, its cgroup's limit included, for the CPU and Apple's GPUs."""
+    if device.type in ("cuda", "xpu"):
+        return int(getattr(torch, device.type).mem_get_info(device)[0])
     return min(_host_available(), _cgroup_left())
 
 

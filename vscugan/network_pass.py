@@ -161,8 +161,8 @@ class NetworkPass:
             # outside of the handler: the traceback would keep the failed run's tensors alive
             workspace.clear()  # what it holds is sized for the plan that failed
             gc.collect()
-            if self._device.type == "cuda":
-                torch.cuda.empty_cache()
+            if self._device.type != "cpu":
+                getattr(torch, self._device.type).empty_cache()
             self._shrink(plan, height, width)
 
     def _try(
@@ -239,7 +239,7 @@ class NetworkPass:
         with self._plan_lock:
             if self._plan is not failed:
                 return
-            leaner = leaner_plan(failed, height, width, has_host=self._device.type != "cpu")
+            leaner = leaner_plan(failed, height, width, has_host=self.runtime.device.type != "cpu")
             if leaner is None:
                 raise DeviceError(
                     f"{self._device} must have room for a tile of {SMALLEST_TILE_PX} px, got out of memory; "
@@ -279,16 +279,20 @@ def choose_plan(runtime: Runtime, height: int, width: int, budget: Budget, tile:
     whole = [Plan(tile=t) for t in tiles if Plan(tile=t).whole(height, width)]
     tiles = [t for t in tiles if not Plan(tile=t).whole(height, width)]
     kept = [Plan(tile=t, waiting=w) for t in tiles for w in (Waiting.DEVICE, Waiting.LEAN)]
-    on_host = [Plan(tile=t, waiting=Waiting.HOST) for t in tiles] if budget.host is not None else []
+    features_on_host = runtime.device.type == "cpu"
+    on_host = [] if features_on_host else [Plan(tile=t, waiting=Waiting.HOST) for t in tiles]
     again = [Plan(tile=t, waiting=Waiting.NOWHERE) for t in tiles]
     plans = whole + kept + on_host + again
     for plan in plans:
         waiting = waiting_bytes(runtime.architecture, height, width, plan, runtime.dtype.itemsize)
         work = working_bytes(runtime.architecture, height, width, plan, runtime.dtype.itemsize)
-        room = budget.device
-        if plan.waiting is Waiting.HOST:
-            room += min(waiting, budget.host or 0)
-        if work + waiting <= room:
+        if budget.host is None or plan.whole(height, width):
+            fits = work + waiting <= budget.device
+        elif features_on_host or plan.waiting is Waiting.HOST:
+            fits = work <= budget.device and waiting <= budget.host
+        else:
+            fits = work + waiting <= budget.device
+        if fits:
             return plan
     return plans[-1]
 

@@ -64,7 +64,11 @@ BACKENDS = {
     )
 }
 #: The fastest first, of those that were measured: docs/speed.md. Everywhere else torch is.
-FASTEST = {("cpu", "fp32"): ("openvino", "onnxruntime"), ("cpu", "bf16"): ("openvino",)}
+FASTEST = {
+    ("cpu", "fp32"): ("openvino", "onnxruntime"),
+    ("cpu", "bf16"): ("openvino",),
+    ("cpu", "fp16"): ("openvino",),
+}
 #: Only these can have it.
 INT8_DEVICE, INT8_BACKEND = "cpu", "openvino"
 
@@ -125,6 +129,16 @@ def pick_backend(name: str, device: torch.device, precision: str) -> tuple[str, 
     return name, None
 
 
+def is_native(backend: str, device: torch.device, precision: str) -> bool:
+    """Whether a backend that ``pick_backend`` gave computes on the device in this precision by instructions for it.
+
+    Else it would take longer than fp32, or be fp32 by another name. int8 has a refusal of its own.
+    """
+    if precision in ("fp32", "int8"):
+        return True
+    return precision in importlib.import_module(BACKENDS[backend].module).native_precisions(device)
+
+
 def make_runtime(backend: str, weights: Weights, device: torch.device, precision: str) -> Runtime:
     """The runtime of a backend that ``pick_backend`` gave."""
     if backend == "torch":
@@ -132,11 +146,10 @@ def make_runtime(backend: str, weights: Weights, device: torch.device, precision
             weights.tensors, scale=weights.scale, pro=weights.pro, device=device, dtype=DTYPES[precision]
         )
     if backend == "openvino":
-        from vscugan.runtime.openvino_runtime import OpenVinoRuntime
+        from vscugan.runtime.openvino_runtime import OpenVinoRuntime, device_name
 
-        name = "CPU" if device.type == "cpu" else f"GPU.{device.index or 0}"
         quantisation = quantisation_of(weights) if precision == "int8" else None
-        return OpenVinoRuntime(weights, device=name, precision=precision, quantisation=quantisation)
+        return OpenVinoRuntime(weights, device=device_name(device), precision=precision, quantisation=quantisation)
     from vscugan.runtime.onnx_runtime import OnnxRuntime
 
     provider = BACKENDS[backend].provider

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+import torch
+import xxhash
 from numpy.typing import NDArray
 
 from vscugan.models.weights import Weights
@@ -17,6 +19,11 @@ from vscugan.workspace import Workspace
 def available_providers() -> list[str]:
     """The execution providers that this build of ONNX Runtime has."""
     return list(onnxruntime.get_available_providers())
+
+
+def native_precisions(device: torch.device) -> tuple[str, ...]:
+    """The precisions below fp32 that a device has instructions for: TensorRT's own, on every GPU that it takes."""
+    return ("fp16",) if device.type == "cuda" else ()
 
 
 class OnnxRuntime(GraphRuntime):
@@ -33,9 +40,20 @@ class OnnxRuntime(GraphRuntime):
         options.log_severity_level = 3  # errors: warnings go to stderr for each graph
         # idle threads must sleep: the encoder needs the cores
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        session = onnxruntime.InferenceSession(model, options, providers=self._providers)
+        session = onnxruntime.InferenceSession(model, options, providers=self._providers_for(model))
 
         def run(inputs: Mapping[str, NDArray[np.float32]], workspace: Workspace) -> Arrays:
             return dict(zip(outputs, session.run(list(outputs), dict(inputs)), strict=True))
 
         return run
+
+    def _providers_for(self, model: bytes) -> list[tuple[str, dict[str, Any]]]:
+        """The providers, with a prefix for TensorRT's kept engines.
+
+        It names them by the graph's and the nodes' names alone, which all our models share.
+        """
+        prefix = {"trt_engine_cache_prefix": xxhash.xxh3_128_hexdigest(model)}
+        return [
+            (name, options | prefix if name == "TensorrtExecutionProvider" else options)
+            for name, options in self._providers
+        ]

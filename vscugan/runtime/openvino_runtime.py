@@ -32,6 +32,17 @@ finally:
 PRECISIONS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16"}
 
 
+def device_name(device: torch.device) -> str:
+    """OpenVINO's name of a device: torch's xpu devices are its GPUs."""
+    return "CPU" if device.type == "cpu" else f"GPU.{device.index or 0}"
+
+
+def native_precisions(device: torch.device) -> tuple[str, ...]:
+    """The precisions below fp32 that a device has instructions for, by OpenVINO's own account."""
+    found = openvino.Core().get_property(device_name(device), "OPTIMIZATION_CAPABILITIES")
+    return tuple(precision for precision in ("fp16", "bf16") if precision.upper() in found)
+
+
 def adds_int8_exactly(core: openvino.Core) -> bool:
     """Whether the CPU's sums of int8 products come out right: without VNNI or AMX, pairs are added in 16 bits."""
     channels, largest = 64, (255, 127)

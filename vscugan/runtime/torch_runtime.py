@@ -13,6 +13,25 @@ from vscugan.runtime.gates import Gates
 from vscugan.workspace import Workspace
 
 
+def native_precisions(device: torch.device) -> tuple[str, ...]:
+    """The precisions below fp32 that a device has instructions for.
+
+    On a CPU what the CPU has and oneDNN, which computes the convolutions, may use; versions of torch that do not tell
+    what the CPU has (before 2.10) count as none.
+    """
+    if device.type == "cuda":
+        return ("fp16", "bf16") if torch.cuda.get_device_capability(device) >= (8, 0) else ("fp16",)
+    if device.type != "cpu":
+        return ("fp16", "bf16")
+    cpu: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return tuple(
+        precision
+        for precision in ("fp16", "bf16")
+        if (cpu.get(f"avx512_{precision}") or cpu.get(f"amx_{precision}"))
+        and getattr(torch.ops.mkldnn, f"_is_mkldnn_{precision}_supported")()
+    )
+
+
 class TorchRuntime:
     """Runs stages with torch; channels last, as every fast convolution of torch wants it.
 
