@@ -28,7 +28,7 @@ from vscugan.models import int8
 from vscugan.models.registry import ModelRow, rows
 from vscugan.models.weights import Weights, load_released
 from vscugan.pictures import area
-from vscugan.runtime.openvino_runtime import OpenVinoRuntime
+from vscugan.runtime.openvino_runtime import OpenVinoRuntime, native_precisions
 from vscugan.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -138,17 +138,9 @@ def make(row: ModelRow) -> dict[str, Any]:
     }
 
 
-def limited() -> bool:
-    """Whether this process is one whose OpenVINO is held to the instructions of smaller CPUs."""
-    return os.environ.get("ONEDNN_MAX_CPU_ISA", "DEFAULT") != "DEFAULT"
-
-
 def runtime(weights: Weights, row: dict[str, Any], precision: str) -> OpenVinoRuntime:
     quantisation = int8.parse(row) if precision == "int8" else None
-    network = OpenVinoRuntime(weights, device="CPU", precision=precision, quantisation=quantisation)
-    if limited():  # OpenVINO would still take bf16 for the rest, which it sees that the CPU has
-        network._options["INFERENCE_PRECISION_HINT"] = "f32"
-    return network
+    return OpenVinoRuntime(weights, device="CPU", precision=precision, quantisation=quantisation)
 
 
 def whole(network: OpenVinoRuntime, weights: Weights, x: Tensor) -> Tensor:
@@ -173,7 +165,7 @@ def times(name: str) -> dict[str, float]:
     """Seconds a frame of 320x180, and the median ratios to int8 in turns."""
     row = next(row for row in rows() if row.name == name)
     weights, x = load_released(row), padded(halved(png(HELD_PICTURE)), load_released(row))
-    precisions = ["fp32", "int8"] if limited() else ["fp32", "bf16", "int8"]
+    precisions = ["fp32", *(p for p in native_precisions(torch.device("cpu")) if p == "bf16"), "int8"]
     networks = {p: runtime(weights, read_table()[name], p) for p in precisions}
     workspaces: dict[str, Workspace] = {p: Workspace() for p in precisions}
     taken: dict[str, list[float]] = {p: [] for p in precisions}
@@ -193,7 +185,7 @@ def speed(models: list[str]) -> list[list[str]]:
     for name in models:
         for words, isa in INSTRUCTIONS.items():
             command = [sys.executable, __file__, "times", "--models", name]
-            environment = os.environ | {"ONEDNN_MAX_CPU_ISA": isa}
+            environment = os.environ | {"ONEDNN_MAX_CPU_ISA": isa, "OV_CPU_MAX_ISA": isa}
             done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
             got = json.loads(done.stdout)
             figures = [f"{got[p]:.3f}" if p in got else "" for p in ("fp32", "bf16", "int8")]

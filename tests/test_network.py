@@ -93,11 +93,13 @@ def test_tiles_give_the_whole_frame(model: str, scale: int, alpha: float, backen
 def test_low_precision_tiles_are_as_good_as_the_whole_frame(backend: str, precision: str, picture: np.ndarray) -> None:
     x = np.ascontiguousarray(picture[:, 100:164, 260:356])
     full = upscale(x, tile=0)
-    whole = psnr(upscale(x, tile=0, precision=precision, backend=backend), full)
-    tiled = psnr(upscale(x, tile=32, precision=precision, backend=backend), full)
-    assert whole > 30
+    whole, tiled = (upscale(x, tile=tile, precision=precision, backend=backend) for tile in (0, 32))
+    if Engine(validate(precision=precision, backend=backend)).precision == "fp32":  # the CPU can't do better
+        assert np.abs(tiled - full).max() < ROUNDING[backend]
+        return
+    assert psnr(whole, full) > 30
     # OpenVINO rounds at the borders of its graphs what it keeps in fp32 within one
-    assert abs(tiled - whole) < (2 if backend == "openvino" else 1)
+    assert abs(psnr(tiled, full) - psnr(whole, full)) < (2 if backend == "openvino" else 1)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (5, 19), (18, 40)])
