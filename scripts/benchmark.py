@@ -1,7 +1,8 @@
 """Our runtimes beside every peer, frame by frame in turn, in one run.
 
 ``benchmark.py [--sizes 320x180 ...] [--scales 2 4] [--rounds 3] [--only NAME ...]`` prints a table, appends to
-docs/speed.csv, and draws docs/speed.svg; ``--draw`` only draws. Each contestant is a process of its own that
+docs/speed.csv, and writes docs/speed.md with a table and a plot for each CPU; ``--draw`` only does that. It needs
+``pip install ".[benchmark]"``. Each contestant is a process of its own that
 stays up and waits for its turn, so that libraries do not meet, and pays its start-up before the clock runs.
 The peers' plugins are looked for in out/peers:
 
@@ -15,7 +16,6 @@ import csv
 import importlib
 import json
 import os
-import platform
 import signal
 import subprocess
 import sys
@@ -30,12 +30,11 @@ from typing import IO, Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "scripts"))
-from report import array_of, decibels, write_table  # noqa: E402
+from report import array_of, decibels, markdown, write_between  # noqa: E402
 
 CLIP = ROOT / "tests" / "data" / "sylvie_vn_640x360_crf23.mkv"
 PEERS = ROOT / "out" / "peers" / "vapoursynth" / "plugins"
 ROWS = ROOT / "docs" / "speed.csv"
-PLOT = ROOT / "docs" / "speed.svg"
 REPORT = ROOT / "docs" / "speed.md"
 NOISE = "conservative"
 #: whom the others are compared with, in fp32
@@ -64,10 +63,15 @@ def ours(width: int, height: int, scale: int, **arguments: Any) -> Frames:
     """core.cugan.Upscale on the YUV clip, as a script would."""
     import vapoursynth as vs
 
+    import vscugan
+
     clip, exact = (
-        vs.core.cugan.Upscale(source(width, height, rgb), scale=scale, noise=NOISE, reuse="off", **arguments)
+        vs.core.cugan.Upscale(source(width, height, rgb), scale=scale, noise=NOISE, reuse="off", report=1, **arguments)
         for rgb in (False, True)
     )
+    told = vscugan.describe(clip)["precision"]
+    if told != arguments.get("precision", "fp32"):
+        raise RuntimeError(f"this CPU computes it in {told}")
 
     def frame(n: int) -> Any:
         with clip.get_frame(n) as f:
@@ -315,11 +319,11 @@ def compare(names: list[str], width: int, height: int, scale: int, rounds: int) 
             contestant.end()
             Path(contestant.ready["picture"]).unlink()
     exact = pictures.get("raw OpenVINO")
-    rows = []
+    machine, rows = describe_machine(), []
     for contestant in contestants:
         seconds = median(contestant.seconds)
         rows.append(
-            describe_machine()
+            machine
             | {
                 "size": f"{width}x{height}",
                 "scale": scale,
@@ -334,68 +338,94 @@ def compare(names: list[str], width: int, height: int, scale: int, rounds: int) 
     return rows
 
 
+#: the widest instructions that decide on speed, by what Linux calls them
+INSTRUCTIONS = {"amx_tile": "AMX", "avx512_vnni": "AVX-512 VNNI", "avx512f": "AVX-512", "avx_vnni": "AVX2 VNNI"}
+
+
 def describe_machine() -> dict[str, Any]:
+    """What the rows of one run have in common, its time and commit first."""
+
     def installed(package: str) -> str:
         try:
             return version(package)
         except PackageNotFoundError:
             return ""
 
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [line for line in info.read_text(encoding="utf-8").splitlines() if line.startswith("model name")]
-        cpu = names[0].partition(":")[2].strip() if names else cpu
+    info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    cpu = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in info.splitlines())}
+    has = cpu["flags"].split()
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT)
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
         "commit": commit.stdout.strip(),
-        "cpu": cpu,
+        "cpu": cpu["model name"],
+        "instructions": next((words for flag, words in INSTRUCTIONS.items() if flag in has), "AVX2"),
         "threads": os.cpu_count(),
         **{name: installed(name) for name in ("vscugan", "torch", "openvino", "onnxruntime", "ncnn")},
     }
 
 
 def table(rows: list[dict[str, Any]]) -> list[list[str]]:
-    """A head and one row for each contestant; speed is relative to our torch in the same case."""
+    """A head and one row for each contestant; speed is relative to our torch in the same run of the same case."""
     head = ["in, scale", "contestant", "s a frame", "fps", "speed, our torch = 1", "first frame, s"]
     lines = [[*head, "peak, MiB", "PSNR, dB"]]
     for row in rows:
-        same = [r for r in rows if (r["size"], r["scale"]) == (row["size"], row["scale"])]
-        base = next((float(r["seconds"]) for r in same if r["contestant"] == REFERENCE), None)
+        run = [r for r in rows if all(r[key] == row[key] for key in ("date", "commit", "size", "scale"))]
+        base = next((float(r["seconds"]) for r in run if r["contestant"] == REFERENCE), None)
         ratio = f"{base / float(row['seconds']):.2f}" if base else ""
         case = [f"{row['size']}, {row['scale']}x", row["contestant"], f"{float(row['seconds']):.3f}", row["fps"]]
         lines.append([*case, ratio, row["first_s"], str(row["peak_MiB"]), row["psnr_dB"]])
     return lines
 
 
-def latest() -> list[dict[str, Any]]:
-    """The newest row of each contestant, size and scale."""
+def machine_of(row: dict[str, Any]) -> str:
+    """Rows of different machines never share a table."""
+    return f"{row['cpu']}, {row['instructions']}, {row['threads']} threads"
+
+
+def latest() -> dict[str, list[dict[str, Any]]]:
+    """The newest row of each contestant, size and scale, by machine."""
     with ROWS.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    return list({(r["size"], r["scale"], r["contestant"]): r for r in rows}.values())
+    newest = {(machine_of(r), r["size"], r["scale"], r["contestant"]): r for r in rows}
+    machines: dict[str, list[dict[str, Any]]] = {}
+    for key in sorted(newest, key=lambda k: (k[0], int(k[2]), int(k[1].split("x")[0]), list(CONTESTANTS).index(k[3]))):
+        machines.setdefault(key[0], []).append(newest[key])
+    return machines
 
 
-def draw(rows: list[dict[str, Any]]) -> None:
-    """The plot: megapixels of source a second, by size."""
+def report() -> None:
+    """Write a heading, a plot and a table for each machine into docs/speed.md."""
+    parts = []
+    for machine, rows in latest().items():
+        plot = REPORT.with_name(f"speed-{rows[0]['instructions'].lower().replace(' ', '-')}.svg")
+        draw(rows, plot)
+        versions = ", ".join(f"{name} {rows[-1][name]}" for name in ("torch", "openvino", "onnxruntime", "ncnn"))
+        parts.append(f"## {machine}\n\n{versions}\n\n![frames per second]({plot.name})\n\n{markdown(table(rows))}\n")
+    write_between(REPORT, "speed", "\n".join(parts))
+
+
+def draw(rows: list[dict[str, Any]], plot: Path) -> None:
+    """Frames a second of one machine, by scale and size."""
     import matplotlib
 
     matplotlib.use("svg")
     matplotlib.rcParams["svg.hashsalt"] = "vscugan"
     from matplotlib import pyplot
 
-    cases = sorted({(int(r["scale"]), int(r["size"].split("x")[0]), r["size"]) for r in rows})
+    cases = list(dict.fromkeys((r["scale"], r["size"]) for r in rows))
     names = [n for n in CONTESTANTS if any(r["contestant"] == n for r in rows)]
     figure, axes = pyplot.subplots(1, len(cases), figsize=(3 * len(cases), 0.32 * len(names) + 1), sharey=True)
-    for axis, (scale, _, size) in zip(axes if len(cases) > 1 else [axes], cases, strict=True):
-        fps = {r["contestant"]: float(r["fps"]) for r in rows if (r["size"], int(r["scale"])) == (size, scale)}
+    for axis, (scale, size) in zip(axes if len(cases) > 1 else [axes], cases, strict=True):
+        fps = {r["contestant"]: float(r["fps"]) for r in rows if (r["size"], r["scale"]) == (size, scale)}
         values = [fps.get(name, 0.0) for name in names[::-1]]
         own = [name.split(",")[0] in ("openvino", "onnxruntime", "torch") for name in names[::-1]]
         axis.barh(names[::-1], values, color=["#2a6f97" if o else "#b0b0b0" for o in own])
         axis.set_title(f"{size}, {scale}x")
         axis.set_xlabel("frames per second")
     figure.tight_layout()
-    figure.savefig(PLOT, metadata={"Date": None})
+    figure.savefig(plot, metadata={"Date": None})
+    pyplot.close(figure)
 
 
 def main() -> None:
@@ -404,7 +434,7 @@ def main() -> None:
     parser.add_argument("--scales", nargs="+", type=int, default=[2, 4])
     parser.add_argument("--rounds", type=int, default=3, choices=range(1, (FRAMES_KEPT - WARM_UP) // 2))
     parser.add_argument("--only", nargs="+", default=list(CONTESTANTS), choices=list(CONTESTANTS))
-    parser.add_argument("--draw", action="store_true", help="only draw the plot and print the table again")
+    parser.add_argument("--draw", action="store_true", help="only write docs/speed.md again")
     parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
@@ -426,8 +456,7 @@ def main() -> None:
                     writer.writerows(rows)
                 for line in table(rows):
                     print(*line, sep="\t", flush=True)
-    write_table(REPORT, "speed", table(latest()))
-    draw(latest())
+    report()
 
 
 if __name__ == "__main__":

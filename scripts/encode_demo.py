@@ -76,6 +76,28 @@ def side_by_side(target: Path) -> int:
     return int(result.num_frames)
 
 
+def what_computes() -> list[str]:
+    """What computes by default here, and what would be faster, a line each."""
+    from vscugan.engine import Engine
+    from vscugan.settings import validate
+
+    engine = Engine(validate())
+    lane = engine.lanes[0]
+    faster = ['reuse="still": what does not move is not computed again, about 4 times as fast on this clip']
+    if lane.device.type == "cpu" and lane.backend != "torch":
+        from vscugan.runtime.openvino_runtime import adds_int8_exactly, native_precisions
+
+        if "bf16" in native_precisions(lane.device):
+            faster.append('precision="bf16": up to 3.8 times as fast on this CPU, at 58 dB to fp32')
+        if adds_int8_exactly():
+            faster.append('precision="int8": 2 to 5 times as fast on this CPU, at 45 dB to fp32 or better')
+    elif lane.device.type == "cpu":
+        faster.append("OpenVINO: 1.3 times as fast on x86-64 CPUs, pip install openvino onnx")
+    if lane.device.type == "cpu":
+        faster.append("a GPU: this torch sees none")
+    return [f"computed by {engine.summary}; faster here:", *(f"  {line}" for line in faster)]
+
+
 def main() -> None:
     OUT.mkdir(exist_ok=True)
     path, seconds = encode(OUT / "demo.mkv")
@@ -83,6 +105,7 @@ def main() -> None:
     frames = side_by_side(picture)
     print(f"video:   {path} ({path.stat().st_size:,} bytes, {frames} frames, {frames / seconds:.2f} frames per second)")
     print(f"picture: {picture} (left: source by Spline36, right: Upscale)")
+    print(*what_computes(), sep="\n")
 
 
 if __name__ == "__main__":

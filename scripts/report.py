@@ -9,17 +9,27 @@ from typing import Any
 import numpy as np
 
 
-def write_table(report: Path, name: str, rows: Sequence[Sequence[str]]) -> None:
-    """Print rows (the first is the head) as Markdown, and put them between ``<!-- name -->`` and its end."""
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """Rows (the first is the head) as a table of Markdown."""
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     lines.insert(1, "|" + " --- |" * len(rows[0]))
-    print("\n".join(lines), flush=True)
+    return "\n".join(lines)
+
+
+def write_between(report: Path, name: str, text: str) -> None:
+    """Print a text, and put it between ``<!-- name -->`` and its end."""
+    print(text, flush=True)
     start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
     before, found, rest = report.read_text(encoding="utf-8").partition(start)
     if not found or end not in rest:
         raise SystemExit(f"{report} must hold the marks {start.strip()} and {end}; put them where the table belongs")
     after = rest.partition(end)[2]
-    report.write_text(before + start + "\n".join(lines) + "\n" + end + after, encoding="utf-8")
+    report.write_text(before + start + text + "\n" + end + after, encoding="utf-8")
+
+
+def write_table(report: Path, name: str, rows: Sequence[Sequence[str]]) -> None:
+    """``write_between`` of rows as a table."""
+    write_between(report, name, markdown(rows))
 
 
 def decibels(a: Any, b: Any) -> float:

@@ -15,7 +15,7 @@ from PIL import Image
 from vscugan.engine import Engine
 from vscugan.errors import DeviceError
 from vscugan.runtime import torch_runtime
-from vscugan.runtime.openvino_runtime import adds_int8_exactly, openvino
+from vscugan.runtime.openvino_runtime import adds_int8_exactly
 
 INT8_REFUSED = (
     "precision=int8 must have a CPU with VNNI or AMX, got one whose sums of int8 products overflow; use precision=fp32"
@@ -40,7 +40,7 @@ def or_int8_is_refused[**P](test: Callable[P, None]) -> Callable[P, None]:
 
     @wraps(test)
     def run(*arguments: P.args, **named: P.kwargs) -> None:
-        if adds_int8_exactly(openvino.Core()):
+        if adds_int8_exactly():
             return test(*arguments, **named)
         with pytest.raises((DeviceError, vs.Error)) as error:
             test(*arguments, **named)

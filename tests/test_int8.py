@@ -151,7 +151,7 @@ def test_only_openvino_on_a_cpu_has_int8() -> None:
 
 
 def test_a_cpu_whose_sums_overflow_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(openvino_runtime, "adds_int8_exactly", lambda core: False)
+    monkeypatch.setattr(openvino_runtime, "adds_int8_exactly", lambda: False)
     with pytest.raises(DeviceError) as error:
         make_runtime("openvino", load_released(rows()[0]), CPU, "int8")
     assert str(error.value) == INT8_REFUSED

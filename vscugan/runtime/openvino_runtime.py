@@ -43,7 +43,7 @@ def native_precisions(device: torch.device) -> tuple[str, ...]:
     return tuple(precision for precision in ("fp16", "bf16") if precision.upper() in found)
 
 
-def adds_int8_exactly(core: openvino.Core) -> bool:
+def adds_int8_exactly() -> bool:
     """Whether the CPU's sums of int8 products come out right: without VNNI or AMX, pairs are added in 16 bits."""
     channels, largest = 64, (255, 127)
     x = opset.parameter([1, channels, 8, 8], np.float32)
@@ -51,7 +51,7 @@ def adds_int8_exactly(core: openvino.Core) -> bool:
     codes = opset.constant(np.full((channels, channels, 1, 1), largest[1], np.int8))
     weight = opset.multiply(opset.convert(codes, np.float32), np.ones((channels, 1, 1, 1), np.float32))
     y = opset.convolution(levels, weight, [1, 1], [0, 0], [0, 0], [1, 1])
-    compiled = core.compile_model(openvino.Model([y], [x]), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = openvino.Core().compile_model(openvino.Model([y], [x]), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     got = compiled(np.full((1, channels, 8, 8), largest[0], np.float32))[0]
     return bool((got == channels * largest[0] * largest[1]).all())
 
@@ -68,7 +68,7 @@ class OpenVinoRuntime(GraphRuntime):
     ) -> None:
         super().__init__(weights, quantisation)
         self._core = openvino.Core()
-        if quantisation is not None and not adds_int8_exactly(self._core):
+        if quantisation is not None and not adds_int8_exactly():
             raise DeviceError(
                 "precision=int8 must have a CPU with VNNI or AMX, got one whose sums of int8 products overflow; "
                 "use precision=fp32"
