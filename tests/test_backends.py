@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import requires
 
 import numpy as np
 import pytest
@@ -43,6 +44,14 @@ def test_auto_takes_the_fastest_that_loads(monkeypatch: pytest.MonkeyPatch) -> N
         "backend=openvino must be installed, got ImportError: two versions; "
         'pip install "vscugan[openvino]", or use backend=auto'
     )
+
+
+def test_the_fastest_runtime_is_installed_by_default_on_x86_64() -> None:
+    default = [need for need in requires("vscugan") or [] if "extra ==" not in need]
+    for package in ("openvino", "onnx"):  # the second writes the graphs of the first
+        (need,) = (need for need in default if need.startswith(f"{package}>"))
+        assert "x86_64" in need
+        assert "AMD64" in need
 
 
 def test_without_the_optional_packages_torch_computes() -> None:

@@ -15,6 +15,7 @@ from conftest import upscale
 from vscugan import network_pass as module
 from vscugan.engine import Engine
 from vscugan.errors import DeviceError
+from vscugan.memory import free_bytes
 from vscugan.models.registry import find
 from vscugan.models.weights import load_released
 from vscugan.network import ARCHITECTURES
@@ -147,6 +148,12 @@ def test_a_named_tile_stays_and_its_features_follow_the_budget() -> None:
         assert plan == Plan(tile=(256, 256), waiting=waiting)
     # a whole frame's features are in the graph, on the device
     assert not choose_plan(on_host, 1080, 1920, Budget(device=3 * gib, host=64 * gib)).whole(1080, 1920)
+
+
+@pytest.mark.parametrize("kind", ["cuda", "xpu"])
+def test_a_gpu_has_memory_of_its_own(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(getattr(torch, kind), "mem_get_info", lambda device: (device.index + 5, 99))
+    assert free_bytes(torch.device(kind, 2)) == 7
 
 
 def test_memory_of_the_leanest_plan_does_not_grow_with_the_frame() -> None:
