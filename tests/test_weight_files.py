@@ -272,7 +272,7 @@ HTML = "{path} must be a weight file, got an HTML page; download the file itself
         ("x.pth", b"\x80\x02}.", DAMAGED),
         (
             "x.pth",
-            b"\x80\x02" + b"(" * (2 << 20),
+            b"\x80\x02})" + b"\x85" * 500_000 + b"K\x01s.",  # {((((...)))): 1}, whose hash is a stack overflow
             "{path} must hold UpCunet's tensors, got far more; save the weights alone",
         ),
         ("x.pth", b"PK\x03\x04", DAMAGED),
@@ -379,23 +379,29 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
     )
 
 
-@pytest.mark.parametrize("kind", ["pth", "old pth", "safetensors", "bin", "param"])
+@pytest.mark.parametrize("kind", ["pth", "pickle", "old pth", "safetensors", "bin", "param"])
 def test_every_damaged_file_is_refused_or_read(kind: str, tmp_path: Path) -> None:
     path, param, data = pair(tmp_path)
     tensors = {name: tensor.half() for name, tensor in load_released(SE).tensors.items()}
-    if kind in ("pth", "old pth"):
-        path = tmp_path / "x.pth"
-        torch.save(tensors, path, _use_new_zipfile_serialization=kind == "pth")
+    if kind in ("bin", "param"):
+        path.write_bytes(data)
+        path.with_suffix(".param").write_bytes(param)
+        path = path.with_suffix(f".{kind}")
     elif kind == "safetensors":
         path = tmp_path / "x.safetensors"
         save_file(tensors, path)
     else:
-        path.write_bytes(data)
-        path.with_suffix(".param").write_bytes(param)
-        path = path.with_suffix(f".{kind}")
+        path = tmp_path / "x.pth"
+        torch.save(tensors, path, _use_new_zipfile_serialization=kind != "old pth")
     whole, chance, refused = path.read_bytes(), random.Random(kind), 0
     for _ in range(25):
-        path.write_bytes(mutated(whole, chance))
+        if kind == "pickle":  # in a zip file that is well
+            with zipfile.ZipFile(io.BytesIO(whole)) as archive, zipfile.ZipFile(path, "w") as damaged:
+                for name in archive.namelist():
+                    content = archive.read(name)
+                    damaged.writestr(name, mutated(content, chance) if name.endswith(".pkl") else content)
+        else:
+            path.write_bytes(mutated(whole, chance))
         try:
             load_file(str(path))
         except WeightsError:

@@ -20,8 +20,9 @@ from torch import Tensor
 from vscugan.errors import WeightsError
 from vscugan.models.weight_file import LARGEST_HEADER_BYTES, RETRY, check_size
 
-#: A training run's checkpoint has 9,000 opcodes. Each can nest one level, and beyond 100,000 levels Python crashes.
-MOST_OPCODES = 50_000
+#: Of a pickle; a training run's checkpoint has 10,000. Each can nest one level, and to hash 130,000 crashes Python.
+MOST_OPCODES = 20_000
+#: Of a zip file; such a checkpoint has 300.
 MOST_ENTRIES = 10_000
 #: keys under which training code nests the state dict
 _NESTS = ("state_dict", "params_ema", "params", "model")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vscugan.errors import WeightsError
 
-#: A training run's checkpoint (weights, their running mean, the optimiser's two moments) has 25 MB.
+#: A training run's checkpoint (weights, their running mean, the optimiser's two moments) has 21 MB.
 LARGEST_BYTES = 64 << 20
 #: What describes the tensors has 6 KB in a ``.pth``, 5 KB in a ``.param`` and in a safetensors file.
 LARGEST_HEADER_BYTES = 1 << 20
