@@ -24,12 +24,21 @@ from vscugan.files import sha256
 from vscugan.models import weights as module
 from vscugan.models.int8 import quantisation_of
 from vscugan.models.registry import find, rows
+from vscugan.models.weight_file import read_file
 from vscugan.models.weights import _released_folder, load_file, load_released
 from vscugan.network_pass import shared_runtime
 
 SE = find(model="se", scale=2, noise="conservative")
 PRO = find(model="pro", scale=3, noise="denoise3x")
 MEND = "get the file again, or use the released models"
+ALONE = "use a file of the weights alone, or the released models"
+
+
+def refusal(path: Path) -> str:
+    """The message with which a file is refused."""
+    with pytest.raises(WeightsError) as error:
+        load_file(str(path))
+    return str(error.value)
 
 
 def test_there_are_17_models_and_all_load() -> None:
@@ -105,9 +114,7 @@ def test_a_truncated_bin(cut: int, tmp_path: Path) -> None:
     path, param, data = pair(tmp_path)
     path.with_suffix(".param").write_bytes(param)
     path.write_bytes(data[:cut])
-    with pytest.raises(WeightsError) as error:
-        load_file(str(path))
-    assert str(error.value) == f"{path} must be whole, got an end after {len(data[:cut])} bytes; {MEND}"
+    assert refusal(path) == f"{path} must be whole, got an end after {len(data[:cut])} bytes; {MEND}"
 
 
 def test_hostile_ncnn_files(tmp_path: Path) -> None:
@@ -126,7 +133,7 @@ def test_hostile_ncnn_files(tmp_path: Path) -> None:
         (text.replace(" 1=3 ", " 1=-3 ", 1).encode(), data): (
             f"{path.with_suffix('.param')} must have layers that add up, got others in line 4; {MEND}"
         ),
-        (param + b"\n" * (1 << 20), data): f"{path.with_suffix('.param')} must hold at most 1 MiB, got 2 MiB; {MEND}",
+        (param + b"\n" * (1 << 20), data): f"{path.with_suffix('.param')} must hold at most 1 MiB, got 2 MiB; {ALONE}",
         (text.replace("6=864 ", "6=864000000000 ", 1).encode(), data): (
             f"{path} must be whole, got an end after {len(data)} bytes; {MEND}"
         ),
@@ -138,9 +145,7 @@ def test_hostile_ncnn_files(tmp_path: Path) -> None:
     for (bad_param, bad_data), message in cases.items():
         path.with_suffix(".param").write_bytes(bad_param)
         path.write_bytes(bad_data)
-        with pytest.raises(WeightsError) as error:
-            load_file(str(path))
-        assert str(error.value) == message
+        assert refusal(path) == message
 
 
 def test_wrong_hash() -> None:
@@ -178,20 +183,11 @@ def test_a_pickle_that_would_run_code_does_not(protocol: int | None, tmp_path: P
         torch.save({"unet1": RunsCode(mark)}, path)
     else:
         path.write_bytes(pickle.dumps({"unet1": RunsCode(mark)}, protocol=protocol))
-    with pytest.raises(WeightsError) as error:
-        load_file(str(path))
-    assert str(error.value) == (
+    assert refusal(path) == (
         f"{path} must hold only tensors, got a pickle that would run '{os.mkdir.__module__}.mkdir'; "
         "do not trust this file"
     )
     assert not mark.exists()
-
-
-def refusal(path: Path) -> str:
-    """The message with which a file is refused."""
-    with pytest.raises(WeightsError) as error:
-        load_file(str(path))
-    return str(error.value)
 
 
 def test_hostile_state_dicts(tmp_path: Path) -> None:
@@ -221,11 +217,14 @@ def test_hostile_state_dicts(tmp_path: Path) -> None:
             good | {name: torch.ones(64, device="meta")},
             f"{plain}_meta_tensor_no_storage'; save dense ones on the CPU",
         ),
-        ([0] * 60_000, f"{path} must hold UpCunet's tensors, got far more; save the weights alone"),
+        ([0] * 60_000, f"{path} must hold UpCunet's tensors, got far more; {ALONE}"),
     ]
     for state, message in cases:
         torch.save(state, path)
         assert refusal(path) == message
+    other = tmp_path / "x.safetensors"
+    save_file(good | {name: torch.zeros(64, dtype=torch.float8_e4m3fn)}, other)
+    assert refusal(other) == f"{other} must hold {name} in fp16, bf16, fp32 or fp64, got float8_e4m3fn; {mend}"
     torch.save({"a": Counter()}, path, pickle_protocol=4)
     assert refusal(path) == (
         f"{path} must be a pickle of protocol 2, got 4; save it again by torch.save without pickle_protocol"
@@ -273,7 +272,7 @@ HTML = "{path} must be a weight file, got an HTML page; download the file itself
         (
             "x.pth",
             b"\x80\x02})" + b"\x85" * 500_000 + b"K\x01s.",  # {((((...)))): 1}, whose hash is a stack overflow
-            "{path} must hold UpCunet's tensors, got far more; save the weights alone",
+            "{path} must hold UpCunet's tensors, got far more; use a file of the weights alone, or the released models",
         ),
         ("x.pth", b"PK\x03\x04", DAMAGED),
         ("x.pth", zipped({"a/data/0": b"0"}), DAMAGED),
@@ -320,13 +319,13 @@ def test_files_larger_than_weights_can_be_are_not_read(name: str, most: int, tmp
     os.truncate(path, 30 << 30)
     messages: list[str] = []
     assert peak_bytes(lambda: messages.append(refusal(path))) < 1 << 20
-    assert messages == [f"{path} must hold at most {most} MiB, got 30720 MiB; {MEND}"]
+    assert messages == [f"{path} must hold at most {most} MiB, got 30720 MiB; {ALONE}"]
 
 
 @pytest.mark.parametrize(
     ("says", "message"),
     [
-        (2 << 30, "{path} must hold at most 64 MiB, got 2049 MiB; " + MEND),
+        (2 << 30, "{path} must hold at most 64 MiB, got 2049 MiB; " + ALONE),
         (1000, DAMAGED),  # and unpacks to more
     ],
 )
@@ -413,6 +412,8 @@ def test_paths(tmp_path: Path) -> None:
     text, lonely = tmp_path / "x.txt", tmp_path / "y.bin"
     text.write_text("no")
     lonely.write_bytes(b"")
+    long_name = tmp_path / f"{'x' * 251}.bin"  # a name can have 255 bytes, and .param would be longer
+    long_name.write_bytes(b"")
     for path, message in (
         (tmp_path, f"weights must be a file, got {tmp_path}; check the path"),
         (tmp_path / "none.pth", f"weights must be a file, got {tmp_path / 'none.pth'}; check the path"),
@@ -421,7 +422,13 @@ def test_paths(tmp_path: Path) -> None:
             lonely,
             f"weights must be a pair of .param and .bin, got no {tmp_path / 'y.param'}; put both there",
         ),
+        (
+            long_name,
+            f"weights must be a pair of .param and .bin, got no {long_name.with_suffix('.param')}; put both there",
+        ),
+        (tmp_path / f"{'x' * 300}.pth", f"weights must be a file, got {tmp_path / ('x' * 300)}.pth; check the path"),
     ):
-        with pytest.raises(WeightsError) as error:
-            load_file(str(path))
-        assert str(error.value) == message
+        assert refusal(path) == message
+    with pytest.raises(WeightsError) as error:
+        read_file(tmp_path)
+    assert str(error.value) == f"{tmp_path} must be readable, got Is a directory; check its rights"

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from vscugan.errors import WeightsError
-from vscugan.models.weight_file import LARGEST_HEADER_BYTES, RETRY, check_size
+from vscugan.models.weight_file import LARGEST_HEADER_BYTES, RETRY, WEIGHTS_ALONE, check_size
 
 #: Of a pickle; a training run's checkpoint has 10,000. Each can nest one level, and to hash 130,000 crashes Python.
 MOST_OPCODES = 20_000
@@ -117,7 +117,7 @@ def _check_pickles(stream: io.BytesIO, count: int, path: Path) -> None:
         for opcode, argument, _at in pickletools.genops(stream):
             opcodes += 1
             if opcodes > MOST_OPCODES or stream.tell() > LARGEST_HEADER_BYTES:
-                raise WeightsError(f"{path} must hold UpCunet's tensors, got far more; save the weights alone")
+                raise WeightsError(f"{path} must hold UpCunet's tensors, got far more; {WEIGHTS_ALONE}")
             if opcode.name == "PROTO":
                 protocol = int(argument or 0)
             elif opcode.name in ("GLOBAL", "INST"):

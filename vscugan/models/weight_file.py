@@ -12,6 +12,7 @@ LARGEST_BYTES = 64 << 20
 #: What describes the tensors has 6 KB in a ``.pth``, 5 KB in a ``.param`` and in a safetensors file.
 LARGEST_HEADER_BYTES = 1 << 20
 RETRY = "get the file again, or use the released models"
+WEIGHTS_ALONE = "use a file of the weights alone, or the released models"
 #: What a download leaves in a file's place: how it begins, in lower case, what it is, and the way out.
 _STAND_INS = (
     (b"version https://git-lfs", "a git-lfs pointer", "fetch the file itself by git lfs pull"),
@@ -23,7 +24,9 @@ _STAND_INS = (
 def check_size(path: Path, size: int, largest: int = LARGEST_BYTES) -> None:
     """Raise WeightsError for more bytes than a file, or what it unpacks to, can sensibly have."""
     if size > largest:
-        raise WeightsError(f"{path} must hold at most {largest >> 20} MiB, got {-(-size >> 20)} MiB; {RETRY}")
+        raise WeightsError(
+            f"{path} must hold at most {largest >> 20} MiB, got {-(-size >> 20)} MiB; {WEIGHTS_ALONE}"
+        )
 
 
 def read_file(path: Path, largest: int = LARGEST_BYTES) -> bytes:

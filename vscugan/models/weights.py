@@ -178,7 +178,7 @@ def load_file(name: str, *, model: str | None = None) -> Weights:
 def _read_pair(param: Path, weights: Path) -> tuple[dict[str, Tensor], bool | None, str]:
     """Tensors of an ncnn pair, whether they are Pro's where that is known, and the sha256; see ``Weights``."""
     for half in (param, weights):
-        if not half.is_file():
+        if not os.path.isfile(half):
             raise WeightsError(f"weights must be a pair of .param and .bin, got no {half}; put both there")
     text, data = read_file(param, LARGEST_HEADER_BYTES), read_file(weights)
     digest = hashlib.sha256(data).hexdigest()
