@@ -186,6 +186,15 @@ ARGUMENTS = [
         {"device": "gpu"},
         "device must be auto, cpu, mps, cuda, cuda:N, xpu or xpu:N, got gpu; use auto to have it chosen",
     ),
+    (
+        {"device": "cuda:\u00b2"},
+        "device must be auto, cpu, mps, cuda, cuda:N, xpu or xpu:N, got cuda:\u00b2; use auto to have it chosen",
+    ),
+    (
+        {"device": f"cuda:{'9' * 5000}"},
+        f"device must be auto, cpu, mps, cuda, cuda:N, xpu or xpu:N, got cuda:{'9' * 5000}; "
+        "use auto to have it chosen",
+    ),
     ({"precision": "int4"}, "precision must be auto, fp32, fp16, bf16 or int8, got int4; use one of these"),
     ({"streams": 0}, "streams must be 1 to 32, got 0; leave it out for the default"),
     ({"weights": ""}, "weights must be a file, got an empty path; leave it out for the released models"),

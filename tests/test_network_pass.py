@@ -210,6 +210,8 @@ def test_weights_that_overflow_fp16_still_give_the_picture(picture: np.ndarray, 
     torch.save(tensors, path)
     x = np.ascontiguousarray(picture[:, :48, :64])
     told: list[str] = []
-    got = upscale(Engine(validate(weights=str(path), precision="fp16", backend="torch", tile=0), notify=told.append), x)
+    engine = Engine(validate(weights=str(path), precision="fp16", backend="torch", tile=0), notify=told.append)
+    path.write_bytes(b"another file, hours later")
+    got = upscale(engine, x)
     assert np.abs(got - upscale(Engine(validate(tile=0)), x)).max() < 2e-5
     assert told[1:] == ["frame 0 gave NaN or Inf in fp16; it was computed again in fp32"]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
+import pytest
+from safetensors.torch import save_file
+
+from vscugan import route as route_module
+from vscugan.engine import Engine
 from vscugan.errors import ArgumentError
 from vscugan.models.registry import find
-from vscugan.models.weights import load_released
+from vscugan.models.weights import Weights, load_file, load_released
 from vscugan.route import COST, cheapest, direct, find_route
 from vscugan.runtime.count import multiply_adds
 from vscugan.settings import validate
@@ -52,6 +57,35 @@ def test_a_scale_with_a_model_is_that_model_and_no_route() -> None:
         assert [p.scale for p in passes] == [scale]
     for arguments in ({"scale": 1}, {"scale": 2.5}, {"scale": 5}, {"width": 1280}, {"height": 720}):
         assert direct(validate(**arguments)) is None
+
+
+@pytest.mark.parametrize("arguments", [{}, {"scale": 2}, {"scale": 6}])
+def test_a_file_of_the_users_is_read_once(
+    arguments: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, reads = tmp_path / "x.safetensors", []
+    save_file(dict(load_released(find(model="se", scale=2, noise="conservative")).tensors), path)
+
+    def counted(*words: str, **named: str) -> Weights:
+        reads.append(words)
+        return load_file(*words, **named)
+
+    monkeypatch.setattr(route_module, "load_file", counted)
+    settings = validate(weights=str(path), device=["cpu", "cpu"], backend="torch", **arguments)  # type: ignore[arg-type]
+    passes = direct(settings) or find_route(settings, (10, 10), (60, 60))
+    engine = Engine(settings, passes)
+    assert engine.scale == (2 if len(passes) == 1 else 8)
+    assert reads == [(str(path),)]
+
+
+def test_a_scale_that_is_not_the_files(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    save_file(dict(load_released(find(model="se", scale=2, noise="conservative")).tensors), path)
+    with pytest.raises(ArgumentError) as error:
+        direct(validate(weights=str(path), scale=3))
+    assert str(error.value) == (
+        "scale=3 must be that of the weights, got a file for scale=2; leave scale out or use another file"
+    )
 
 
 def test_a_noise_level_that_no_model_of_the_kind_has() -> None:

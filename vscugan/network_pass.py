@@ -102,9 +102,10 @@ class NetworkPass:
         in_flight: int,
         notify: Callable[[str], None],
     ) -> None:
-        weights = model.load()
-        self.scale, self.sha256 = weights.scale, weights.sha256
-        self.runtime = shared_runtime(backend, weights, device, precision)
+        # kept (5 MB as fp32) for the fp32 fallback: hours later, the file may be another
+        self._weights = model.load()
+        self.scale, self.sha256 = self._weights.scale, self._weights.sha256
+        self.runtime = shared_runtime(backend, self._weights, device, precision)
         self._model, self._backend, self._device, self._precision = model, backend, device, precision
         self._tile, self._memory, self._in_flight, self._notify = tile, memory, in_flight, notify
         self._fp32: Runtime | None = None
@@ -143,9 +144,9 @@ class NetworkPass:
         return ran
 
     def _fp32_runtime(self) -> Runtime:
-        """The same network in fp32, loaded when a frame first needs it."""
+        """The same network in fp32, made when a frame first needs it."""
         if self._fp32 is None:
-            self._fp32 = shared_runtime(self._backend, self._model.load(), self._device, "fp32")
+            self._fp32 = shared_runtime(self._backend, self._weights, self._device, "fp32")
         return self._fp32
 
     def _network(self, runtime: Runtime, x: Tensor, workspace: Workspace, asked: Asked) -> tuple[Tensor, Gates] | None:

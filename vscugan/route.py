@@ -20,47 +20,48 @@ LATER_NOISE = "conservative"
 
 @dataclass(frozen=True, kw_only=True)
 class Pass:
-    """One run of the network: a released model, or the user's own file (``weights``)."""
+    """One run of the network: a released model, or the user's own file, which was read once (``weights``)."""
 
-    scale: int | None
+    scale: int
     noise: str
     model: str | None
-    weights: str | None = None
+    weights: Weights | None = None
     alpha: float = 1.0
 
     def load(self) -> Weights:
-        """The weights, read and verified.
+        """The weights, verified.
 
         Raises: ArgumentError, WeightsError.
         """
-        if self.weights is None:
-            assert self.model is not None  # validate() filled both in
-            assert self.scale is not None
-            return load_released(find(model=self.model, scale=self.scale, noise=self.noise))
-        weights = load_file(self.weights, model=self.model)
-        if self.scale not in (None, weights.scale):
-            raise ArgumentError(
-                f"scale={self.scale} must be that of the weights, got a file for scale={weights.scale}; "
-                "leave scale out or use another file"
-            )
-        return weights
+        if self.weights is not None:
+            return self.weights
+        assert self.model is not None  # validate() filled it in
+        return load_released(find(model=self.model, scale=self.scale, noise=self.noise))
 
 
-def _model(settings: Settings, scale: int | None) -> Pass:
+def _first(settings: Settings, scale: int, weights: Weights | None = None) -> Pass:
     return Pass(
-        scale=scale,
-        noise=settings.noise,
-        model=settings.model,
-        weights=settings.weights,
-        alpha=settings.alpha,
+        scale=scale, noise=settings.noise, model=settings.model, weights=weights, alpha=settings.alpha
     )
 
 
 def direct(settings: Settings) -> tuple[Pass, ...] | None:
-    """The one pass that a scale of 2, 3 or 4 names, or the file's own; None where a route must be found."""
+    """The one pass that a scale of 2, 3 or 4 names, or the file's own; None where a route must be found.
+
+    Raises: WeightsError for a bad file, ArgumentError where ``scale`` is not the file's.
+    """
     if settings.sized or not (settings.scale is None or settings.scale in SCALES):
         return None
-    return (_model(settings, None if settings.scale is None else int(settings.scale)),)
+    if settings.weights is None:
+        assert settings.scale is not None  # validate() filled it in
+        return (_first(settings, int(settings.scale)),)
+    weights = load_file(settings.weights, model=settings.model)
+    if settings.scale not in (None, weights.scale):
+        raise ArgumentError(
+            f"scale={settings.scale:g} must be that of the weights, got a file for scale={weights.scale}; "
+            "leave scale out or use another file"
+        )
+    return (_first(settings, weights.scale, weights),)
 
 
 def find_route(settings: Settings, source: tuple[int, int], target: tuple[int, int]) -> tuple[Pass, ...]:
@@ -71,9 +72,9 @@ def find_route(settings: Settings, source: tuple[int, int], target: tuple[int, i
     Raises: ArgumentError when no model has the noise level, WeightsError for a bad file.
     """
     if settings.weights is not None:
-        scale = _model(settings, None).load().scale
-        scales = cheapest(source, target, {scale}, {scale})
-        return tuple(_model(settings, scale) for _ in scales)
+        weights = load_file(settings.weights, model=settings.model)
+        scales = cheapest(source, target, {weights.scale}, {weights.scale})
+        return tuple(_first(settings, scale, weights) for scale in scales)
     assert settings.model is not None  # validate() filled it in
     first = {row.scale for row in rows() if (row.model, row.noise) == (settings.model, settings.noise)}
     later = {row.scale for row in rows() if (row.model, row.noise) == (settings.model, LATER_NOISE)}
@@ -81,7 +82,7 @@ def find_route(settings: Settings, source: tuple[int, int], target: tuple[int, i
         find(model=settings.model, scale=SCALES[0], noise=settings.noise)  # raises, naming what exists
     scales = cheapest(source, target, first, later)
     rest = [Pass(scale=s, noise=LATER_NOISE, model=settings.model) for s in scales[1:]]
-    return (_model(settings, scales[0]), *rest)
+    return (_first(settings, scales[0]), *rest)
 
 
 def cheapest(

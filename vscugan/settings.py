@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -119,7 +120,7 @@ def _devices(value: str | Sequence[str]) -> tuple[str, ...]:
 
 def _device(value: str) -> str:
     kind, _, index = value.partition(":")
-    if kind not in DEVICES or (":" in value and not (DEVICES[kind] and index.isdigit())):
+    if kind not in DEVICES or (":" in value and not (DEVICES[kind] and re.fullmatch("[0-9]{1,4}", index))):
         raise ArgumentError(
             f"device must be auto, cpu, mps, cuda, cuda:N, xpu or xpu:N, got {value}; use auto to have it chosen"
         )

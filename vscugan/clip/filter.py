@@ -171,7 +171,7 @@ def create(
         log(f"{PREFIX}{text}")
 
     passes = direct(settings)
-    file_scale = passes[0].load().scale if passes and settings.weights is not None else None
+    file_scale = passes[0].scale if passes and settings.weights is not None else None
     size = output_size(settings, (width, height), sample_aspect_ratio(props), target, file_scale)
     if passes is None:
         passes = find_route(settings, (width, height), size)
@@ -182,7 +182,7 @@ def create(
     if size != network_size:
         downscale = Downscale(width=size[0], height=size[1], kernel=settings.kernel, linear=settings.linear)
     if settings.sized or len(passes) > 1 or downscale:
-        steps = [f"{p.scale}x {p.weights or p.noise}" for p in passes] + ([settings.kernel] if downscale else [])
+        steps = [f"{p.scale}x {settings.weights or p.noise}" for p in passes] + ([settings.kernel] if downscale else [])
         tell(f"{width}x{height} -> {size[0]}x{size[1]} by {', then '.join(steps)}")
     conversion = Conversion(source=source, source_size=(width, height), target=target, size=size, downscale=downscale)
     matte_graph = None if matte is None else MatteGraph(engine, choose_contents(settings), conversion)

