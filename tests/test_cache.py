@@ -36,6 +36,23 @@ def test_a_cache_that_cannot_be_written_stops_nothing(
     assert caplog.messages[0].startswith("a can't be written into the cache: ")
 
 
+def test_a_user_without_a_home_has_a_cache_while_the_process_lasts(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    for name in ("VSCUGAN_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    write_cached("a/b", b"1")
+    assert read_cached("a/b") == b"1"
+    assert caplog.messages == [
+        "the user has no home folder, so the cache ends with this process; name one by VSCUGAN_CACHE"
+    ]
+    assert cache_folder().stat().st_mode & 0o077 == 0  # nobody else can put something into it
+
+
 def test_a_plan_is_recalled_while_memory_is_as_short() -> None:
     remember("here", PLAN, 1000)
     assert recall("here", 1000) == PLAN

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import logging
 import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from vscugan.errors import DiskError
@@ -17,20 +21,34 @@ TAG_NAME = "CACHEDIR.TAG"
 TAG = "Signature: 8a477f597d28d172789f06886806bc55"
 
 
+@functools.cache
+def _temporary_folder() -> Path:
+    """A folder for this process alone, for a user without a home."""
+    folder = tempfile.mkdtemp(prefix="vscugan-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    logger.warning("the user has no home folder, so the cache ends with this process; name one by VSCUGAN_CACHE")
+    return Path(folder)
+
+
 def cache_folder() -> Path:
     """Where vscugan keeps what it may lose; not made here.
 
-    ``VSCUGAN_CACHE`` names it; else it is ``vscugan`` in ``XDG_CACHE_HOME`` or the platform's cache folder.
+    ``VSCUGAN_CACHE`` names it; else it is ``vscugan`` in ``XDG_CACHE_HOME`` or the platform's cache folder, and where
+    ``HOME`` is unset and the user has no home, a temporary folder of this process.
     """
     if named := os.environ.get("VSCUGAN_CACHE"):
         return Path(named)
     if base := os.environ.get("XDG_CACHE_HOME"):
         return Path(base) / "vscugan"
+    if sys.platform == "win32" and (base := os.environ.get("LOCALAPPDATA")):
+        return Path(base) / "vscugan"
+    try:
+        home = Path.home()
+    except RuntimeError:  # HOME is unset and the user is in no list, as in some containers
+        return _temporary_folder()
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home()) / "vscugan"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "vscugan"
-    return Path.home() / ".cache" / "vscugan"
+        return home / "vscugan"
+    return home / ("Library/Caches" if sys.platform == "darwin" else ".cache") / "vscugan"
 
 
 def unwritable(reason: str) -> DiskError:

@@ -1,0 +1,123 @@
+"""How every command ends: one line on stderr and an exit code, whatever happens."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
+
+from vscugan.errors import ArgumentError, CuganError, DiskError, FrameError
+from vscugan.install import how_to_install
+
+UNEXPECTED = 70
+#: signals that end a command as Ctrl-C does, where the system has them
+ENDING_SIGNALS = ("SIGTERM", "SIGHUP")
+#: the exit codes of Ctrl-C, SIGTERM and SIGHUP, as shells count them
+INTERRUPTED = {"Ctrl-C": 130, "SIGTERM": 143, "SIGHUP": 129}
+
+
+class Ended(KeyboardInterrupt):
+    """SIGTERM or SIGHUP; whatever tidies up after Ctrl-C tidies up after these."""
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    for name in ENDING_SIGNALS:  # once is enough: nothing is to stop the tidying up
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    raise Ended(signal.Signals(number).name)
+
+
+def prepare_process() -> None:
+    """Open what the shell has closed, and let SIGTERM and SIGHUP end commands in order."""
+    for descriptor, name in ((0, "stdin"), (1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:  # closed, as by >&-; the next file that is opened would take its place
+            mode = os.O_RDONLY if descriptor == 0 else os.O_WRONLY
+            opened = os.open(os.devnull, mode)
+            if opened != descriptor:
+                os.dup2(opened, descriptor)
+                os.close(opened)
+            stream = open(descriptor, "r" if descriptor == 0 else "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+    for name in ENDING_SIGNALS:
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores SIGHUP
+            signal.signal(number, _end)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process; after an interruption at once, whatever frames are still being computed."""
+    if code in INTERRUPTED.values():
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+def say(command: str, text: str) -> None:
+    """One line on stderr; nobody reading it is no reason to fail."""
+    with contextlib.suppress(OSError, ValueError):
+        print(f"{f'vscugan {command}'.rstrip()}: {text}", file=sys.stderr, flush=True)
+
+
+def interruption(error: KeyboardInterrupt) -> tuple[str, int]:
+    """What ended a command, for people, and its exit code."""
+    name = str(error) if isinstance(error, Ended) else "Ctrl-C"
+    return ("interrupted" if name == "Ctrl-C" else f"ended by {name}"), INTERRUPTED[name]
+
+
+def silence() -> None:
+    """Send what is still printed to nowhere, where nobody reads it any more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, without the name of the filter's function."""
+    return (str(error).removeprefix("cugan.Upscale: ").splitlines() or [type(error).__name__])[0]
+
+
+def _explained(error: Exception) -> tuple[str, int]:
+    """What to say of an error, and its exit code."""
+    if isinstance(error, CuganError):
+        return str(error), error.exit_code
+    if isinstance(error, ImportError) and not (error.name or "").startswith("vscugan"):
+        # packages of the extra are imported where they are needed
+        missing = error.name or "a package"
+        return f"{missing} must be installed, got none; {how_to_install('encode')}", ArgumentError.exit_code
+    if isinstance(error, OSError):
+        return f"files must be usable, got {error}; mend it, then run this again", DiskError.exit_code
+    if (type(error).__module__, type(error).__name__) == ("vapoursynth", "Error"):
+        return first_line(error), FrameError.exit_code
+    traceback.print_exception(error)
+    return f"internal error, please report it: {type(error).__name__}: {error}", UNEXPECTED
+
+
+def guarded(command: str, function: Callable[[], int], *, as_json: bool = False) -> int:
+    """Run a command; errors become one line on stderr and the exit code of their kind.
+
+    With ``as_json`` the line is an event on stdout too.
+    """
+    try:
+        code = function()
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt as error:
+        text, code = interruption(error)
+        say(command, text)
+        return code
+    except BrokenPipeError:  # whoever read the output is gone
+        silence()
+        return 0
+    except Exception as error:
+        text, code = _explained(error)
+    if as_json:
+        with contextlib.suppress(OSError):
+            print(json.dumps({"event": "error", "message": text, "code": code}, ensure_ascii=False), flush=True)
+    say(command, text)
+    return code
