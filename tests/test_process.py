@@ -135,8 +135,8 @@ def test_doctor_fails_nobody_for_what_nobody_asked_for(
     assert doctor.doctor() == 0
     absent = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("ok ")]
     assert absent == [
-        "-     runtimes: openvino not installed, needed for the best speed on CPUs (now torch computes); run pip install "
-        "openvino onnx",
+        "-     runtimes: openvino not installed, needed for the best speed on CPUs (now torch computes); run pip "
+        "install openvino onnx",
         "-     source filter: vapoursynth-bestsource not installed, needed for encode, preview and verify; run pip "
         "install vapoursynth-bestsource",
         "-     encoders: ffmpeg not installed, needed for encode; run pip install imageio-ffmpeg",

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from types import FrameType
@@ -16,25 +17,44 @@ from vscugan.errors import ArgumentError, CuganError, DiskError, FrameError
 from vscugan.install import how_to_install
 
 UNEXPECTED = 70
-#: signals that end a command as Ctrl-C does, where the system has them
-ENDING_SIGNALS = ("SIGTERM", "SIGHUP")
-#: the exit codes of Ctrl-C, SIGTERM and SIGHUP, as shells count them
-INTERRUPTED = {"Ctrl-C": 130, "SIGTERM": 143, "SIGHUP": 129}
+#: signals that end a command in order, where the system has them, and the exit codes that shells count for them
+INTERRUPTED = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
+#: signals that come one upon the other are one: timeout and terminals send several
+TOGETHER_S = 1.0
 
 
 class Ended(KeyboardInterrupt):
-    """SIGTERM or SIGHUP; whatever tidies up after Ctrl-C tidies up after these."""
+    """A signal that ends the command, by its name; whatever tidies up after Ctrl-C tidies up after these."""
 
 
-def _end(number: int, frame: FrameType | None) -> NoReturn:
-    for name in ENDING_SIGNALS:  # once is enough: nothing is to stop the tidying up
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
-    raise Ended(signal.Signals(number).name)
+class _Signals:
+    """What has been received; a native library that calls us may swallow the exception."""
+
+    def __init__(self) -> None:
+        self.last: Ended | None = None
+        self.is_tidying = False
+        self._last_s = -TOGETHER_S
+
+    def receive(self, number: int, frame: FrameType | None) -> None:
+        """Raise Ended for a signal, in the main thread."""
+        now = time.monotonic()
+        if self.is_tidying or now - self._last_s < TOGETHER_S:
+            return
+        self._last_s, self.last = now, Ended(signal.Signals(number).name)
+        raise self.last
+
+
+_signals = _Signals()
+
+
+def raise_swallowed() -> None:
+    """Raise the interruption that became another error on its way through a native library."""
+    if _signals.last is not None:
+        raise _signals.last
 
 
 def prepare_process() -> None:
-    """Open what the shell has closed, and let SIGTERM and SIGHUP end commands in order."""
+    """Open what the shell has closed, and let signals end commands in order."""
     for descriptor, name in ((0, "stdin"), (1, "stdout"), (2, "stderr")):
         if getattr(sys, name) is None:  # closed, as by >&-; the next file that is opened would take its place
             mode = os.O_RDONLY if descriptor == 0 else os.O_WRONLY
@@ -44,10 +64,10 @@ def prepare_process() -> None:
                 os.close(opened)
             stream = open(descriptor, "r" if descriptor == 0 else "w", encoding="utf-8", closefd=False)  # noqa: SIM115
             setattr(sys, name, stream)
-    for name in ENDING_SIGNALS:
+    for name in INTERRUPTED:
         number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores SIGHUP
-            signal.signal(number, _end)
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP
+            signal.signal(number, _signals.receive)
 
 
 def leave(code: int) -> NoReturn:
@@ -68,8 +88,9 @@ def say(command: str, text: str) -> None:
 
 def interruption(error: KeyboardInterrupt) -> tuple[str, int]:
     """What ended a command, for people, and its exit code."""
-    name = str(error) if isinstance(error, Ended) else "Ctrl-C"
-    return ("interrupted" if name == "Ctrl-C" else f"ended by {name}"), INTERRUPTED[name]
+    _signals.is_tidying = True
+    name = str(error) if isinstance(error, Ended) else "SIGINT"
+    return ("interrupted" if name == "SIGINT" else f"ended by {name}"), INTERRUPTED[name]
 
 
 def silence() -> None:
@@ -104,9 +125,13 @@ def guarded(command: str, function: Callable[[], int], *, as_json: bool = False)
     With ``as_json`` the line is an event on stdout too.
     """
     try:
-        code = function()
-        sys.stdout.flush()
-        return code
+        try:
+            code = function()
+            sys.stdout.flush()
+            return code
+        except Exception:
+            raise_swallowed()
+            raise
     except KeyboardInterrupt as error:
         text, code = interruption(error)
         say(command, text)
