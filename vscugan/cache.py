@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
 import functools
 import logging
 import os
-import shutil
+import stat
 import sys
 import tempfile
 from pathlib import Path
@@ -23,18 +22,26 @@ TAG = "Signature: 8a477f597d28d172789f06886806bc55"
 
 @functools.cache
 def _temporary_folder() -> Path:
-    """A folder for this process alone, for a user without a home."""
-    folder = tempfile.mkdtemp(prefix="vscugan-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    logger.warning("the user has no home folder, so the cache ends with this process; name one by VSCUGAN_CACHE")
-    return Path(folder)
+    """A folder for a user without a home, which nobody else can write to; made here, so that it is surely ours."""
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    folder = Path(tempfile.gettempdir()) / f"vscugan-{user}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        status = folder.lstat()
+        is_ours = stat.S_ISDIR(status.st_mode) and status.st_uid == user and not status.st_mode & 0o077
+    except OSError:
+        is_ours = False
+    if not is_ours:  # somebody was there before us
+        folder = Path(tempfile.mkdtemp(prefix="vscugan-"))
+    logger.warning("the user has no home folder, so the cache is in %s; name another place by VSCUGAN_CACHE", folder)
+    return folder
 
 
 def cache_folder() -> Path:
     """Where vscugan keeps what it may lose; not made here.
 
     ``VSCUGAN_CACHE`` names it; else it is ``vscugan`` in ``XDG_CACHE_HOME`` or the platform's cache folder, and where
-    ``HOME`` is unset and the user has no home, a temporary folder of this process.
+    ``HOME`` is unset and the user has no home, one in the folder for temporary files.
     """
     if named := os.environ.get("VSCUGAN_CACHE"):
         return Path(named)
