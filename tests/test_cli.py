@@ -78,7 +78,8 @@ def unknown(command: str, option: str, hint: str) -> str:
         ("encode --crf 16", unknown("encode", "--crf", f"{BEHIND}--crf 16")),
         ((*ENCODE, "--crf=16"), unknown("encode", "--crf", f"{BEHIND}--crf=16")),
         ((*ENCODE, "--tune", "--crf"), unknown("encode", "--tune", f"{BEHIND}--tune")),
-        ((*ENCODE, "--niose", "denoise1x"), unknown("encode", "--niose", "did you mean --noise?")),
+        ((*ENCODE, "--niose", "3"), unknown("encode", "--niose", f"did you mean --noise? {BEHIND}--niose 3")),
+        ((*ENCODE, "-preset", "slow"), unknown("encode", "-preset", f"{BEHIND}-preset slow")),
         ((*ENCODE, "--over"), "option must be written in full, got --over; write --overwrite or --overshoot"),
         ((*ENCODE, "--scale", "big"), f"scale must be a number, got big; {see('encode')}"),
         ((*ENCODE, "--leave-out=1"), f"--leave-out: ignored explicit argument '1'; {see('encode')}"),
@@ -128,6 +129,9 @@ def test_every_end_is_one_line_and_a_code(
         assert err.splitlines()[-1] == f"vscugan {command}: {text}"
         assert out == ""
         assert ("Traceback" in err) == (code == 70)  # which is to be reported
+    event = {"event": "interrupted"} if code > 128 else {"event": "error", "message": text}
+    assert main(["encode", "--json"]) == code
+    assert json.loads(capsys.readouterr().out) == event | {"code": code}
 
 
 def test_signals_come_through_what_swallows_them(
@@ -160,6 +164,24 @@ def test_programs_are_told_of_a_wrong_word(capsys: pytest.CaptureFixture[str]) -
         out, err = capsys.readouterr()
         assert json.loads(out) == {"event": "error", "message": message, "code": 2}
         assert err == f"vscugan encode: {message}\n"
+
+
+def test_lines_that_nobody_takes_end_no_encode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The terminal is gone, or the disk of the log is full."""
+
+    class Full:
+        def __call__(self, event: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        def close(self) -> None:
+            self(None)
+
+    silenced: list[None] = []
+    monkeypatch.setattr("vscugan.cli.encode.shown", lambda as_json: Full())
+    monkeypatch.setattr("vscugan.cli.encode.silence", lambda: silenced.append(None))
+    monkeypatch.setattr("vscugan.encode.supervise.encode", lambda plan, listen, restart: listen({"event": "mux"}) or 0)
+    assert main(["encode", "a.mkv", "-o", str(tmp_path / "b.mkv")]) == 0
+    assert silenced == [None]
 
 
 SLOW = """import time
@@ -248,7 +270,7 @@ def test_preview_compares_at_1_to_1(
 ) -> None:
     source = media.plain(tmp_path / "a.mkv", frames=3)
     words = ["preview", str(source), "--frame", "2", "--compare", "--crop", "10,20,40,30", "-o", str(tmp_path / "p"),
-             "--noise", "no-denoise,3", *FAST]  # fmt: skip
+             "--noise", "no-denoise,3", "--format", "yuv420p10le", *FAST]  # fmt: skip
     assert main(words) == 0
     assert not [record for record in caplog.records if record.levelname == "WARNING"]  # would be seen on stderr
     shots = {path.stem.removeprefix("a-2-"): np.asarray(Image.open(path)) for path in (tmp_path / "p").iterdir()}

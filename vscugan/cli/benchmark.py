@@ -40,7 +40,7 @@ def _clips(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str
     import vapoursynth as vs
 
     from vscugan.clip.upscale import describe, upscale
-    from vscugan.clip.wording import unworded
+    from vscugan.clip.wording import first_line
 
     width, height = _size(arguments.size)
     core = vs.core
@@ -57,7 +57,7 @@ def _clips(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str
             describe(clip)
             clips[backend] = clip
         except vs.Error as error:
-            reasons[backend] = unworded(error).splitlines()[0]
+            reasons[backend] = first_line(error)
     return clips, reasons
 
 

@@ -82,7 +82,7 @@ def _encode(arguments: argparse.Namespace, encoder_arguments: list[str] | None) 
     def listen(event: dict[str, Any]) -> None:
         try:
             show(event)
-        except BrokenPipeError:  # the reader of the lines is gone; that ends no night's work
+        except OSError:  # the reader of the lines is gone, or their disk is full; that ends no night's work
             silence()
         if event["event"] == "error":
             failures.append(event["message"])

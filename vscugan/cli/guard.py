@@ -13,6 +13,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
+from vscugan.clip.wording import first_line
 from vscugan.errors import ArgumentError, CuganError, DiskError, FrameError
 from vscugan.install import how_to_install
 
@@ -72,6 +73,7 @@ def prepare_process() -> None:
 
 def leave(code: int) -> NoReturn:
     """End the process; after an interruption at once, whatever frames are still being computed."""
+    _signals.is_tidying = True
     if code in INTERRUPTED.values():
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
@@ -96,11 +98,6 @@ def interruption(error: KeyboardInterrupt) -> tuple[str, int]:
 def silence() -> None:
     """Send what is still printed to nowhere, where nobody reads it any more."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's text, without the name of the filter's function."""
-    return (str(error).removeprefix("cugan.Upscale: ").splitlines() or [type(error).__name__])[0]
 
 
 def _explained(error: Exception) -> tuple[str, int]:
@@ -133,16 +130,17 @@ def guarded(command: str, function: Callable[[], int], *, as_json: bool = False)
             raise_swallowed()
             raise
     except KeyboardInterrupt as error:
+        event = "interrupted"
         text, code = interruption(error)
-        say(command, text)
-        return code
     except BrokenPipeError:  # whoever read the output is gone
         silence()
         return 0
     except Exception as error:
+        event = "error"
         text, code = _explained(error)
     if as_json:
+        told = {"event": event} | ({"message": text} if event == "error" else {}) | {"code": code}
         with contextlib.suppress(OSError):
-            print(json.dumps({"event": "error", "message": text, "code": code}, ensure_ascii=False), flush=True)
+            print(json.dumps(told, ensure_ascii=False), flush=True)
     say(command, text)
     return code

@@ -13,15 +13,15 @@ from vscugan.errors import ArgumentError
 
 #: what the functions that read a value take, by their names
 KINDS = {"int": "a whole number", "float": "a number", "number": "a number", "tile": "one or two whole numbers"}
-#: of difflib's likeness, from which a word is thought to be a misspelt one
-NEAR = 0.75
+#: of difflib's likeness, from which a word is thought to be a misspelt one; higher where it may be of another program
+NEAR, VERY_NEAR = 0.75, 0.85
 _EXPECTED = re.compile(r"argument (\S+): expected (.+)")
 _REQUIRED = "the following arguments are required: "
 
 
-def suggestion(word: str, known: Iterable[str]) -> str:
+def suggestion(word: str, known: Iterable[str], least: float = NEAR) -> str:
     """The known word that was probably meant, as a question; empty where none is near."""
-    near = difflib.get_close_matches(word, list(known), 1, NEAR)
+    near = difflib.get_close_matches(word, list(known), 1, least)
     return f"did you mean {near[0]}?" if near else ""
 
 
@@ -79,11 +79,9 @@ class Parser(argparse.ArgumentParser):
             elif word.startswith("--") or word[:2] not in known:  # else a short option with its value
                 after = words[place + 1 : place + 2]
                 value = after if "=" not in word and after and not after[0].startswith("-") else []
-                rest_hint = self.rest_hint.format(" ".join([word, *value]))
-                raise ArgumentError(
-                    f"option must be known to {self.prog}, got {name}; "
-                    f"{suggestion(name, known) or rest_hint or self._help_hint}"
-                )
+                near = suggestion(name, known, VERY_NEAR if self.rest_hint else NEAR)
+                hint = " ".join(filter(None, (near, self.rest_hint.format(" ".join([word, *value])))))
+                raise ArgumentError(f"option must be known to {self.prog}, got {name}; {hint or self._help_hint}")
 
     def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
         try:

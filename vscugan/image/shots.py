@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from vscugan.clip.colour import decided_matrix
 from vscugan.clip.size import sample_aspect_ratio
-from vscugan.clip.wording import unworded
+from vscugan.clip.wording import first_line
 from vscugan.errors import FrameError
 
 SMALLEST_STRIP_PX = 16
@@ -39,7 +39,7 @@ def fetch(clip: vs.VideoNode, n: int) -> vs.VideoFrame:
     try:
         frame = clip.get_frame_async(n).result()
     except vs.Error as error:
-        raise FrameError(unworded(error).splitlines()[0]) from error
+        raise FrameError(first_line(error)) from error
     assert isinstance(frame, vs.VideoFrame)
     return frame
 
