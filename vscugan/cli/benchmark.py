@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from vscugan.cli.guard import raise_swallowed
 from vscugan.cli.options import device
 from vscugan.cli.parser import Parser
 from vscugan.errors import ArgumentError
@@ -57,6 +58,7 @@ def _clips(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str
             describe(clip)
             clips[backend] = clip
         except vs.Error as error:
+            raise_swallowed()
             reasons[backend] = first_line(error)
     return clips, reasons
 
