@@ -42,7 +42,7 @@ def test_auto_takes_the_fastest_that_loads(monkeypatch: pytest.MonkeyPatch) -> N
         pick_backend("openvino", CPU, "fp32")
     assert str(error.value) == (
         "backend=openvino must be installed, got ImportError: two versions; "
-        'pip install "vscugan[openvino]", or use backend=auto'
+        "run pip install openvino onnx, or use backend=auto"
     )
 
 
@@ -115,7 +115,7 @@ def test_onnx_runtime_does_not_go_on_with_another_device() -> None:
             pick_backend(name, torch.device("cuda", 0), "fp32")
         assert str(error.value) == (
             f"backend={name} must be installed, got an onnxruntime without {provider}; "
-            'pip install "vscugan[tensorrt]", or use backend=auto'
+            "run pip install onnxruntime-gpu onnx, or use backend=auto"
         )
 
 

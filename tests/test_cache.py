@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 import threading
 from pathlib import Path
 
 import pytest
 
+from vscugan import cache
 from vscugan.cache import cache_folder, read_cached, write_cached
 from vscugan.tiling.plan import Plan, Waiting
 from vscugan.tiling.remembered import recall, remember
@@ -34,6 +37,37 @@ def test_a_cache_that_cannot_be_written_stops_nothing(
     write_cached("a", b"1")
     assert read_cached("a") is None
     assert caplog.messages[0].startswith("a can't be written into the cache: ")
+
+
+@pytest.mark.parametrize("planted", [None, "a folder of others", "a link"])
+def test_a_user_without_a_home_has_a_cache(
+    planted: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for name in ("VSCUGAN_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    own = tmp_path / f"vscugan-{os.getuid()}"
+    if planted == "a link":
+        own.symlink_to(tmp_path)
+    elif planted:
+        own.mkdir()
+        own.chmod(0o777)
+    cache._temporary_folder.cache_clear()
+    try:
+        write_cached("a/b", b"1")
+        assert read_cached("a/b") == b"1"
+        folder = cache_folder()
+    finally:
+        cache._temporary_folder.cache_clear()
+    assert (folder == own) == (planted is None)
+    assert folder.stat().st_mode & 0o077 == 0  # nobody else can put something into it
+    assert caplog.messages == [
+        f"the user has no home folder, so the cache is in {folder}; name another place by VSCUGAN_CACHE"
+    ]
 
 
 def test_a_plan_is_recalled_while_memory_is_as_short() -> None:

@@ -9,11 +9,13 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
+import vapoursynth as vs
 from PIL import Image, ImageCms
 
 from vscugan.__main__ import main
 from vscugan.errors import SourceError
-from vscugan.image import files
+from vscugan.image import files, shots, upscaler
+from vscugan.image.results import NAME, described
 
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 FAST = ("--device", "cpu", "--backend", "torch")
@@ -107,11 +109,95 @@ def test_folders_keep_their_shape(tmp_path: Path, capsys: pytest.CaptureFixture[
     (tmp_path / "in" / "notes.txt").write_text("no picture")
     assert image(tmp_path / "in", "-o", tmp_path / "out", "--to", "webp") == 3
     made = sorted(p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*") if p.is_file())
-    assert made == ["1.webp", "2.webp", "b/3.webp"]
+    assert made == [NAME, "1.webp", "2.webp", "b/3.webp"]
     said = capsys.readouterr().err
     assert said.startswith("vscugan image: picture must be a whole AVIF, JPEG, PNG, TIFF, WEBP of gray or RGB, got ")
-    assert image(tmp_path / "in" / "1.png", "-o", tmp_path / "out", "--to", "webp") == 2
-    assert "result must not exist yet, got '1.webp'; name another folder or --overwrite" in capsys.readouterr().err
+
+
+def test_a_folder_goes_on_where_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is there of the same source and options stays; everything else needs --overwrite."""
+    (tmp_path / "in").mkdir()
+    for place, name in enumerate(("1.png", "2.png", "3.png")):
+        Image.fromarray(ramp(3, np.uint8, 20 + place)).save(tmp_path / "in" / name)
+    out = tmp_path / "in" / "out"  # below the sources, and none of them
+
+    def made(*words: object) -> tuple[int, list[str], str]:
+        """The exit code, the results that were made, and what was said besides."""
+        code = image(tmp_path / "in", "-o", out, *words)
+        lines, said = capsys.readouterr()
+        names = [Path(line.split("'")[1]).name for line in lines.splitlines() if line.startswith("'")]
+        return code, names, said + "".join(line for line in lines.splitlines() if not line.startswith("'"))
+
+    def there(count: int) -> str:
+        return f"{count} of 3 results are there already, of the same source and options"
+
+    def refused(name: str) -> str:
+        return (
+            f"vscugan image: result must not exist yet, or be of the same source and options, got {name}; "
+            "say --overwrite, or name another output\n"
+        )
+
+    assert made() == (0, ["1.png", "2.png", "3.png"], "")
+    before = (out / "1.png").stat().st_mtime_ns
+    (out / "2.png").unlink()
+    assert made("--tile", 0, "--noise", "no-denoise") == (0, ["2.png"], there(2))  # which change nothing
+    assert made("--overwrite") == (0, [], there(3))
+    assert (out / "1.png").stat().st_mtime_ns == before
+    assert made("--noise", "denoise1x") == (4, [], refused("'1.png' and 2 more"))
+    (out / "1.png").write_bytes((out / "1.png").read_bytes()[:-1])  # cut off, or somebody's own
+    assert made() == (4, [], refused("'1.png'"))
+    assert made("--overwrite") == (0, ["1.png"], there(2))
+    Image.fromarray(ramp(3, np.uint8, 30)).save(tmp_path / "in" / "3.png")
+    assert made() == (4, [], refused("'3.png'"))
+    with open(out / NAME, "ab") as file:
+        file.write(b'{"result": "1.pn')  # torn by a crash
+    assert made("--overwrite") == (0, ["3.png"], there(2))
+    assert made() == (0, [], there(3))
+    assert image(tmp_path / "in" / "1.png", "-o", tmp_path / "in" / "2.png") == 4
+    assert capsys.readouterr().err == (
+        "vscugan image: result must not exist yet, got '2.png'; say --overwrite, or name another output\n"
+    )
+    assert image(tmp_path / "in" / "1.png", "-o", tmp_path / "in", "--overwrite") == 4
+    assert capsys.readouterr().err == "vscugan image: result must not be its source, got '1.png'; name another folder\n"
+
+
+def test_weights_of_your_own_are_known_by_their_content(tmp_path: Path) -> None:
+    for name in ("a.param", "a.bin"):
+        (tmp_path / name).write_bytes(name.encode())
+    before = described({"weights": str(tmp_path / "a.param")}, 95)
+    assert before == described({"weights": str(tmp_path / "a.bin"), "tile": 64, "device": "cpu"}, 95)
+    (tmp_path / "a.bin").write_bytes(b"other")
+    assert before != described({"weights": str(tmp_path / "a.param")}, 95)
+
+
+def test_one_bad_name_or_frame_does_not_end_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("1.png", "2.png", "3.png")
+    for name in names:
+        Image.fromarray(ramp(3, np.uint8)).save(tmp_path / name)
+    (tmp_path / "none").mkdir()
+
+    def fetch(clip: vs.VideoNode, n: int) -> vs.VideoFrame:
+        if n == 2:
+            clip = clip.std.FrameEval(lambda n: 1 // 0)
+        return shots.fetch(clip, n)
+
+    monkeypatch.setattr(upscaler, "fetch", fetch)
+    sources = [tmp_path / name for name in ("no.png", "none", *names)]
+    assert image(*sources, "-o", tmp_path / "out") == 3
+    out, err = capsys.readouterr()
+    assert [line.split("'")[1] for line in out.splitlines()] == [str(tmp_path / "out" / n) for n in ("1.png", "3.png")]
+    lines = err.splitlines()
+    assert lines[:2] == [
+        "vscugan image: source must be a picture or a folder, got 'no.png', which is not there; check the name",
+        "vscugan image: folder must hold pictures, got 'none' with none; name another one",
+    ]
+    assert lines[2].startswith("vscugan image: '2.png': ")
+    assert len(lines) == 3
+    (tmp_path / "out" / "1.png").unlink()
+    monkeypatch.setattr(upscaler, "fetch", lambda clip, n: fetch(clip, 2))
+    assert image(tmp_path / "1.png", "-o", tmp_path / "out") == 1
 
 
 def test_what_a_format_cannot_hold_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -129,10 +215,11 @@ def test_what_a_format_cannot_hold_is_refused(tmp_path: Path, capsys: pytest.Cap
 def test_pictures_know_nothing_of_each_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What one picture has in common with the one before is of clips only."""
     for option in (("--reuse", "still"), ("--gates", "scene"), ("--segment", "2"), ("--threshold", "1")):
-        with pytest.raises(SystemExit) as end:
-            image(tmp_path / "a.png", "-o", tmp_path / "b.png", *option)
-        assert end.value.code == 2
-        assert f"unrecognized arguments: {' '.join(option)}" in capsys.readouterr().err
+        assert image(tmp_path / "a.png", "-o", tmp_path / "b.png", *option) == 2
+        assert capsys.readouterr().err == (
+            f"vscugan image: option must be known to vscugan image, got {option[0]}; "
+            "run vscugan image --help to see all options\n"
+        )
 
 
 def test_pictures_of_other_kinds_are_refused(tmp_path: Path) -> None:

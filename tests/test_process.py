@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.abc
 import os
 import subprocess
 import sys
@@ -13,6 +14,8 @@ import torch
 import vapoursynth as vs
 
 from vscugan.cli import doctor
+from vscugan.encode import encoders
+from vscugan.install import how_to_reinstall
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
@@ -26,6 +29,8 @@ clip.set_output()
 #: the path of design: a module imports only what stands before it
 ORDER = (
     "errors",
+    "exits",
+    "install",
     "files",
     "cache",
     "settings",
@@ -98,20 +103,86 @@ def test_doctor_finds_everything_well(capsys: pytest.CaptureFixture[str]) -> Non
 def test_doctor_says_what_is_not_well(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vs, "get_plugin_dir", lambda: "/nowhere")
     monkeypatch.delenv("VAPOURSYNTH_EXTRA_PLUGIN_PATH", raising=False)
+    monkeypatch.setattr(doctor, "CHECKS", [check for check in doctor.CHECKS if check[0] == "bridge"])
     assert doctor.doctor() == 1
-    assert (
-        "FAIL  bridge: no vscugan plugin in /nowhere; run pip install --force-reinstall --no-deps vscugan"
-        in capsys.readouterr().out
-    )
+    assert capsys.readouterr().out == f"FAIL  bridge: no vscugan plugin in /nowhere; {how_to_reinstall()}\n"
 
 
 def test_doctor_names_packages_that_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "xxhash" in doctor.packages()
-    version = doctor._version
-    monkeypatch.setattr(doctor, "_version", lambda name: None if name == "xxhash" else version(name))
+    version = doctor.version
+    monkeypatch.setattr(doctor, "version", lambda name: None if name == "xxhash" else version(name))
     with pytest.raises(doctor.Unwell) as error:
         doctor.packages()
     assert str(error.value) == "xxhash not installed; run pip install xxhash"
+
+
+class Bare:
+    """VapourSynth's core without a source filter."""
+
+    cugan = object()
+
+
+def test_doctor_fails_nobody_for_what_nobody_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    optional = {"vapoursynth-bestsource", "imageio-ffmpeg", "av", "pillow", "openvino", "onnxruntime"}
+    version, checks = doctor.version, [c for c in doctor.CHECKS if c[0] not in ("bridge", "weights", "VapourSynth")]
+    monkeypatch.setattr(doctor, "CHECKS", checks)
+    monkeypatch.setattr(doctor, "version", lambda name: None if name in optional else version(name))
+    monkeypatch.setattr(encoders, "find_ffmpeg", lambda: encoders.find_encoder("none at all"))
+    monkeypatch.setattr(vs, "core", Bare)
+    assert doctor.doctor() == 0
+    absent = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("ok ")]
+    assert absent == [
+        "-     runtimes: openvino not installed, needed for the best speed on CPUs (now torch computes); run pip "
+        "install openvino onnx",
+        "-     source filter: vapoursynth-bestsource not installed, needed for encode, preview and verify; run pip "
+        "install vapoursynth-bestsource",
+        "-     encoders: ffmpeg not installed, needed for encode; run pip install imageio-ffmpeg",
+        "-     encode packages: vapoursynth-bestsource, imageio-ffmpeg, av, pillow not installed, needed for encode, "
+        "image, preview and verify; run pip install vapoursynth-bestsource imageio-ffmpeg av pillow",
+    ]
+
+
+def test_doctor_says_the_way_out_of_what_is_broken(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plugin that dies, a torch and an OpenVINO that do not load, a source filter that is installed and not there."""
+
+    class Broken(importlib.abc.MetaPathFinder):
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "torch":
+                raise OSError("libtorch.so: bad")
+            if name == "vscugan.runtime.openvino_runtime":
+                raise ImportError("Check 'versions_compatible' failed")
+
+    checks = dict(doctor.CHECKS)
+
+    def said(*names: str) -> list[str]:
+        monkeypatch.setattr(doctor, "CHECKS", [(name, checks[name]) for name in names])
+        assert doctor.doctor() == 1
+        return capsys.readouterr().out.splitlines()
+
+    monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
+    monkeypatch.delitem(sys.modules, "vscugan.runtime.openvino_runtime", raising=False)
+    monkeypatch.setattr(doctor, "_LOAD", "import os, signal; os.kill(os.getpid(), signal.SIGBUS)")
+    monkeypatch.setattr(vs, "core", Bare)
+    assert said("bridge", "runtimes", "source filter") == [
+        "FAIL  bridge: the plugin does not load: SIGBUS (a file was cut off or could not be read while it was in use, "
+        f"or memory was short); {how_to_reinstall()}",
+        "FAIL  runtimes: openvino does not load: another OpenVINO in this process, which a plugin such as "
+        "vapoursynth-mlrt-ov has loaded (ImportError: Check 'versions_compatible' failed); run pip uninstall "
+        "vapoursynth-mlrt-ov where it is not needed, or use backend=auto",
+        "FAIL  source filter: core.bs is missing; run pip install --force-reinstall vapoursynth-bestsource",
+    ]
+    monkeypatch.delitem(sys.modules, "torch")
+    assert said("torch", "device", "weights", "runtimes") == [
+        "FAIL  torch: OSError: libtorch.so: bad; run pip install --force-reinstall torch",
+        "FAIL  device: torch does not load; see the line about torch",
+        "FAIL  weights: torch does not load; see the line about torch",
+        "FAIL  runtimes: torch does not load; see the line about torch",
+    ]
 
 
 def test_doctor_names_every_device(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
+import stat
 import sys
+import tempfile
 from pathlib import Path
 
 from vscugan.errors import DiskError
@@ -17,20 +20,42 @@ TAG_NAME = "CACHEDIR.TAG"
 TAG = "Signature: 8a477f597d28d172789f06886806bc55"
 
 
+@functools.cache
+def _temporary_folder() -> Path:
+    """A folder for a user without a home, which nobody else can write to; made here, so that it is surely ours."""
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    folder = Path(tempfile.gettempdir()) / f"vscugan-{user}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        status = folder.lstat()
+        is_ours = stat.S_ISDIR(status.st_mode) and status.st_uid == user and not status.st_mode & 0o077
+    except OSError:
+        is_ours = False
+    if not is_ours:  # somebody was there before us
+        folder = Path(tempfile.mkdtemp(prefix="vscugan-"))
+    logger.warning("the user has no home folder, so the cache is in %s; name another place by VSCUGAN_CACHE", folder)
+    return folder
+
+
 def cache_folder() -> Path:
     """Where vscugan keeps what it may lose; not made here.
 
-    ``VSCUGAN_CACHE`` names it; else it is ``vscugan`` in ``XDG_CACHE_HOME`` or the platform's cache folder.
+    ``VSCUGAN_CACHE`` names it; else it is ``vscugan`` in ``XDG_CACHE_HOME`` or the platform's cache folder, and where
+    ``HOME`` is unset and the user has no home, one in the folder for temporary files.
     """
     if named := os.environ.get("VSCUGAN_CACHE"):
         return Path(named)
     if base := os.environ.get("XDG_CACHE_HOME"):
         return Path(base) / "vscugan"
+    if sys.platform == "win32" and (base := os.environ.get("LOCALAPPDATA")):
+        return Path(base) / "vscugan"
+    try:
+        home = Path.home()
+    except RuntimeError:  # HOME is unset and the user is in no list, as in some containers
+        return _temporary_folder()
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home()) / "vscugan"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "vscugan"
-    return Path.home() / ".cache" / "vscugan"
+        return home / "vscugan"
+    return home / ("Library/Caches" if sys.platform == "darwin" else ".cache") / "vscugan"
 
 
 def unwritable(reason: str) -> DiskError:

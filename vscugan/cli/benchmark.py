@@ -7,7 +7,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from vscugan.cli.options import device, guarded
+from vscugan.cli.guard import raise_swallowed
+from vscugan.cli.options import device
+from vscugan.cli.parser import Parser
 from vscugan.errors import ArgumentError
 from vscugan.settings import BACKENDS
 
@@ -39,7 +41,7 @@ def _clips(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str
     import vapoursynth as vs
 
     from vscugan.clip.upscale import describe, upscale
-    from vscugan.clip.wording import unworded
+    from vscugan.clip.wording import first_line
 
     width, height = _size(arguments.size)
     core = vs.core
@@ -56,13 +58,15 @@ def _clips(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str
             describe(clip)
             clips[backend] = clip
         except vs.Error as error:
-            reasons[backend] = unworded(error).splitlines()[0]
+            raise_swallowed()
+            reasons[backend] = first_line(error)
     return clips, reasons
 
 
 def _benchmark(arguments: argparse.Namespace) -> int:
-    if min(arguments.frames, arguments.turns) < 1:
-        raise ArgumentError("frames and turns must be at least 1; leave them out for the defaults")
+    for name, value in (("frames", arguments.frames), ("turns", arguments.turns)):
+        if value < 1:
+            raise ArgumentError(f"{name} must be at least 1, got {value}; leave it out for the default")
     clips, reasons = _clips(arguments)
     seconds: dict[str, list[float]] = {name: [] for name in clips}
     for turn in range(arguments.turns):
@@ -81,7 +85,6 @@ def _benchmark(arguments: argparse.Namespace) -> int:
     return 0 if clips else 1
 
 
-def run(parser: argparse.ArgumentParser, words: Sequence[str]) -> int:
+def run(parser: Parser, words: Sequence[str]) -> int:
     """Run the command on its words; returns the exit code."""
-    arguments = parser.parse_args(words)
-    return guarded("benchmark", lambda: _benchmark(arguments))
+    return _benchmark(parser.parse(words))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vscugan.cache import TAG_NAME, cache_folder
+from vscugan.cli.parser import Parser
 from vscugan.cli.progress import size
 from vscugan.errors import ArgumentError, DiskError
 
@@ -25,9 +26,9 @@ def _bytes(path: Path) -> int:
     return sum(file.lstat().st_size for file in files if file.is_file())
 
 
-def run(parser: argparse.ArgumentParser, words: Sequence[str]) -> int:
+def run(parser: Parser, words: Sequence[str]) -> int:
     """Run the command on its words; returns the exit code."""
-    action = parser.parse_args(words).action
+    action = parser.parse(words).action
     folder = cache_folder()
     parts = sorted(folder.iterdir(), key=lambda p: (p.name == TAG_NAME, p.name)) if folder.is_dir() else []
     if action == "clear" and parts and not (folder / TAG_NAME).exists():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
+import importlib
 import os
 import shutil
 import subprocess
@@ -12,10 +12,24 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vscugan.cache import cache_folder
+from vscugan.cli.parser import Parser
+from vscugan.exits import describe_exit
+from vscugan.install import how_to_install, how_to_mend, how_to_reinstall, packages_of, version, why_not
 
 SMALL_BYTES = 1 << 30
 PACKAGES = ("numpy", "safetensors", "vsutil", "xxhash")
 HELP = "say what is well and how to mend what is not"
+
+
+#: the runtimes besides torch: the extra that installs each, and the packages that bring it
+RUNTIMES = {"openvino": ("openvino",), "onnxruntime": ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml")}
+
+
+class Absent(Exception):
+    """Something that nobody has to have is not installed: what needs it, and what to do."""
+
+    def __init__(self, names: Sequence[str], needed_for: str, mend: str) -> None:
+        super().__init__(f"{', '.join(names)} not installed, needed for {needed_for}; {mend}")
 
 
 class Unwell(Exception):
@@ -53,7 +67,7 @@ def plugin_file() -> Path:
         for suffix in (".so", ".dll", ".dylib"):
             if (folder / f"vscugan{suffix}").is_file():
                 return folder / f"vscugan{suffix}"
-    raise Unwell(f"no vscugan plugin in {folders[0]}", "run pip install --force-reinstall --no-deps vscugan")
+    raise Unwell(f"no vscugan plugin in {folders[0]}", how_to_reinstall())
 
 
 #: Autoload is silent about errors, LoadPlugin is not. Loading it twice is an error too, hence no autoload.
@@ -77,8 +91,8 @@ def bridge() -> str:
     path = plugin_file()
     run = subprocess.run([sys.executable, "-c", _LOAD, str(path)], capture_output=True, text=True, check=False)
     if run.returncode:
-        reason = run.stderr.strip().splitlines()[-1] if run.stderr.strip() else f"exit code {run.returncode}"
-        raise Unwell(reason, "run pip install --force-reinstall --no-deps vscugan")
+        lines = run.stderr.strip().splitlines()[-1:] if run.returncode > 0 else []
+        raise Unwell("".join(lines) or f"the plugin does not load: {describe_exit(run.returncode)}", how_to_reinstall())
     return str(path)
 
 
@@ -95,13 +109,22 @@ def torch() -> str:
     """Torch imports."""
     try:
         import torch as module
-    except ImportError as error:
-        raise Unwell(str(error), "run pip install torch") from None
+    except Exception as error:  # whatever a broken installation raises
+        raise Unwell(why_not("torch", error), "run pip install --force-reinstall torch") from None
     return str(module.__version__)
+
+
+def _needs_torch() -> None:
+    """Raise Unwell where torch does not load, for what can't be looked at then."""
+    try:
+        import torch as _  # noqa: F401
+    except Exception:
+        raise Unwell("torch does not load", "see the line about torch") from None
 
 
 def device() -> str:
     """What device= may name, first what auto takes."""
+    _needs_torch()
     import torch as module
 
     kinds = {"cuda": module.cuda, "xpu": module.xpu}
@@ -118,6 +141,7 @@ def device() -> str:
 
 def weights() -> str:
     """Every released model is there and has the registry's sha256."""
+    _needs_torch()
     from vscugan.errors import WeightsError
     from vscugan.models.registry import rows
     from vscugan.models.weights import load_released
@@ -133,34 +157,41 @@ def weights() -> str:
 
 def packages() -> str:
     """What every Upscale needs besides torch is installed."""
-    missing = [name for name in PACKAGES if not _version(name)]
+    missing = [name for name in PACKAGES if not version(name)]
     if missing:
         raise Unwell(f"{', '.join(missing)} not installed", f"run pip install {' '.join(missing)}")
-    return ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
+    return ", ".join(f"{name} {version(name)}" for name in PACKAGES)
 
 
 def runtimes() -> str:
-    """Which runtimes are installed besides torch."""
-    found = [name for name in ("openvino", "onnxruntime", "onnxruntime-gpu", "onnxruntime-directml") if _version(name)]
-    return ", ".join(f"{name} {_version(name)}" for name in found) or (
-        'only torch; pip install "vscugan[openvino]" is faster on CPUs'
-    )
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+    """Which runtimes besides torch work in this process, beside the plugins that VapourSynth has loaded."""
+    _needs_torch()
+    found = []
+    for name, packages in RUNTIMES.items():
+        installed = [f"{package} {known}" for package in packages if (known := version(package))]
+        if not installed:
+            continue
+        try:
+            importlib.import_module(f"vscugan.runtime.{'openvino' if name == 'openvino' else 'onnx'}_runtime")
+        except Exception as error:
+            why = why_not(name, error)
+            raise Unwell(f"{name} does not load: {why}", f"{how_to_mend(name, why)}, or use backend=auto") from None
+        found += installed
+    if not found:
+        raise Absent(["openvino"], "the best speed on CPUs (now torch computes)", how_to_install("openvino"))
+    return ", ".join(found)
 
 
 def source_filter() -> str:
-    """Bestsource opens videos for encode and preview."""
+    """Bestsource opens videos for encode, preview and verify."""
     import vapoursynth as vs
 
+    name = "vapoursynth-bestsource"
     if not hasattr(vs.core, "bs"):
-        raise Unwell("core.bs is missing", "run pip install vapoursynth-bestsource")
-    return f"bestsource {_version('vapoursynth-bestsource') or 'of unknown version'}"
+        if version(name) is None:
+            raise Absent([name], "encode, preview and verify", f"run pip install {name}")
+        raise Unwell("core.bs is missing", f"run pip install --force-reinstall {name}")
+    return f"bestsource {version(name) or 'of unknown version'}"
 
 
 def encoders() -> str:
@@ -168,7 +199,7 @@ def encoders() -> str:
     try:
         from vscugan.encode.encoders import ENCODERS, find_encoder, find_ffmpeg
     except ImportError as error:
-        raise Unwell(str(error), 'run pip install "vscugan[encode]"') from None
+        raise Absent([error.name or "a package"], "encode", how_to_install("encode")) from None
     from vscugan.errors import EncoderError
 
     told = []
@@ -181,18 +212,17 @@ def encoders() -> str:
                 told.append(f"{name} missing")
             else:
                 told.append(f"{name} {'inside ffmpeg' if program.is_ffmpeg else program.path}")
-    except EncoderError as error:
-        fact, _, mend = str(error).partition("; ")
-        raise Unwell(fact, mend) from None
+    except EncoderError:
+        raise Absent(["ffmpeg"], "encode", "run pip install imageio-ffmpeg") from None
     return ", ".join(told)
 
 
 def encode_packages() -> str:
-    """What encode and image need is installed."""
-    missing = [name for name in ("av", "rich", "pillow", "tifffile", "imagecodecs") if not _version(name)]
-    if missing:
-        raise Unwell(f"{', '.join(missing)} not installed", 'run pip install "vscugan[encode]"')
-    return f"PyAV {_version('av')}, rich, pillow, tifffile, imagecodecs"
+    """What encode, image, preview and verify need is installed."""
+    names = packages_of("encode")
+    if missing := [name for name in names if version(name) is None]:
+        raise Absent(missing, "encode, image, preview and verify", f"run pip install {' '.join(missing)}")
+    return ", ".join(f"{name} {version(name)}" for name in names)
 
 
 def disk() -> str:
@@ -227,11 +257,13 @@ CHECKS: tuple[tuple[str, Callable[[], str]], ...] = (
 
 
 def doctor() -> int:
-    """Print a line for each check; returns 1 when any failed."""
+    """Print a line for each check; returns 1 when any failed. What is merely not installed is no failure."""
     failed = False
     for name, check in CHECKS:
         try:
             print(f"ok    {name}: {check()}")
+        except Absent as error:
+            print(f"-     {name}: {error}")
         except Exception as error:  # a check that breaks is a finding, not a crash
             failed = True
             print(f"FAIL  {name}: {error}")
@@ -242,7 +274,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command has none."""
 
 
-def run(parser: argparse.ArgumentParser, words: Sequence[str]) -> int:
+def run(parser: Parser, words: Sequence[str]) -> int:
     """Run the command on its words; returns the exit code."""
-    parser.parse_args(words)
+    parser.parse(words)
     return doctor()

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
-import sys
 from collections.abc import Sequence
 from typing import Any
 
-from vscugan.cli.options import add_upscale, given_upscale, guarded, named_files, silence
-from vscugan.cli.progress import Json, shown
-from vscugan.errors import ArgumentError, CuganError
+from vscugan.cli.guard import interruption, say, silence
+from vscugan.cli.options import add_upscale, given_upscale
+from vscugan.cli.parser import Parser
+from vscugan.cli.progress import shown
+from vscugan.errors import ArgumentError
 
 HELP = "upscale a video file, resumable, with everything else in it kept"
 EPILOG = """arguments after -- go to the encoder, for example: -- --crf 16 --preset slow
 With a program of your own, name its output: --encoder aomenc -- --ivf --cq-level=20 -o {output}.ivf -"""
-INTERRUPTED = 130
+#: said of an option that is not known, which the encoder may know
+REST_HINT = "options of the encoder stand behind --, as in -- {}"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """Describe the command."""
+    parser.rest_hint = REST_HINT
     parser.epilog, parser.formatter_class = EPILOG, argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
     add("source", type=os.path.abspath, help="a video file")
@@ -78,43 +82,35 @@ def _encode(arguments: argparse.Namespace, encoder_arguments: list[str] | None) 
     def listen(event: dict[str, Any]) -> None:
         try:
             show(event)
-        except BrokenPipeError:  # the reader of the lines is gone; that ends no night's work
+        except OSError:  # the reader of the lines is gone, or their disk is full; that ends no night's work
             silence()
         if event["event"] == "error":
             failures.append(event["message"])
 
     try:
         code = supervise.encode(plan, listen, arguments.restart)
-    except KeyboardInterrupt:
-        show({"event": "interrupted", "code": INTERRUPTED})
-        show.close()
+    except KeyboardInterrupt as error:
+        text, code = interruption(error)
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            show({"event": "interrupted", "code": code})
+            show.close()
         kept = supervise.has_chunks(plan.work_folder)
         hint = "run the same command again to go on" if kept else "no chunk was finished yet, nothing is left behind"
-        print(f"vscugan encode: interrupted; {hint}", file=sys.stderr)
-        return INTERRUPTED
+        say("encode", f"{text}; {hint}")
+        return code
     finally:
-        show.close()
+        with contextlib.suppress(OSError):
+            show.close()
     for message in failures:
-        print(f"vscugan encode: {message}", file=sys.stderr)
+        say("encode", message)
     return code
 
 
-def run(parser: argparse.ArgumentParser, words: Sequence[str]) -> int:
+def run(parser: Parser, words: Sequence[str]) -> int:
     """Run the command on its words; returns the exit code."""
     own = list(words)
     encoder_arguments = None
     if "--" in own:
         place = own.index("--")
         own, encoder_arguments = own[:place], own[place + 1 :]
-    own = named_files(own, ("-o", "--output", "--script", "--weights"))
-    arguments = parser.parse_args(own)
-
-    def work() -> int:
-        try:
-            return _encode(arguments, encoder_arguments)
-        except CuganError as error:  # those of the worker are events already
-            if arguments.json:
-                Json()({"event": "error", "message": str(error), "code": error.exit_code})
-            raise
-
-    return guarded("encode", work)
+    return _encode(parser.parse(own, ("-o", "--output", "--script", "--weights")), encoder_arguments)

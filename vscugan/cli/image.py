@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from vscugan.cli.options import add_upscale, given_upscale, guarded, named_files
-from vscugan.errors import ArgumentError, CuganError, DiskError, SourceError
+from vscugan.cli.guard import interruption, raise_swallowed, say
+from vscugan.cli.options import add_upscale, given_upscale
+from vscugan.cli.parser import Parser
+from vscugan.errors import ArgumentError, CuganError, DiskError, FrameError, PlanError, SourceError
+from vscugan.files import write_whole
+
+if TYPE_CHECKING:
+    from vscugan.image.files import Picture
+    from vscugan.image.results import Results
+    from vscugan.image.upscaler import Upscaler
 
 HELP = "upscale pictures; alpha, 16 bit, ICC profile and EXIF are kept"
+#: a picture, and its place below the output folder or its result
+Pair = tuple[Path, Path]
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff")
 
 
@@ -21,35 +31,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", required=True, help="a folder, or a file where there is one source")
     parser.add_argument("--to", choices=sorted(e[1:] for e in ENDINGS), help="format of the results in a folder")
     parser.add_argument("--quality", type=int, default=95, help="of JPEG, WebP and AVIF, 1 to 100 (default 95)")
-    parser.add_argument("--overwrite", action="store_true", help="replace results that exist")
+    parser.add_argument("--overwrite", action="store_true", help="replace results of other sources or options")
     add_upscale(parser, of_clips=False)
 
 
-def found(sources: Sequence[str]) -> Iterator[tuple[Path, Path]]:
-    """Each picture, and its place below the output folder.
-
-    Raises: SourceError.
-    """
+def found(sources: Sequence[str], output: Path) -> tuple[list[Pair], list[CuganError]]:
+    """Each picture with its place below the output folder, and what is wrong with names that give none."""
+    pairs: list[Pair] = []
+    errors: list[CuganError] = []
     for name in map(Path, sources):
         if name.is_dir():
             inside = sorted(p for p in name.rglob("*") if p.suffix.lower() in ENDINGS and p.is_file())
+            if output.resolve() != name.resolve():  # results of the run before are no sources
+                inside = [path for path in inside if output.resolve() not in path.resolve().parents]
+            pairs += [(path, path.relative_to(name)) for path in inside]
             if not inside:
-                raise SourceError(f"folder must hold pictures, got {name.name!r} with none; name another one")
-            yield from ((path, path.relative_to(name)) for path in inside)
+                errors.append(SourceError(f"folder must hold pictures, got {name.name!r} with none; name another one"))
         elif not name.exists():
-            raise SourceError(f"source must be a picture or a folder, got {name.name!r}, which is not there")
+            missing = f"source must be a picture or a folder, got {name.name!r}, which is not there; check the name"
+            errors.append(SourceError(missing))
         else:
-            yield name, Path(name.name)
+            pairs.append((name, Path(name.name)))
+    return pairs, errors
 
 
-def targets(arguments: argparse.Namespace) -> list[tuple[Path, Path]]:
+def _is_file(output: Path) -> bool:
+    """Whether the output names one picture and not a folder."""
+    return output.suffix.lower() in ENDINGS and not output.is_dir()
+
+
+def targets(arguments: argparse.Namespace, pairs: list[Pair]) -> list[Pair]:
     """Each picture and where its result goes, checked before anything is computed.
 
-    Raises: CuganError.
+    Raises: ArgumentError.
     """
-    pairs = list(found(arguments.sources))
     output = Path(arguments.output)
-    is_file = output.suffix.lower() in ENDINGS and not output.is_dir()
+    is_file = _is_file(output)
     if is_file and len(pairs) > 1:
         raise ArgumentError(f"output must be a folder for {len(pairs)} pictures, got {output.name!r}; name a folder")
     made = []
@@ -59,44 +76,104 @@ def targets(arguments: argparse.Namespace) -> list[tuple[Path, Path]]:
             target = target.with_suffix(f".{arguments.to}")
         if target.suffix.lower() not in ENDINGS:
             raise ArgumentError(f"result must end in {', '.join(ENDINGS)}, got {target.name!r}; say --to png")
-        if target.exists() and (not arguments.overwrite or target.samefile(source)):
-            raise ArgumentError(f"result must not exist yet, got {target.name!r}; name another folder or --overwrite")
         made.append((source, target))
     if len({target for _, target in made}) < len(made):
         raise ArgumentError("results must have names of their own, got one name twice; name another folder for some")
     return made
 
 
+def _missing(pairs: list[Pair], results: Results | None, overwrite: bool) -> list[Pair]:
+    """The pairs whose results are still to be made.
+
+    Raises: PlanError for files that stand in the way.
+    """
+    missing, foreign = [], []
+    for source, target in pairs:
+        if target.exists():
+            if target.samefile(source):
+                raise PlanError(f"result must not be its source, got {target.name!r}; name another folder")
+            if results and results.has(target, source):
+                continue
+            foreign.append(target.name)
+        missing.append((source, target))
+    if foreign and not overwrite:
+        allowed = "not exist yet, or be of the same source and options" if results else "not exist yet"
+        more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
+        raise PlanError(f"result must {allowed}, got {foreign[0]!r}{more}; say --overwrite, or name another output")
+    return missing
+
+
+def _write(result: Picture, source: Path, target: Path, quality: int, results: Results | None) -> None:
+    """Write a result, after what it was made of.
+
+    Raises: ArgumentError, DiskError.
+    """
+    from vscugan.image.files import encoded
+
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DiskError(f"folder must be writable, got {error.strerror}; name another output") from error
+    content = encoded(result, target, quality)
+    if results:
+        results.add(target, source, content)
+    write_whole(target, content)
+
+
+def _upscale(
+    missing: list[Pair], upscaler: Upscaler, quality: int, results: Results | None, errors: list[CuganError]
+) -> int:
+    """Make the results; what goes wrong is said, and the others are made. Returns the first error's exit code."""
+    from vscugan.image.files import check_format, read
+
+    code = 0
+
+    def failed(error: CuganError) -> None:
+        nonlocal code
+        raise_swallowed()
+        code = code or error.exit_code
+        say("image", str(error))
+
+    for error in errors:
+        failed(error)
+    for source, target in missing:
+        try:
+            picture = read(source)
+            check_format(picture, target)
+            result = upscaler.upscale(picture)
+            _write(result, source, target, quality, results)
+        except FrameError as error:
+            failed(FrameError(f"{source.name!r}: {error}"))
+        except CuganError as error:
+            failed(error)
+        else:
+            height, width = result.pixels.shape[:2]
+            print(f"{os.fspath(target)!r}: {width}x{height}, {result.bits} bit", flush=True)
+    return code
+
+
 def _image(arguments: argparse.Namespace) -> int:
     options = given_upscale(arguments)
     if not 1 <= arguments.quality <= 100:
         raise ArgumentError(f"quality must be 1 to 100, got {arguments.quality}; leave it out for 95")
-    pairs = targets(arguments)
-    from vscugan.image import files
+    from vscugan.image.results import Results, described
     from vscugan.image.upscaler import Upscaler
 
-    upscaler = Upscaler(options)
-    code = 0
-    for source, target in pairs:
-        try:
-            picture = files.read(source)
-            files.check_format(picture, target)
-            result = upscaler.upscale(picture)
-            try:
-                target.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise DiskError(f"folder must be writable, got {error.strerror}; name another output") from error
-            files.write(result, target, arguments.quality)
-        except CuganError as error:  # the others are still wanted
-            code = code or error.exit_code
-            print(f"vscugan image: {error}", file=sys.stderr)
-            continue
-        height, width = result.pixels.shape[:2]
-        print(f"{os.fspath(target)!r}: {width}x{height}, {result.bits} bit", flush=True)
-    return code
+    output = Path(arguments.output)
+    found_pairs, errors = found(arguments.sources, output)
+    pairs = targets(arguments, found_pairs)
+    results = None if _is_file(output) else Results(output, described(options, arguments.quality))
+    missing = _missing(pairs, results, arguments.overwrite)
+    if len(missing) < len(pairs):
+        print(f"{len(pairs) - len(missing)} of {len(pairs)} results are there already, of the same source and options")
+    try:
+        return _upscale(missing, Upscaler(options), arguments.quality, results, errors)
+    except KeyboardInterrupt as error:
+        text, code = interruption(error)
+        say("image", f"{text}; run the same command again to go on" if results else text)
+        return code
 
 
-def run(parser: argparse.ArgumentParser, words: Sequence[str]) -> int:
+def run(parser: Parser, words: Sequence[str]) -> int:
     """Run the command on its words; returns the exit code."""
-    arguments = parser.parse_args(named_files(words, ("-o", "--output", "--weights")))
-    return guarded("image", lambda: _image(arguments))
+    return _image(parser.parse(words, ("-o", "--output", "--weights")))

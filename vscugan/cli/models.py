@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from vscugan.cli.parser import Parser
 from vscugan.models.registry import rows
 
 HELP = "list the released models"
@@ -17,9 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="everything that the registry knows, as JSON")
 
 
-def run(parser: argparse.ArgumentParser, words: Sequence[str]) -> int:
+def run(parser: Parser, words: Sequence[str]) -> int:
     """Run the command on its words; returns the exit code."""
-    arguments = parser.parse_args(words)
+    arguments = parser.parse(words)
     if arguments.json:
         print(json.dumps([asdict(row) for row in rows()], indent=1))
         return 0

@@ -1,32 +1,43 @@
-"""``vscugan preview``: frames of a video as PNGs, the source enlarged beside the result."""
+"""``vscugan preview``: frames of a video as PNGs, the source enlarged beside the results."""
 
 from __future__ import annotations
 
 import argparse
 import os
-import sys
+import random
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from vscugan.cli.options import add_upscale, given_upscale, guarded, named_files
-from vscugan.errors import ArgumentError
+from vscugan.cli.guard import raise_swallowed, say
+from vscugan.cli.options import UPSCALE, add_upscale, given_upscale
+from vscugan.cli.parser import Parser
+from vscugan.errors import ArgumentError, FrameError, PlanError
+from vscugan.settings import validate
 
-HELP = "write frames as PNG, beside the enlarged source with --compare"
+if TYPE_CHECKING:
+    import numpy as np
+    import vapoursynth as vs
+
+HELP = "write frames as PNG: the enlarged source, and the result of each noise level"
 CROP_PX = 640
+SOURCE = "source"
+Area = tuple[int, int, int, int]
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """Describe the command."""
     parser.add_argument("source", type=os.path.abspath, help="a video file")
-    parser.add_argument("--frame", type=int, action="append", required=True, help="which one; may be said again")
-    parser.add_argument("--compare", action="store_true", help="also source and result side by side, whole and at 1:1")
+    parser.add_argument("--frame", type=int, action="append", default=[], help="which one; may be said again")
+    parser.add_argument("--frames", default="", help="several: 10,200,3000 or random:5 or scenes:5")
+    parser.add_argument("--compare", action="store_true", help="also all of them side by side, whole and at 1:1")
     parser.add_argument("--crop", help="x,y,width,height of the 1:1 crop in the result (default: the middle)")
     parser.add_argument("-o", "--output", default=".", help="folder for the PNGs (default: here)")
     parser.add_argument("--overwrite", action="store_true", help="replace PNGs that exist")
-    add_upscale(parser)
+    add_upscale(parser, several_noises=True)
 
 
-def _area(text: str | None, width: int, height: int) -> tuple[int, int, int, int]:
+def _area(text: str | None, width: int, height: int) -> Area:
     if text is None:
         w, h = min(CROP_PX, width), min(CROP_PX, height)
         return (width - w) // 2, (height - h) // 2, w, h
@@ -39,39 +50,110 @@ def _area(text: str | None, width: int, height: int) -> tuple[int, int, int, int
     return x, y, w, h
 
 
+def _frames(arguments: argparse.Namespace, clip: vs.VideoNode) -> list[int]:
+    """The numbers of the frames that were asked for, in order.
+
+    Raises: ArgumentError, FrameError.
+    """
+    from vscugan.image.shots import different_frames
+
+    wanted = set(arguments.frame)
+    for part in filter(None, arguments.frames.split(",")):
+        kind, _, count = part.rpartition(":")
+        if kind not in ("", "random", "scenes") or not count.isdecimal() or (kind and not int(count)):
+            raise ArgumentError(
+                f"frames must be numbers, random:N or scenes:N, got {part}; write --frames 10,200 or --frames scenes:5"
+            )
+        if kind == "random":
+            wanted |= set(random.sample(range(clip.num_frames), min(int(count), clip.num_frames)))
+        elif kind == "scenes":
+            wanted |= set(different_frames(clip, int(count)))
+        else:
+            wanted.add(int(count))
+    for n in sorted(wanted):
+        if not 0 <= n < clip.num_frames:
+            raise ArgumentError(f"frame must be 0 to {clip.num_frames - 1}, got {n}; frames count from 0")
+    if not wanted:
+        raise ArgumentError("frame must be given, got none; say --frame 1200, or --frames scenes:5")
+    return sorted(wanted)
+
+
+def _variants(options: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The options of each result, by its label.
+
+    Raises: ArgumentError.
+    """
+    variants = {}
+    for noise in options.pop("noise", [None]):
+        own = options if noise is None else options | {"noise": noise}
+        given = given_upscale(argparse.Namespace(**own))
+        settings = validate(**{name: value for name, value in given.items() if name != "format"})
+        label = f"weights-{Path(settings.weights).stem}" if settings.weights else settings.noise
+        variants[f"pro-{label}" if settings.model == "pro" else label] = given
+    return variants
+
+
+def _targets(
+    arguments: argparse.Namespace, frames: Sequence[int], labels: Sequence[str]
+) -> dict[tuple[int, str], Path]:
+    """Where the picture of a frame and a label goes, checked before anything is computed.
+
+    Raises: PlanError.
+    """
+    folder, stem = Path(arguments.output), Path(arguments.source).stem
+    targets = {(n, label): folder / f"{stem}-{n}-{label}.png" for n in frames for label in labels}
+    for target in targets.values():
+        if target.exists() and not arguments.overwrite:
+            raise PlanError(f"PNG must not exist yet, got {target.name!r}; say --overwrite, or another -o")
+    return targets
+
+
+def _write(pixels: np.ndarray, target: Path) -> None:
+    from vscugan.image.files import Picture, write
+
+    write(Picture(pixels=pixels, alpha=None, icc=None, exif=None), target, 0)
+    print(f"{os.fspath(target)!r}: {pixels.shape[1]}x{pixels.shape[0]}", flush=True)
+
+
 def _preview(arguments: argparse.Namespace) -> int:
-    options = given_upscale(arguments)
+    variants = _variants({name: value for name, value in vars(arguments).items() if name in (*UPSCALE, "format")})
     from vscugan.encode.graph import build
     from vscugan.encode.plan import Plan
     from vscugan.encode.source import open_source
-    from vscugan.image.files import Picture, write
-    from vscugan.image.shots import rgb, shot
+    from vscugan.image.shots import display_size, rgb, shot, side_by_side
 
     source = open_source(Path(arguments.source), lambda percent: None, False)
-    for n in arguments.frame:
-        if not 0 <= n < source.clip.num_frames:
-            raise ArgumentError(f"frame must be 0 to {source.clip.num_frames - 1}, got {n}; frames count from 0")
-    result = build(Plan(source=arguments.source, output="", options=options), source).clip
-    area = _area(arguments.crop, result.width, result.height)
-    folder, stem = Path(arguments.output), Path(arguments.source).stem
-    plain = rgb(source.clip, result.width, result.height)
-    made = rgb(result, result.width, result.height)
-    for n in arguments.frame:
-        shots = {"": shot(made, n)}
-        if arguments.compare:
-            shots |= {"-compare": shot(plain, n, beside=made), "-compare-1to1": shot(plain, n, beside=made, area=area)}
-        for part, pixels in shots.items():
-            target = folder / f"{stem}-{n}{part}.png"
-            if target.exists() and not arguments.overwrite:
-                raise ArgumentError(f"PNG must not exist yet, got {target.name!r}; say --overwrite, or another -o")
-            folder.mkdir(parents=True, exist_ok=True)
-            write(Picture(pixels=pixels, alpha=None, icc=None, exif=None), target, 0)
-            print(f"{os.fspath(target)!r}: {pixels.shape[1]}x{pixels.shape[0]}", flush=True)
-    sys.stdout.flush()
-    return 0
+    frames = _frames(arguments, source.clip)
+    parts = ["compare", "compare-1to1"] if arguments.compare else []
+    targets = _targets(arguments, frames, [SOURCE, *variants, *parts])
+    results = {
+        label: build(Plan(source=arguments.source, output="", options=options), source).clip
+        for label, options in variants.items()
+    }
+    size = display_size(source.clip, next(iter(results.values())))
+    x, y, width, height = _area(arguments.crop, *size)
+    clips = {label: rgb(clip, *size) for label, clip in {SOURCE: source.clip, **results}.items()}
+    Path(arguments.output).mkdir(parents=True, exist_ok=True)
+    code = 0
+    for n in frames:
+        shots = {}
+        for label, clip in clips.items():
+            try:
+                shots[label] = shot(clip, n)
+            except FrameError as error:  # the others are still wanted
+                raise_swallowed()
+                code = error.exit_code
+                say("preview", f"frame {n}, {label}: {error}")
+                continue
+            _write(shots[label], targets[n, label])
+        if arguments.compare and len(shots) == len(clips):
+            named = {"source, Spline36" if label == SOURCE else label: pixels for label, pixels in shots.items()}
+            crops = {label: pixels[y : y + height, x : x + width] for label, pixels in named.items()}
+            _write(side_by_side(named), targets[n, "compare"])
+            _write(side_by_side(crops), targets[n, "compare-1to1"])
+    return code
 
 
-def run(parser: argparse.ArgumentParser, words: Sequence[str]) -> int:
+def run(parser: Parser, words: Sequence[str]) -> int:
     """Run the command on its words; returns the exit code."""
-    arguments = parser.parse_args(named_files(words, ("-o", "--output", "--weights")))
-    return guarded("preview", lambda: _preview(arguments))
+    return _preview(parser.parse(words, ("-o", "--output", "--weights")))

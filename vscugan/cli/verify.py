@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from vscugan.cli.options import guarded, named_files
+from vscugan.cli.parser import Parser
 from vscugan.errors import ArgumentError
 
 HELP = "compute random frames of a result again and compare, by its certificate"
@@ -48,7 +48,6 @@ def _verify(arguments: argparse.Namespace) -> int:
     return 0 if report["is_right"] else DIFFERS
 
 
-def run(parser: argparse.ArgumentParser, words: Sequence[str]) -> int:
+def run(parser: Parser, words: Sequence[str]) -> int:
     """Run the command on its words; returns the exit code."""
-    arguments = parser.parse_args(named_files(words, ("--source", "--script")))
-    return guarded("verify", lambda: _verify(arguments))
+    return _verify(parser.parse(words, ("--source", "--script")))

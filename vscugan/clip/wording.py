@@ -19,6 +19,11 @@ def unworded(error: Exception) -> str:
     return str(error).removeprefix(PREFIX)
 
 
+def first_line(error: Exception) -> str:
+    """The same, without the traceback of an internal error."""
+    return (unworded(error).splitlines() or [type(error).__name__])[0]
+
+
 def worded[**P, R](function: Callable[P, R]) -> Callable[P, R]:
     """Word the function's exceptions for the script's author."""
 

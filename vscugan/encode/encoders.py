@@ -142,7 +142,7 @@ def find_ffmpeg() -> str:
         pass
     if found := shutil.which("ffmpeg"):
         return found
-    raise EncoderError('ffmpeg must be installed, got none; run pip install "vscugan[encode]"')
+    raise EncoderError("ffmpeg must be installed, got none; run pip install imageio-ffmpeg")
 
 
 def _output(command: list[str]) -> str:
@@ -188,7 +188,7 @@ def find_encoder(name: str) -> Program:
     if row.library not in ffmpeg_libraries():
         raise EncoderError(
             f"encoder {name} must be installed, got no {row.tool or row.library} on PATH and none in ffmpeg; "
-            'run pip install "vscugan[encode]", or use another --encoder'
+            "run pip install imageio-ffmpeg, or use another --encoder"
         )
     return Program(name=name, path=ffmpeg, is_ffmpeg=True, version=_version(ffmpeg, "-version"), row=row)
 

@@ -33,7 +33,9 @@ def _format(name: str) -> int:
     try:
         return int(vs.PresetVideoFormat[name.upper()])
     except KeyError:
-        raise ArgumentError(f"format must be a name such as YUV420P10, got {name}; use one of VapourSynth's") from None
+        raise ArgumentError(
+            f"format must be a name such as YUV420P10 or yuv420p10le, got {name}; use one of VapourSynth's or ffmpeg's"
+        ) from None
 
 
 def _upscaled(source: Source, options: dict[str, Any]) -> vs.VideoNode:

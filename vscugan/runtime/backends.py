@@ -12,6 +12,7 @@ import torch
 
 from vscugan.cache import made_folder
 from vscugan.errors import ArgumentError, DeviceError
+from vscugan.install import how_to_mend, why_not
 from vscugan.models.int8 import quantisation_of
 from vscugan.models.weights import Weights
 from vscugan.runtime.protocol import Runtime
@@ -78,7 +79,7 @@ def _missing(backend: Backend, device: torch.device) -> str | None:
     try:
         module = importlib.import_module(backend.module)
     except Exception as error:  # whatever a broken installation raises
-        return f"{type(error).__name__}: {error}".splitlines()[0]
+        return why_not(backend.package, error)
     # ONNX Runtime would go on with the CPU, and only warn
     if backend.provider and device.type != "cpu" and backend.provider not in module.available_providers():
         return f"an {backend.package} without {backend.provider}"
@@ -124,7 +125,7 @@ def pick_backend(name: str, device: torch.device, precision: str) -> tuple[str, 
         # ONNX Runtime for CUDA is another package, the one that has TensorRT too
         extra = "tensorrt" if backend.provider and device.type == "cuda" and name != "directml" else backend.extra
         raise DeviceError(
-            f'backend={name} must be installed, got {why}; pip install "vscugan[{extra}]", or use backend=auto'
+            f"backend={name} must be installed, got {why}; {how_to_mend(extra or name, why)}, or use backend=auto"
         )
     return name, None
 

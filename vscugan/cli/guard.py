@@ -1,0 +1,146 @@
+"""How every command ends: one line on stderr and an exit code, whatever happens."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
+
+from vscugan.clip.wording import first_line
+from vscugan.errors import ArgumentError, CuganError, DiskError, FrameError
+from vscugan.install import how_to_install
+
+UNEXPECTED = 70
+#: signals that end a command in order, where the system has them, and the exit codes that shells count for them
+INTERRUPTED = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
+#: signals that come one upon the other are one: timeout and terminals send several
+TOGETHER_S = 1.0
+
+
+class Ended(KeyboardInterrupt):
+    """A signal that ends the command, by its name; whatever tidies up after Ctrl-C tidies up after these."""
+
+
+class _Signals:
+    """What has been received; a native library that calls us may swallow the exception."""
+
+    def __init__(self) -> None:
+        self.last: Ended | None = None
+        self.is_tidying = False
+        self._last_s = -TOGETHER_S
+
+    def receive(self, number: int, frame: FrameType | None) -> None:
+        """Raise Ended for a signal, in the main thread."""
+        now = time.monotonic()
+        if self.is_tidying or now - self._last_s < TOGETHER_S:
+            return
+        self._last_s, self.last = now, Ended(signal.Signals(number).name)
+        raise self.last
+
+
+_signals = _Signals()
+
+
+def raise_swallowed() -> None:
+    """Raise the interruption that became another error on its way through a native library."""
+    if _signals.last is not None:
+        raise _signals.last
+
+
+def prepare_process() -> None:
+    """Open what the shell has closed, and let signals end commands in order."""
+    for descriptor, name in ((0, "stdin"), (1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:  # closed, as by >&-; the next file that is opened would take its place
+            mode = os.O_RDONLY if descriptor == 0 else os.O_WRONLY
+            opened = os.open(os.devnull, mode)
+            if opened != descriptor:
+                os.dup2(opened, descriptor)
+                os.close(opened)
+            stream = open(descriptor, "r" if descriptor == 0 else "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+    for name in INTERRUPTED:
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP
+            signal.signal(number, _signals.receive)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process; after an interruption at once, whatever frames are still being computed."""
+    _signals.is_tidying = True
+    if code in INTERRUPTED.values():
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+def say(command: str, text: str) -> None:
+    """One line on stderr; nobody reading it is no reason to fail."""
+    with contextlib.suppress(OSError, ValueError):
+        print(f"{f'vscugan {command}'.rstrip()}: {text}", file=sys.stderr, flush=True)
+
+
+def interruption(error: KeyboardInterrupt) -> tuple[str, int]:
+    """What ended a command, for people, and its exit code."""
+    _signals.is_tidying = True
+    name = str(error) if isinstance(error, Ended) else "SIGINT"
+    return ("interrupted" if name == "SIGINT" else f"ended by {name}"), INTERRUPTED[name]
+
+
+def silence() -> None:
+    """Send what is still printed to nowhere, where nobody reads it any more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _explained(error: Exception) -> tuple[str, int]:
+    """What to say of an error, and its exit code."""
+    if isinstance(error, CuganError):
+        return str(error), error.exit_code
+    if isinstance(error, ImportError) and not (error.name or "").startswith("vscugan"):
+        # packages of the extra are imported where they are needed
+        missing = error.name or "a package"
+        return f"{missing} must be installed, got none; {how_to_install('encode')}", ArgumentError.exit_code
+    if isinstance(error, OSError):
+        return f"files must be usable, got {error}; mend it, then run this again", DiskError.exit_code
+    if (type(error).__module__, type(error).__name__) == ("vapoursynth", "Error"):
+        return first_line(error), FrameError.exit_code
+    traceback.print_exception(error)
+    return f"internal error, please report it: {type(error).__name__}: {error}", UNEXPECTED
+
+
+def guarded(command: str, function: Callable[[], int], *, as_json: bool = False) -> int:
+    """Run a command; errors become one line on stderr and the exit code of their kind.
+
+    With ``as_json`` the line is an event on stdout too.
+    """
+    try:
+        try:
+            code = function()
+            sys.stdout.flush()
+            return code
+        except Exception:
+            raise_swallowed()
+            raise
+    except KeyboardInterrupt as error:
+        event = "interrupted"
+        text, code = interruption(error)
+    except BrokenPipeError:  # whoever read the output is gone
+        silence()
+        return 0
+    except Exception as error:
+        event = "error"
+        text, code = _explained(error)
+    if as_json:
+        told = {"event": event} | ({"message": text} if event == "error" else {}) | {"code": code}
+        with contextlib.suppress(OSError):
+            print(json.dumps(told, ensure_ascii=False), flush=True)
+    say(command, text)
+    return code

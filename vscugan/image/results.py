@@ -1,0 +1,75 @@
+"""What the results in a folder were made of, so that a batch goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from vscugan.files import disk_error, sha256
+from vscugan.settings import validate
+
+#: in the output folder: one JSON line for each result
+NAME = ".vscugan-image.jsonl"
+#: of the settings, those that decide what a picture looks like; the others change time and memory
+DECIDING = ("scale", "width", "height", "noise", "model", "alpha", "kernel", "linear", "overshoot", "precision")
+
+
+def described(options: dict[str, Any], quality: int) -> dict[str, Any]:
+    """The options that decide what a picture looks like, as plain values; weights by their content."""
+    settings = asdict(validate(**options))
+    made: dict[str, Any] = {name: settings[name] for name in DECIDING} | {"quality": quality}
+    if settings["weights"]:
+        path = Path(settings["weights"])
+        pair = {path, *(path.with_suffix(s) for s in (".param", ".bin") if path.suffix in (".param", ".bin"))}
+        made["weights"] = [sha256(file) for file in sorted(pair) if file.is_file()]
+    return made
+
+
+class Results:
+    """The results in a folder and below it; several processes may add to one folder."""
+
+    def __init__(self, folder: Path, options: dict[str, Any]) -> None:
+        self._path = folder / NAME
+        self._options = options
+        self._entries: dict[str, dict[str, Any]] = {}
+        try:
+            lines = self._path.read_text(encoding="utf-8", errors="replace").splitlines()
+        except FileNotFoundError:
+            lines = []
+        except OSError as error:
+            raise disk_error(self._path, error) from error
+        for line in lines:
+            try:
+                entry = json.loads(line)
+                self._entries[entry["result"]] = entry
+            except (ValueError, KeyError, TypeError):
+                continue  # torn by a crash: that result is made again
+
+    def _place(self, target: Path) -> str:
+        return target.relative_to(self._path.parent).as_posix()
+
+    def _entry(self, target: Path, source: Path, digest: str) -> dict[str, Any]:
+        return {"result": self._place(target), "sha256": digest, "source": sha256(source), "options": self._options}
+
+    def has(self, target: Path, source: Path) -> bool:
+        """Whether the file ``target`` is the whole result of this source and these options."""
+        known = self._entries.get(self._place(target))
+        try:
+            return known is not None and known == self._entry(target, source, sha256(target))
+        except OSError:
+            return False
+
+    def add(self, target: Path, source: Path, content: bytes) -> None:
+        """Write down a result that is about to be written; until it is, its hash is that of no file.
+
+        Raises: DiskError.
+        """
+        entry = self._entry(target, source, hashlib.sha256(content).hexdigest())
+        try:
+            with open(self._path, "ab") as file:  # the line feed before it ends a line that was torn
+                file.write(b"\n" + json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+        except OSError as error:
+            raise disk_error(self._path, error) from error

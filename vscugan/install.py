@@ -1,0 +1,79 @@
+"""What to install so that something works, said so that it works from where this copy came."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import re
+import shlex
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+PACKAGE = "vscugan"
+#: brings an OpenVINO of its own, which can't be loaded beside ours; how ours then says so
+RIVAL, RIVAL_ERROR = "vapoursynth-mlrt-ov", "versions_compatible"
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
+
+
+def version(package: str) -> str | None:
+    """The version of an installed package, None where it is not installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def packages_of(extra: str) -> list[str]:
+    """The packages of an extra of vscugan, as the installed copy lists them."""
+    try:
+        requirements = importlib.metadata.requires(PACKAGE) or []
+    except importlib.metadata.PackageNotFoundError:  # a checkout that was never installed
+        requirements = []
+    names = [found[0] for text in requirements if f'extra == "{extra}"' in text and (found := _NAME.match(text))]
+    return [name for name in names if name != PACKAGE]
+
+
+def how_to_install(extra: str) -> str:
+    """The command that installs an extra of vscugan, wherever vscugan itself came from."""
+    return f"run pip install {' '.join(packages_of(extra)) or f'".[{extra}]" in a clone of vscugan'}"
+
+
+def _origin() -> str:
+    """What pip is to be given for vscugan itself: where this copy came from (PEP 610), a clone where that is gone."""
+    clone = ". in a clone of vscugan"
+    try:
+        text = importlib.metadata.distribution(PACKAGE).read_text("direct_url.json")
+    except importlib.metadata.PackageNotFoundError:
+        return clone
+    if text is None:
+        return PACKAGE  # from an index
+    content = json.loads(text)
+    url = urlsplit(content["url"])
+    if "vcs_info" in content:
+        return shlex.quote(f"{content['vcs_info']['vcs']}+{content['url']}")
+    if url.scheme != "file":
+        return shlex.quote(content["url"])
+    path = url2pathname(url.path)
+    if not Path(path).exists():
+        return clone
+    editable = "--editable " if content.get("dir_info", {}).get("editable") else ""
+    return editable + shlex.quote(path)
+
+
+def how_to_reinstall() -> str:
+    """The command that installs vscugan itself anew, with its plugin."""
+    return f"run pip install --force-reinstall --no-deps {_origin()}"
+
+
+def why_not(package: str, error: Exception) -> str:
+    """One line on why an installed package does not load."""
+    reason = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(":")
+    if package == "openvino" and (version(RIVAL) or RIVAL_ERROR in reason):
+        reason = f"another OpenVINO in this process, which a plugin such as {RIVAL} has loaded ({reason})"
+    return reason
+
+
+def how_to_mend(extra: str, why: str) -> str:
+    """What to do where ``why_not`` told ``why``."""
+    return f"run pip uninstall {RIVAL} where it is not needed" if RIVAL in why else how_to_install(extra)
