@@ -48,6 +48,7 @@ def plugin() -> Extension:
     return Extension(
         "vapoursynth.plugins.vscugan",
         ["vscugan/bridge/plugin.cpp"],
+        depends=["vscugan/bridge/ownership.h"],
         include_dirs=[vapoursynth.get_include()],
         define_macros=[("Py_LIMITED_API", "0x030C0000")],
         py_limited_api=True,

@@ -11,6 +11,7 @@ import vapoursynth as vs
 from conftest import chroma_edge, edge_position, planes
 
 import vscugan.clip.filter as filter_module
+from vscugan.clip import colour
 
 
 class PlainEnlargement:
@@ -108,6 +109,123 @@ def test_an_unspecified_matrix_is_decided_by_size_and_written(
     frame = core.cugan.Upscale(source).get_frame(0)
     assert frame.props["_Matrix"] == matrix
     assert [int(p[0, 0]) for p in planes(frame)] == [81, 90, 240]
+
+
+#: values that the resizer refuses although they mean nothing, and what they are taken as: by YUV and gray, by RGB
+MEANINGLESS = [
+    ("_Primaries", 0, 2, 2), ("_Primaries", 3, 2, 2), ("_Primaries", -1, 2, 2), ("_Transfer", 0, 2, 2),
+    ("_Transfer", 3, 2, 2), ("_ChromaLocation", 9, 0, 0), ("_Range", 2, 0, 1),
+]  # fmt: skip
+
+
+def logged(core: Any, run: Callable[[], object]) -> list[str]:
+    """The lines of the core's log that name a frame prop."""
+    lines: list[str] = []
+    handler = core.add_log_handler(lambda _, text: lines.append(text))
+    try:
+        run()
+    finally:
+        core.remove_log_handler(handler)
+    return [line for line in lines if line.startswith("cugan.Upscale: _")]
+
+
+@pytest.mark.usefixtures("plain")
+@pytest.mark.parametrize(("name", "value", "for_yuv", "for_rgb"), MEANINGLESS)
+@pytest.mark.parametrize("format", [vs.YUV420P8, vs.YUV444PS, vs.RGB24, vs.RGBS, vs.GRAY8])
+def test_props_that_mean_nothing_are_as_good_as_unspecified(
+    name: str, value: int, for_yuv: int, for_rgb: int, format: int, core: Any, art_clip: Callable[..., vs.VideoNode]
+) -> None:
+    family = core.get_video_format(format).color_family
+    taken = for_rgb if family == vs.RGB else for_yuv
+    clip = core.resize.Spline36(art_clip(32, 16, 2), format=format, matrix=None if family == vs.RGB else 1)
+    for arguments in ({}, {"width": 48, "linear": 1}, {"format": vs.YUV444P8}):
+        got, wanted = (
+            core.cugan.Upscale(clip.std.SetFrameProps(**{name: v}), **arguments) for v in (value, taken)
+        )
+        lines = logged(core, lambda got=got: [got.get_frame(n).close() for n in (0, 1)])
+        source_name = {"Gray8": "GRAY8", "GrayS": "GRAYS"}.get(clip.format.name, clip.format.name)
+        text = f"cugan.Upscale: {name}={value} means nothing for {source_name}: taken as {taken}"
+        assert [line for line in lines if name in line] == [text]
+        assert differences(got.get_frame(1), wanted.get_frame(1)) == 0
+        assert dict(got.get_frame(1).props) == dict(wanted.get_frame(1).props)
+
+
+@pytest.mark.usefixtures("plain")
+@pytest.mark.parametrize("format", [vs.RGB24, vs.RGBS])
+@pytest.mark.parametrize("matrix", [1, 3, 10, 14, 255])
+def test_a_matrix_means_nothing_for_rgb(
+    format: int, matrix: int, core: Any, art_clip: Callable[..., vs.VideoNode]
+) -> None:
+    clip = core.resize.Spline36(art_clip(64, 48), format=format)
+    for arguments in ({}, {"format": vs.YUV444P8}, {"width": 96, "linear": 1}):
+        got = core.cugan.Upscale(clip.std.SetFrameProps(_Matrix=matrix), **arguments)
+        lines = logged(core, lambda got=got: got.get_frame(0).close())
+        assert lines == [f"cugan.Upscale: _Matrix={matrix} means nothing for {clip.format.name}: taken as 0"]
+        wanted = core.cugan.Upscale(clip.std.SetFrameProps(_Matrix=0), **arguments)
+        assert differences(got.get_frame(0), wanted.get_frame(0)) == 0
+        assert dict(got.get_frame(0).props) == dict(wanted.get_frame(0).props)
+
+
+@pytest.mark.usefixtures("plain")
+@pytest.mark.parametrize("format", [vs.GRAY8, vs.GRAYS])
+@pytest.mark.parametrize("matrix", [3, 10, 12, 13, 14, 255])
+def test_gray_keeps_any_matrix(
+    format: int, matrix: int, core: Any, art_clip: Callable[..., vs.VideoNode]
+) -> None:
+    clip = core.resize.Spline36(art_clip(64, 48), format=format, matrix=1).std.SetFrameProps(_Matrix=matrix)
+    assert core.cugan.Upscale(clip, width=96, linear=1).get_frame(0).props["_Matrix"] == matrix
+    got, wanted = core.cugan.Upscale(clip), core.resize.Point(clip.std.RemoveFrameProps("_Matrix"), 128, 96)
+    assert got.get_frame(0).props["_Matrix"] == matrix
+    assert differences(got.get_frame(0), wanted.get_frame(0)) <= (1 if format == vs.GRAY8 else 1e-5)
+    yuv = core.cugan.Upscale(clip, format=vs.YUV444P8).get_frame(0)
+    assert yuv.props["_Matrix"] == 6
+
+
+#: props, and how a YUV frame with them is refused
+REFUSED = [
+    ({"_Matrix": 10}, "_Transfer must be one of 1, 6, 7, 14, 15 where _Matrix is 10, got 2"),
+    ({"_Matrix": 12}, "_Primaries must be one of 1, 4, 5, 6, 7, 8, 9, 11, 12, 22 where _Matrix is 12, got 2"),
+    (
+        {"_Matrix": 13, "_Primaries": 9},
+        "_Transfer must be one of 1, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18 where _Matrix is 13, got 2",
+    ),
+    (
+        {"_Matrix": 13, "_Transfer": 1, "_Primaries": 10},
+        "_Primaries must be one of 1, 4, 5, 6, 7, 8, 9, 11, 12, 22 where _Matrix is 13, got 10",
+    ),
+    ({"_Matrix": 14, "_Primaries": 9}, "_Transfer must be one of 16, 18 where _Matrix is 14, got 2"),
+    ({"_Matrix": 14, "_Transfer": 16}, "_Primaries must be 9 where _Matrix is 14, got 2"),
+]
+
+
+@pytest.mark.usefixtures("plain")
+@pytest.mark.parametrize(("props", "text"), REFUSED, ids=str)
+def test_a_matrix_without_what_defines_it_is_refused(props: dict[str, int], text: str, core: Any) -> None:
+    good = core.std.BlankClip(format=vs.YUV444P8, width=64, height=48, length=1).std.SetFrameProps(_Matrix=1)
+    bad = good.std.SetFrameProps(**props)
+    later = core.cugan.Upscale(good + bad)
+    for call in (lambda: core.cugan.Upscale(bad), lambda: later.get_frame(1)):
+        with pytest.raises(vs.Error) as error:
+            call()
+        assert str(error.value) == f"cugan.Upscale: {text}; set what is wrong with std.SetFrameProps"
+
+
+@pytest.mark.usefixtures("plain")
+@pytest.mark.parametrize("matrix", colour.KNOWN_MATRICES)
+def test_every_matrix_that_is_taken_is_one_that_the_resizer_takes(matrix: int, core: Any) -> None:
+    """Over all the transfers and primaries that it knows, there and back."""
+    clip = core.std.BlankClip(format=vs.YUV444PS, width=16, height=16, length=1, color=[0.5, 0.1, -0.1])
+    for transfer in colour.MEANINGFUL["_Transfer"]:
+        for primaries in (2, 9, 10) if matrix in colour.MATRIX_NEEDS else (2,):
+            marked = clip.std.SetFrameProps(_Matrix=matrix, _Transfer=transfer, _Primaries=primaries)
+            try:
+                there = core.resize.Spline36(marked, format=vs.RGBS)
+                core.resize.Spline36(there, format=vs.YUV444PS, matrix=matrix).get_frame(0).close()
+            except vs.Error:
+                with pytest.raises(vs.Error, match=f"where _Matrix is {matrix}, got"):
+                    core.cugan.Upscale(marked)
+            else:
+                core.cugan.Upscale(marked).get_frame(0).close()
 
 
 @pytest.mark.usefixtures("plain")

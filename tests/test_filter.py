@@ -262,7 +262,7 @@ def test_bad_clips_are_refused_before_any_weight_file(core: Any, monkeypatch: py
             f"frame 0 must be progressive, got _FieldBased={field}; deinterlace or match fields first "
             "(bwdif, vivtc), or std.SetFieldBased(clip, 0) where the flag is wrong",
         )
-        for field in (1, 2)
+        for field in (1, 2, 3, -1)
     ]
     for clip, text in cases:
         assert message(lambda clip=clip: core.cugan.Upscale(clip)) == f"cugan.Upscale: {text}"

@@ -53,6 +53,15 @@ def test_sizes_that_the_format_forbids(arguments: dict[str, int], format: VideoF
     assert str(error.value) == f"{text}, or a format with full-resolution chroma"
 
 
+@pytest.mark.parametrize("size", [10242, 10243, 2147483647])
+@pytest.mark.parametrize("format", [YUV420, RGBS])
+def test_a_size_beyond_16_times_is_told_the_largest_that_fits(size: int, format: VideoFormat) -> None:
+    with pytest.raises(ArgumentError) as error:
+        output_size(validate(width=size), (640, 360), ONE, format)
+    assert str(error.value) == f"width must be at most 16 times the source's 640, got {size}; use 10240 or less"
+    assert output_size(validate(width=10240), (640, 360), ONE, format) == (10240, 5760)
+
+
 def test_a_whole_scale_is_exact_or_an_error() -> None:
     with pytest.raises(ArgumentError) as error:
         output_size(validate(scale=3), (63, 47), ONE, YUV420)

@@ -327,3 +327,37 @@ def test_alpha_that_only_later_frames_carry_is_not_lost_silently(core: Any) -> N
     )
     dropped = core.std.RemoveFrameProps(core.std.ClipToProp(bare, matte, prop="_Alpha"), "_Alpha")
     assert core.cugan.Upscale(bare + dropped).get_frame(1).width == 64
+
+
+@pytest.fixture
+def gpu(core: Any) -> None:
+    """Frames on a GPU, where there is one for VapourSynth."""
+    if not hasattr(core.std, "GPUUpload"):
+        pytest.skip("this VapourSynth keeps no frames on a GPU")
+    try:
+        core.std.GPUUpload(core.std.BlankClip(width=16, height=16, length=1)).get_frame(0).close()
+    except vs.Error as error:
+        pytest.skip(f"needs a device with Vulkan 1.4: {error}")
+
+
+@pytest.mark.usefixtures("gpu")
+@pytest.mark.parametrize("arguments", [{}, {"width": 144}, {"width": 150, "kernel": "area"}], ids=str)
+def test_frames_on_a_gpu_are_brought_into_main_memory(
+    arguments: dict[str, Any], core: Any, cutout: tuple[np.ndarray, np.ndarray]
+) -> None:
+    """The clip, an alpha clip and an attached alpha; std.GPUUpload and GPUDownload pass on what is there already."""
+    rgb, alpha = cutout
+    clip, matte = still(core, vs.RGBS, rgb), still(core, vs.GRAYS, alpha)
+    wanted = core.cugan.Upscale(clip, alpha_clip=matte, **arguments).get_frame(0)
+    on_gpu, matte_on_gpu = core.std.GPUUpload(clip), core.std.GPUUpload(matte)
+    assert on_gpu.get_frame(0).gpu_resident
+    for source in (clip, on_gpu):
+        attached = core.std.ClipToProp(source, matte_on_gpu)
+        for up in (
+            core.cugan.Upscale(attached, **arguments),
+            core.cugan.Upscale(source, alpha_clip=matte_on_gpu, **arguments),
+        ):
+            got = up.get_frame(0)
+            assert not got.gpu_resident
+            assert all(np.array_equal(a, b) for a, b in zip(planes(got), planes(wanted), strict=True))
+            assert np.array_equal(matte_of(got), matte_of(wanted))

@@ -7,13 +7,11 @@
 // A stage may need other source frames than its own: it answers with their numbers until it has all of them.
 // The resize nodes depend on the frame's colour props, so they are made when a frame needs them, one for
 // each set of arguments, and kept. Two rules keep threads apart: our mutex is only taken without the GIL
-// and held while no Python runs, and the GIL is never held across a call that may wait for a frame.
+// and held while nobody else's code runs, and the GIL is never held across a call that may wait for a frame.
 
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "ownership.h"
 
 #include <VSHelper4.h>
-#include <VapourSynth4.h>
 
 #include <map>
 #include <memory>
@@ -25,7 +23,6 @@
 
 namespace {
 
-constexpr const char *kPrefix = "cugan.Upscale: ";
 // what the policy in Python decides by
 constexpr const char *kReadProps[] = {"_Matrix",         "_Range",      "_ColorRange", "_Transfer", "_Primaries",
                                       "_ChromaLocation", "_FieldBased", "_SARNum",     "_SARDen",   "_SceneChangePrev"};
@@ -34,50 +31,11 @@ constexpr const char *kFormatProps[] = {"_Matrix", "_Range", "_ColorRange", "_Ch
 
 constexpr const char *kAlphaProp = "_Alpha";
 
-class Gil {
-    PyGILState_STATE state_ = PyGILState_Ensure();
-
-public:
-    Gil() = default;
-    Gil(const Gil &) = delete;
-    ~Gil() { PyGILState_Release(state_); }
-};
-
-struct Decref {
-    void operator()(PyObject *o) const { Py_XDECREF(o); }
-};
-using Ref = std::unique_ptr<PyObject, Decref>;
-
-// Takes Python's pending exception as a C++ one; Python has worded it for the script's author already.
-[[noreturn]] void raisePython() {
-    Ref error(PyErr_GetRaisedException());
-    Ref text(error ? PyObject_Str(error.get()) : nullptr);
-    const char *message = text ? PyUnicode_AsUTF8AndSize(text.get(), nullptr) : nullptr;
-    std::string copy = message ? message : "cugan.Upscale: Python failed without a message";
-    PyErr_Clear();
-    throw std::runtime_error(copy);
-}
-
-Ref checked(PyObject *o) {
-    if (!o)
-        raisePython();
-    return Ref(o);
-}
-
 void setItem(PyObject *dict, const char *key, PyObject *value) {
     Ref owned = checked(value);
     if (PyDict_SetItemString(dict, key, owned.get()) < 0)
         raisePython();
 }
-
-// Python objects that are given up when the scope ends, wherever the GIL is then.
-struct Held {
-    PyObject *python;
-    ~Held() {
-        Gil gil;
-        Py_XDECREF(python);
-    }
-};
 
 // A list of whatever `item` makes for 0..count-1.
 template <typename F> Ref listOf(int count, F item) {
@@ -138,15 +96,16 @@ Ref propsToDict(const VSFrame *frame, const VSAPI *vsapi) {
 }
 
 // Planes as a list of (memoryview, height, stride in bytes); those of `last`, where there is one, come last.
-Ref planesToList(const VSFrame *first, const VSFrame *last, VSFrame *writable, const VSAPI *vsapi) {
+Ref planesToList(const VSFrame *first, const VSFrame *last, VSFrame *writable, PyObject *views, const VSAPI *vsapi) {
     const int own = vsapi->getVideoFrameFormat(first)->numPlanes;
     return listOf(own + (last ? vsapi->getVideoFrameFormat(last)->numPlanes : 0), [&](int i) -> PyObject * {
         const VSFrame *frame = i < own ? first : last;
         const int p = i < own ? i : i - own;
         const Py_ssize_t stride = vsapi->getStride(frame, p), height = vsapi->getFrameHeight(frame, p);
         auto *data = writable ? vsapi->getWritePtr(writable, p) : const_cast<uint8_t *>(vsapi->getReadPtr(frame, p));
-        Ref view = checked(PyMemoryView_FromMemory(reinterpret_cast<char *>(data), stride * height,
-                                                   writable ? PyBUF_WRITE : PyBUF_READ));
+        Ref view = PlaneBytes::view(frame, data, stride * height, !writable, vsapi);
+        if (PyList_Append(views, view.get()) < 0)
+            raisePython();
         return Py_BuildValue("(Onn)", view.get(), height, stride);
     });
 }
@@ -175,6 +134,8 @@ struct Entries {
                 e.floats[name] = PyFloat_AsDouble(value);
             else
                 e.texts[name] = text;
+            if (PyErr_Occurred()) // a number that is too large
+                raisePython();
         }
         return e;
     }
@@ -216,94 +177,79 @@ struct Resize {
 };
 using Calls = std::vector<Resize>;
 
-struct NodeRef {
-    VSNode *node;
-    const VSAPI *vsapi;
-    ~NodeRef() { vsapi->freeNode(node); }
-};
-
-// The node that a function of VapourSynth makes of `args`, which are freed.
-VSNode *invoke(const char *plugin, const char *function, VSMap *args, VSCore *core, const VSAPI *vsapi) {
-    VSMap *out = vsapi->invoke(vsapi->getPluginByID(plugin, core), function, args);
-    vsapi->freeMap(args);
-    const char *error = vsapi->mapGetError(out);
-    const std::string message = error ? kPrefix + std::string(error) : "";
-    VSNode *made = error ? nullptr : vsapi->mapGetNode(out, "clip", 0, nullptr);
-    vsapi->freeMap(out);
-    if (!made)
-        throw std::runtime_error(message);
-    return made;
+// The node that a function of VapourSynth makes.
+Node invoke(const char *plugin, const char *function, const Map &args, VSCore *core, const VSAPI *vsapi) {
+    Map out{vsapi->invoke(vsapi->getPluginByID(plugin, core), function, args.get()), vsapi};
+    if (const char *error = vsapi->mapGetError(out.get()))
+        throw std::runtime_error(kPrefix + std::string(error));
+    return {vsapi->mapGetNode(out.get(), "clip", 0, nullptr), vsapi};
 }
 
 // One input and its resize nodes, made on demand.
 class Resizers {
-    VSNode *input_;
+    Node input_;
     std::mutex mutex_;
-    std::map<Calls, VSNode *> nodes_; // the calls so far -> the node after them
+    std::map<Calls, Node> nodes_; // the calls so far -> the node after them
 
 public:
-    explicit Resizers(VSNode *input) : input_(input) {}
-    VSNode *input() const { return input_; }
+    explicit Resizers(Node input) : input_(std::move(input)) {}
 
-    void free(const VSAPI *vsapi) {
-        for (auto &entry : nodes_)
-            vsapi->freeNode(entry.second);
-        vsapi->freeNode(input_);
-    }
-
+    // The node after these calls; it lives as long as this.
     VSNode *node(const Calls &calls, VSCore *core, const VSAPI *vsapi) {
-        std::lock_guard<std::mutex> lock(mutex_);
-        VSNode *at = input_;
+        VSNode *at = input_.get();
         for (size_t i = 0; i < calls.size(); i++) {
-            VSNode *&next = nodes_[Calls(calls.begin(), calls.begin() + i + 1)];
-            if (!next)
-                next = resized(calls[i], at, core, vsapi);
-            at = next;
+            const Calls key(calls.begin(), calls.begin() + i + 1);
+            VSNode *next = find(key);
+            at = next ? next : keep(key, resized(calls[i], at, core, vsapi));
         }
         return at;
     }
 
 private:
-    VSNode *resized(const Resize &call, VSNode *clip, VSCore *core, const VSAPI *vsapi) {
-        NodeRef from{vsapi->addNodeRef(clip), vsapi};
-        VSMap *props = vsapi->createMap(), *args = vsapi->createMap();
-        call.arguments.write(args, props, vsapi);
-        if (vsapi->mapNumKeys(props)) {
-            vsapi->mapSetNode(props, "clip", clip, maReplace);
-            vsapi->freeNode(from.node);
-            from.node = nullptr;
-            from.node = invoke(VSH_STD_PLUGIN_ID, "SetFrameProps", props, core, vsapi);
-        } else {
-            vsapi->freeMap(props);
+    VSNode *find(const Calls &key) {
+        std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = nodes_.find(key);
+        return found == nodes_.end() ? nullptr : found->second.get();
+    }
+
+    // Another thread may have made it meanwhile: making takes no lock, since it may log, and that may run Python.
+    VSNode *keep(const Calls &key, Node made) {
+        std::lock_guard<std::mutex> lock(mutex_);
+        return nodes_.try_emplace(key, std::move(made)).first->second.get();
+    }
+
+    static Node resized(const Resize &call, VSNode *clip, VSCore *core, const VSAPI *vsapi) {
+        Map props{vsapi->createMap(), vsapi}, args{vsapi->createMap(), vsapi};
+        call.arguments.write(args.get(), props.get(), vsapi);
+        Node from = another(clip, vsapi);
+        if (vsapi->mapNumKeys(props.get())) {
+            vsapi->mapSetNode(props.get(), "clip", clip, maReplace);
+            from = invoke(VSH_STD_PLUGIN_ID, "SetFrameProps", props, core, vsapi);
         }
-        vsapi->mapSetNode(args, "clip", from.node, maReplace);
+        vsapi->mapSetNode(args.get(), "clip", from.get(), maReplace);
         return invoke(VSH_RESIZE_PLUGIN_ID, call.function.c_str(), args, core, vsapi);
     }
 };
 
 // State of a node: a stage of the graph, or its output.
 struct Instance {
-    PyObject *python; // owned; given up under the GIL
+    Held python;
     Resizers resizers;
-    VSNode *source; // owned; where the props come from
-    VSNode *matte;  // owned; GRAYS that a stage is handed beside its input, or null
+    Node source; // where the props come from
+    Node matte;  // GRAYS that a stage is handed beside its input, or null
     VSVideoInfo vi;
     bool readsOthers; // whether a frame may need other source frames than its own
+
+    ~Instance() {
+        if (!Py_IsInitialized()) // the object is gone with the interpreter
+            return;
+        Gil gil;
+        Ref closed(PyObject_CallMethod(python.get(), "close", nullptr));
+        PyErr_Clear(); // there is nobody to be told
+    }
 };
 
-void VS_CC freeInstance(void *data, VSCore *, const VSAPI *vsapi) {
-    auto *d = static_cast<Instance *>(data);
-    d->resizers.free(vsapi);
-    vsapi->freeNode(d->source);
-    vsapi->freeNode(d->matte);
-    if (Py_IsInitialized()) { // else the interpreter is gone, and the object with it
-        Gil gil;
-        Ref closed(PyObject_CallMethod(d->python, "close", nullptr));
-        PyErr_Clear(); // there is nobody to be told
-        Py_DECREF(d->python);
-    }
-    delete d;
-}
+void VS_CC freeInstance(void *data, VSCore *, const VSAPI *) { delete static_cast<Instance *>(data); }
 
 using Body = const VSFrame *(*)(int, int, Instance *, void **, VSFrameContext *, VSCore *, const VSAPI *);
 
@@ -319,18 +265,9 @@ const VSFrame *VS_CC getFrame(int n, int reason, void *data, void **frameData, V
     }
 }
 
-struct FrameRef {
-    const VSFrame *frame;
-    const VSAPI *vsapi;
-    ~FrameRef() { vsapi->freeFrame(frame); }
-};
-
 // A frame as Python keeps it to name it as the result of another; it holds a reference.
 Ref frameObject(const VSFrame *frame, const VSAPI *vsapi) {
-    auto *held = new FrameRef{vsapi->addFrameRef(frame), vsapi};
-    return checked(PyCapsule_New(held, nullptr, [](PyObject *capsule) {
-        delete static_cast<FrameRef *>(PyCapsule_GetPointer(capsule, nullptr));
-    }));
+    return capsule(std::make_unique<Frame>(vsapi->addFrameRef(frame), vsapi));
 }
 
 // An output frame of a stage that is on its way: the source frames it has asked for since the last call of Python.
@@ -342,7 +279,7 @@ struct Pending {
 void ask(int n, VSNode *node, Instance *d, VSFrameContext *ctx, const VSAPI *vsapi) {
     vsapi->requestFrameFilter(n, node, ctx);
     if (d->matte)
-        vsapi->requestFrameFilter(n, d->matte, ctx);
+        vsapi->requestFrameFilter(n, d->matte.get(), ctx);
 }
 
 // Asks for the frames that come out of the resizer, for those whose props are here; returns whether any was asked for.
@@ -351,15 +288,16 @@ bool askConverted(int n, Pending *pending, Instance *d, VSFrameContext *ctx, VSC
     for (auto &[k, node] : pending->frames) {
         if (node)
             continue;
-        FrameRef source{vsapi->getFrameFilter(k, d->source, ctx), vsapi};
+        Frame source{vsapi->getFrameFilter(k, d->source.get(), ctx), vsapi};
         Calls calls;
         {
             Gil gil;
-            Ref props = propsToDict(source.frame, vsapi);
-            calls = Resize::listFrom(checked(PyObject_CallMethod(d->python, "prepare", "iO", k, props.get())).get());
+            Ref props = propsToDict(source.get(), vsapi);
+            Ref answer = checked(PyObject_CallMethod(d->python.get(), "prepare", "iO", k, props.get()));
+            calls = Resize::listFrom(answer.get());
         }
         node = d->resizers.node(calls, core, vsapi);
-        if (node != d->source) {
+        if (node != d->source.get()) {
             vsapi->requestFrameFilter(k, node, ctx);
             asked = true;
         }
@@ -369,69 +307,75 @@ bool askConverted(int n, Pending *pending, Instance *d, VSFrameContext *ctx, VSC
     return asked;
 }
 
-// The pending frames for Python: {number: (width, planes)}; `frames` keeps them alive.
-Ref pendingToDict(const Pending *pending, std::vector<std::unique_ptr<FrameRef>> &frames, Instance *d,
-                  VSFrameContext *ctx, const VSAPI *vsapi) {
+// The pending frames for Python: {number: (width, planes)}.
+Ref pendingToDict(const Pending *pending, Instance *d, PyObject *views, VSFrameContext *ctx, const VSAPI *vsapi) {
     Ref dict = checked(PyDict_New());
     for (auto &[k, node] : pending->frames) {
-        frames.emplace_back(new FrameRef{vsapi->getFrameFilter(k, node, ctx), vsapi});
-        const VSFrame *in = frames.back()->frame;
-        frames.emplace_back(new FrameRef{d->matte ? vsapi->getFrameFilter(k, d->matte, ctx) : nullptr, vsapi});
-        Ref planes = planesToList(in, frames.back()->frame, nullptr, vsapi), key = checked(PyLong_FromLong(k));
-        Ref entry = checked(Py_BuildValue("(iO)", vsapi->getFrameWidth(in, 0), planes.get()));
+        Frame in{vsapi->getFrameFilter(k, node, ctx), vsapi};
+        Frame matte{d->matte ? vsapi->getFrameFilter(k, d->matte.get(), ctx) : nullptr, vsapi};
+        Ref planes = planesToList(in.get(), matte.get(), nullptr, views, vsapi), key = checked(PyLong_FromLong(k));
+        Ref entry = checked(Py_BuildValue("(iO)", vsapi->getFrameWidth(in.get(), 0), planes.get()));
         if (PyDict_SetItem(dict.get(), key.get(), entry.get()) < 0)
             raisePython();
     }
     return dict;
 }
 
+// A frame of `props` whose planes are those of `from`.
+NewFrame withPlanesOf(const VSFrame *from, const VSFrame *props, const Instance *d, VSCore *core, const VSAPI *vsapi) {
+    const VSFrame *planes[] = {from, from, from};
+    const int order[] = {0, 1, 2};
+    NewFrame made{vsapi->newVideoFrame2(&d->vi.format, d->vi.width, d->vi.height, planes, order, props, core), vsapi};
+    if (!made)
+        throw std::runtime_error(std::string(kPrefix) + "VapourSynth refused the output frame");
+    return made;
+}
+
 // The output frame, or null when Python needs further frames, which are then asked for.
-const VSFrame *compute(int n, Pending *pending, Instance *d, VSFrameContext *ctx, VSCore *core, const VSAPI *vsapi) {
-    FrameRef in{vsapi->getFrameFilter(n, pending->own, ctx), vsapi};
-    FrameRef out{vsapi->newVideoFrame(&d->vi.format, d->vi.width, d->vi.height, in.frame, core), vsapi};
-    VSFrame *writable = const_cast<VSFrame *>(out.frame);
+NewFrame compute(int n, Pending *pending, Instance *d, VSFrameContext *ctx, VSCore *core, const VSAPI *vsapi) {
+    Frame in{vsapi->getFrameFilter(n, pending->own, ctx), vsapi};
+    NewFrame out{vsapi->newVideoFrame(&d->vi.format, d->vi.width, d->vi.height, in.get(), core), vsapi};
     if (d->vi.format.colorFamily == cfRGB)
-        vsapi->mapSetInt(vsapi->getFramePropertiesRW(writable), "_Matrix", 0, maReplace);
+        vsapi->mapSetInt(vsapi->getFramePropertiesRW(out.get()), "_Matrix", 0, maReplace);
     std::vector<int> further;
-    FrameRef same{nullptr, vsapi};
+    Frame same;
     {
-        std::vector<std::unique_ptr<FrameRef>> frames;
         Gil gil;
-        Ref from = pendingToDict(pending, frames, d, ctx, vsapi), to = planesToList(out.frame, nullptr, writable, vsapi);
-        Ref self = frameObject(out.frame, vsapi);
-        Ref answer = checked(PyObject_CallMethod(d->python, "compute", "iOOO", n, from.get(), to.get(), self.get()));
+        ReleasedAtEnd released;
+        Ref from = pendingToDict(pending, d, released.views.get(), ctx, vsapi);
+        Ref to = planesToList(out.get(), nullptr, out.get(), released.views.get(), vsapi);
+        Ref self = frameObject(out.get(), vsapi);
+        Ref answer =
+            checked(PyObject_CallMethod(d->python.get(), "compute", "iOOO", n, from.get(), to.get(), self.get()));
         if (PyList_Check(answer.get())) {
             for (Py_ssize_t i = 0; i < PyList_Size(answer.get()); i++)
                 further.push_back(static_cast<int>(PyLong_AsLong(PyList_GetItem(answer.get(), i))));
+            if (PyErr_Occurred())
+                raisePython();
         } else if (answer.get() != Py_None) {
-            auto *held = static_cast<FrameRef *>(PyCapsule_GetPointer(answer.get(), nullptr));
+            auto *held = static_cast<Frame *>(PyCapsule_GetPointer(answer.get(), nullptr));
             if (!held)
                 raisePython();
-            same.frame = vsapi->addFrameRef(held->frame);
+            same = Frame{vsapi->addFrameRef(held->get()), vsapi};
         }
     }
-    if (further.empty()) {
-        if (!same.frame)
-            return vsapi->addFrameRef(out.frame);
-        const VSFrame *planes[] = {same.frame, same.frame, same.frame};
-        const int order[] = {0, 1, 2};
-        return vsapi->newVideoFrame2(&d->vi.format, d->vi.width, d->vi.height, planes, order, out.frame, core);
-    }
+    if (further.empty())
+        return same ? withPlanesOf(same.get(), out.get(), d, core, vsapi) : std::move(out);
     for (auto &[k, node] : pending->frames) { // Python has copied what it needs, and there may be many
         if (k == n)
             continue; // its props are needed at the end
         vsapi->releaseFrameEarly(node, k, ctx);
-        if (node != d->source)
-            vsapi->releaseFrameEarly(d->source, k, ctx);
+        if (node != d->source.get())
+            vsapi->releaseFrameEarly(d->source.get(), k, ctx);
         if (d->matte)
-            vsapi->releaseFrameEarly(d->matte, k, ctx);
+            vsapi->releaseFrameEarly(d->matte.get(), k, ctx);
     }
     pending->frames.clear();
     for (int k : further) {
         pending->frames[k] = nullptr;
-        ask(k, d->source, d, ctx, vsapi);
+        ask(k, d->source.get(), d, ctx, vsapi);
     }
-    return nullptr;
+    return {};
 }
 
 // What Python is told of a frame beside its pixels: "begin" or "end".
@@ -439,53 +383,55 @@ void tell(const char *what, int n, Instance *d) {
     if (!d->readsOthers)
         return;
     Gil gil;
-    checked(PyObject_CallMethod(d->python, what, "i", n));
+    checked(PyObject_CallMethod(d->python.get(), what, "i", n));
 }
 
 const VSFrame *stageFrame(int n, int reason, Instance *d, void **frameData, VSFrameContext *ctx, VSCore *core,
                           const VSAPI *vsapi) {
     if (reason == arInitial) {
+        auto pending = std::make_unique<Pending>();
+        pending->frames[n] = nullptr;
         tell("begin", n, d);
-        *frameData = new Pending{{{n, nullptr}}, nullptr};
-        ask(n, d->source, d, ctx, vsapi);
+        ask(n, d->source.get(), d, ctx, vsapi);
+        *frameData = pending.release();
         return nullptr;
     }
-    auto *pending = static_cast<Pending *>(*frameData);
-    const VSFrame *out = nullptr;
+    std::unique_ptr<Pending> pending(static_cast<Pending *>(std::exchange(*frameData, nullptr)));
+    NewFrame out;
     try {
         if (reason == arAllFramesReady) {
-            if (askConverted(n, pending, d, ctx, core, vsapi))
+            if (!askConverted(n, pending.get(), d, ctx, core, vsapi))
+                out = compute(n, pending.get(), d, ctx, core, vsapi);
+            if (!out) {
+                *frameData = pending.release();
                 return nullptr;
-            out = compute(n, pending, d, ctx, core, vsapi);
-            if (!out)
-                return nullptr;
+            }
         }
     } catch (...) {
-        delete pending;
-        *frameData = nullptr;
-        tell("end", n, d);
+        try {
+            tell("end", n, d);
+        } catch (const std::exception &) { // what came first is what the script's author is told
+        }
         throw;
     }
-    delete pending; // the frame is there, or one that it needs has failed
-    *frameData = nullptr;
-    tell("end", n, d);
-    return out;
+    tell("end", n, d); // the frame is there, or one that it needs has failed
+    return out.release();
 }
 
 const VSFrame *outputFrame(int n, int reason, Instance *d, void **frameData, VSFrameContext *ctx, VSCore *core,
                            const VSAPI *vsapi) {
     if (reason == arInitial)
-        vsapi->requestFrameFilter(n, d->source, ctx);
+        vsapi->requestFrameFilter(n, d->source.get(), ctx);
     if (reason != arAllFramesReady)
         return nullptr;
-    FrameRef source{vsapi->getFrameFilter(n, d->source, ctx), vsapi};
+    Frame source{vsapi->getFrameFilter(n, d->source.get(), ctx), vsapi};
     Calls calls;
     Entries entries;
     int newFormat = 0;
     {
         Gil gil;
-        Ref props = propsToDict(source.frame, vsapi);
-        Ref answer = checked(PyObject_CallMethod(d->python, "finish", "iO", n, props.get()));
+        Ref props = propsToDict(source.get(), vsapi);
+        Ref answer = checked(PyObject_CallMethod(d->python.get(), "finish", "iO", n, props.get()));
         PyObject *list = nullptr, *dict = nullptr;
         if (!PyArg_ParseTuple(answer.get(), "OOp", &list, &dict, &newFormat))
             raisePython();
@@ -493,18 +439,15 @@ const VSFrame *outputFrame(int n, int reason, Instance *d, void **frameData, VSF
         entries = Entries::from(dict);
     }
     if (!*frameData) {
-        *frameData = d->resizers.node(calls, core, vsapi);
+        *frameData = d->resizers.node(calls, core, vsapi); // borrowed
         vsapi->requestFrameFilter(n, static_cast<VSNode *>(*frameData), ctx);
         return nullptr;
     }
-    FrameRef made{vsapi->getFrameFilter(n, static_cast<VSNode *>(*frameData), ctx), vsapi};
-    const VSFrame *planes[] = {made.frame, made.frame, made.frame};
-    const int order[] = {0, 1, 2};
-    VSFrame *out =
-        vsapi->newVideoFrame2(&d->vi.format, d->vi.width, d->vi.height, planes, order, source.frame, core);
-    VSMap *props = vsapi->getFramePropertiesRW(out);
+    Frame made{vsapi->getFrameFilter(n, static_cast<VSNode *>(*frameData), ctx), vsapi};
+    NewFrame out = withPlanesOf(made.get(), source.get(), d, core, vsapi);
+    VSMap *props = vsapi->getFramePropertiesRW(out.get());
     if (newFormat) {
-        const VSMap *known = vsapi->getFramePropertiesRO(made.frame);
+        const VSMap *known = vsapi->getFramePropertiesRO(made.get());
         for (const char *key : kFormatProps) {
             int error = 0;
             const int64_t value = vsapi->mapGetInt(known, key, 0, &error);
@@ -515,15 +458,13 @@ const VSFrame *outputFrame(int n, int reason, Instance *d, void **frameData, VSF
     }
     entries.write(props, props, vsapi);
     vsapi->mapDeleteKey(props, kAlphaProp); // of the source's size; the graph attaches the new one
-    return out;
+    return out.release();
 }
 
 struct Host {
     VSCore *core;
     const VSAPI *vsapi;
 };
-
-void freeHost(PyObject *capsule) { delete static_cast<Host *>(PyCapsule_GetPointer(capsule, nullptr)); }
 
 // log(text): one line in the core's log.
 PyObject *logMessage(PyObject *self, PyObject *text) {
@@ -555,7 +496,10 @@ int number(PyObject *python, const char *name) {
 }
 
 bool flag(PyObject *python, const char *name) {
-    return PyObject_IsTrue(checked(PyObject_GetAttrString(python, name)).get()) == 1;
+    const int value = PyObject_IsTrue(checked(PyObject_GetAttrString(python, name)).get());
+    if (value < 0)
+        raisePython();
+    return value == 1;
 }
 
 // Size and format of what a stage or graph writes.
@@ -569,9 +513,9 @@ VSVideoInfo infoOf(PyObject *python, VSNode *source, VSCore *core, const VSAPI *
 }
 
 // The nodes of a Python Graph over `source`; `matte` goes to the first stage.
-VSNode *build(PyObject *graph, VSNode *source, VSNode *matte, VSCore *core, const VSAPI *vsapi) {
+Node build(PyObject *graph, VSNode *source, VSNode *matte, VSCore *core, const VSAPI *vsapi) {
     struct Step {
-        PyObject *python;
+        Held python;
         VSVideoInfo vi;
         bool readsOthers;
     };
@@ -579,108 +523,111 @@ VSNode *build(PyObject *graph, VSNode *source, VSNode *matte, VSCore *core, cons
     {
         Gil gil;
         Ref stages = checked(PyObject_GetAttrString(graph, "stages"));
+        const auto add = [&](PyObject *python) {
+            steps.push_back({Held(Ref(Py_NewRef(python))), infoOf(python, source, core, vsapi),
+                             flag(python, "reads_others")});
+        };
         for (Py_ssize_t i = 0, count = PyTuple_Size(stages.get()); i < count; i++)
-            steps.push_back({PyTuple_GetItem(stages.get(), i), {}, false});
-        steps.push_back({graph, {}, false});
-        for (Step &step : steps) {
-            step.vi = infoOf(step.python, source, core, vsapi);
-            step.readsOthers = flag(step.python, "reads_others");
-        }
-        for (Step &step : steps)
-            Py_INCREF(step.python);
+            add(PyTuple_GetItem(stages.get(), i));
+        if (PyErr_Occurred())
+            raisePython();
+        add(graph);
     }
-    NodeRef at{vsapi->addNodeRef(source), vsapi};
-    for (size_t i = 0; i < steps.size(); i++) {
-        const bool isOutput = i + 1 == steps.size();
-        VSNode *props = isOutput ? source : at.node, *beside = i == 0 ? matte : nullptr;
-        auto *data = new Instance{steps[i].python, Resizers(vsapi->addNodeRef(at.node)), vsapi->addNodeRef(props),
-                                  beside ? vsapi->addNodeRef(beside) : nullptr, steps[i].vi, steps[i].readsOthers};
-        const int pattern = steps[i].readsOthers ? rpGeneral : rpStrictSpatial;
-        VSFilterDependency dependencies[3] = {{at.node, pattern}};
+    Node at = another(source, vsapi);
+    for (Step &step : steps) {
+        const bool isFirst = &step == &steps.front(), isOutput = &step == &steps.back();
+        VSNode *props = isOutput ? source : at.get(), *beside = isFirst ? matte : nullptr;
+        std::unique_ptr<Instance> data(new Instance{std::move(step.python), Resizers(another(at.get(), vsapi)),
+                                                    another(props, vsapi), another(beside, vsapi), step.vi,
+                                                    step.readsOthers});
+        const int pattern = step.readsOthers ? rpGeneral : rpStrictSpatial;
+        VSFilterDependency dependencies[3] = {{at.get(), pattern}};
         int count = 1;
         for (VSNode *other : {props, beside})
-            if (other && other != at.node)
+            if (other && other != at.get())
                 dependencies[count++] = {other, pattern};
-        VSNode *made = vsapi->createVideoFilter2(isOutput ? "UpscaleOutput" : "Upscale", &data->vi,
-                                                 isOutput ? getFrame<outputFrame> : getFrame<stageFrame>, freeInstance,
-                                                 fmParallel, dependencies, count, data, core);
-        vsapi->freeNode(at.node);
-        at.node = made;
-        if (!made)
+        Node made{vsapi->createVideoFilter2(isOutput ? "UpscaleOutput" : "Upscale", &data->vi,
+                                            isOutput ? getFrame<outputFrame> : getFrame<stageFrame>, freeInstance,
+                                            fmParallel, dependencies, count, data.get(), core),
+                  vsapi};
+        if (!made) // VapourSynth has not taken the data
             throw std::runtime_error(std::string(kPrefix) + "VapourSynth refused the filter");
+        data.release();
+        at = std::move(made);
     }
-    return vsapi->addNodeRef(at.node);
+    return at;
 }
 
-// The alpha clip: the argument, else what the first frame carries; null where there is none. Owned.
-VSNode *findMatte(const VSMap *in, VSNode *source, const VSFrame *first, VSCore *core, const VSAPI *vsapi) {
+// The alpha clip: the argument, else what the first frame carries; null where there is none.
+// VapourSynth brings the frames of arguments into main memory itself (R80), but not those in props.
+Node findMatte(const VSMap *in, VSNode *source, const VSFrame *first, VSCore *core, const VSAPI *vsapi) {
     int error = 0;
-    VSNode *given = vsapi->mapGetNode(in, "alpha_clip", 0, &error);
+    Node given{vsapi->mapGetNode(in, "alpha_clip", 0, &error), vsapi};
     if (given || !first || vsapi->mapGetType(vsapi->getFramePropertiesRO(first), kAlphaProp) != ptVideoFrame)
         return given;
-    VSMap *args = vsapi->createMap();
-    vsapi->mapSetNode(args, "clip", source, maReplace);
-    vsapi->mapSetData(args, "prop", kAlphaProp, -1, dtUtf8, maReplace);
-    return invoke(VSH_STD_PLUGIN_ID, "PropToClip", args, core, vsapi);
+    Map args{vsapi->createMap(), vsapi};
+    vsapi->mapSetNode(args.get(), "clip", source, maReplace);
+    vsapi->mapSetData(args.get(), "prop", kAlphaProp, -1, dtUtf8, maReplace);
+    Node attached = invoke(VSH_STD_PLUGIN_ID, "PropToClip", args, core, vsapi);
+    if (!vsapi->getPluginFunctionByName("GPUDownload", vsapi->getPluginByID(VSH_STD_PLUGIN_ID, core)))
+        return attached;
+    Map download{vsapi->createMap(), vsapi};
+    vsapi->mapSetNode(download.get(), "clip", attached.get(), maReplace);
+    return invoke(VSH_STD_PLUGIN_ID, "GPUDownload", download, core, vsapi); // passes on what is in main memory
 }
 
 void create(const VSMap *in, VSMap *out, VSNode *source, VSCore *core, const VSAPI *vsapi) {
     if (!Py_IsInitialized())
         throw std::runtime_error(std::string(kPrefix) + "the host must run Python, got none; use python or vspipe");
     // The first frame tells an interlaced clip before any weight file is opened, and whether there is alpha.
-    FrameRef first{nullptr, vsapi};
+    Frame first;
     if (vsh::isConstantVideoFormat(vsapi->getVideoInfo(source))) {
         char error[1024] = "";
-        first.frame = vsapi->getFrame(0, source, error, sizeof error);
-        if (!first.frame)
+        first = Frame{vsapi->getFrame(0, source, error, sizeof error), vsapi};
+        if (!first)
             throw std::runtime_error(kPrefix + std::string("the clip must give its first frame, got: ") + error);
     }
-    NodeRef matte{findMatte(in, source, first.frame, core, vsapi), vsapi};
-    PyObject *graph = nullptr, *matteGraph = nullptr;
+    Node matte = findMatte(in, source, first.get(), core, vsapi);
+    Held graph, matteGraph;
     Calls toGray;
     {
         Gil gil;
-        Ref capsule = checked(PyCapsule_New(new Host{core, vsapi}, nullptr, freeHost));
-        Ref log = checked(PyCFunction_New(&kLogMethod, capsule.get()));
+        Ref host = capsule(std::unique_ptr<Host>(new Host{core, vsapi}));
+        Ref log = checked(PyCFunction_New(&kLogMethod, host.get()));
         Ref module = checked(PyImport_ImportModule("vscugan.clip.filter"));
         Ref arguments = argumentsToDict(in, vsapi);
-        Ref props = first.frame ? propsToDict(first.frame, vsapi) : checked(PyDict_New());
-        Ref video = describe(source, vsapi), alpha(matte.node ? describe(matte.node, vsapi).release() : nullptr);
-        Ref made = checked(PyObject_CallMethod(module.get(), "create", "OOOOO", arguments.get(), video.get(),
-                                               alpha ? alpha.get() : Py_None, props.get(), log.get()));
-        if (matte.node) {
-            matteGraph = checked(PyObject_GetAttrString(made.get(), "matte")).release();
-            toGray = Resize::listFrom(checked(PyObject_GetAttrString(made.get(), "matte_calls")).get());
+        Ref props = first ? propsToDict(first.get(), vsapi) : checked(PyDict_New());
+        Ref video = describe(source, vsapi), alpha(matte ? describe(matte.get(), vsapi).release() : nullptr);
+        graph = Held(checked(PyObject_CallMethod(module.get(), "create", "OOOOO", arguments.get(), video.get(),
+                                                 alpha ? alpha.get() : Py_None, props.get(), log.get())));
+        if (matte) {
+            matteGraph = Held(checked(PyObject_GetAttrString(graph.get(), "matte")));
+            toGray = Resize::listFrom(checked(PyObject_GetAttrString(graph.get(), "matte_calls")).get());
         }
-        graph = made.release();
     }
-    Held held[] = {{graph}, {matteGraph}};
-    if (!matte.node) {
-        NodeRef whole{build(graph, source, nullptr, core, vsapi), vsapi};
-        vsapi->mapSetNode(out, "clip", whole.node, maReplace);
+    if (!matte) {
+        vsapi->mapConsumeNode(out, "clip", build(graph.get(), source, nullptr, core, vsapi).release(), maReplace);
         return;
     }
-    Resizers input(vsapi->addNodeRef(matte.node));
-    NodeRef gray{vsapi->addNodeRef(input.node(toGray, core, vsapi)), vsapi};
-    input.free(vsapi);
-    NodeRef colour{build(graph, source, gray.node, core, vsapi), vsapi};
-    NodeRef enlarged{build(matteGraph, gray.node, nullptr, core, vsapi), vsapi};
-    VSMap *args = vsapi->createMap();
-    vsapi->mapSetNode(args, "clip", colour.node, maReplace);
-    vsapi->mapSetNode(args, "mclip", enlarged.node, maReplace);
-    vsapi->mapSetData(args, "prop", kAlphaProp, -1, dtUtf8, maReplace);
-    NodeRef attached{invoke(VSH_STD_PLUGIN_ID, "ClipToProp", args, core, vsapi), vsapi};
-    vsapi->mapSetNode(out, "clip", attached.node, maReplace);
+    Resizers input(std::move(matte));
+    VSNode *gray = input.node(toGray, core, vsapi);
+    Node colour = build(graph.get(), source, gray, core, vsapi);
+    Node enlarged = build(matteGraph.get(), gray, nullptr, core, vsapi);
+    Map args{vsapi->createMap(), vsapi};
+    vsapi->mapSetNode(args.get(), "clip", colour.get(), maReplace);
+    vsapi->mapSetNode(args.get(), "mclip", enlarged.get(), maReplace);
+    vsapi->mapSetData(args.get(), "prop", kAlphaProp, -1, dtUtf8, maReplace);
+    Node attached = invoke(VSH_STD_PLUGIN_ID, "ClipToProp", args, core, vsapi);
+    vsapi->mapConsumeNode(out, "clip", attached.release(), maReplace);
 }
 
 void VS_CC upscale(const VSMap *in, VSMap *out, void *, VSCore *core, const VSAPI *vsapi) {
-    VSNode *source = vsapi->mapGetNode(in, "clip", 0, nullptr);
+    Node source{vsapi->mapGetNode(in, "clip", 0, nullptr), vsapi};
     try {
-        create(in, out, source, core, vsapi);
+        create(in, out, source.get(), core, vsapi);
     } catch (const std::exception &e) {
         vsapi->mapSetError(out, e.what());
     }
-    vsapi->freeNode(source);
 }
 
 } // namespace

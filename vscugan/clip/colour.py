@@ -26,6 +26,17 @@ TRANSFER_709, TRANSFER_LINEAR, TRANSFER_SRGB = 1, 8, 13
 LINEAR_TRANSFERS = (1, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 16, 18)
 #: reserved by H.273, and unspecified
 UNKNOWN_TRANSFERS = (0, 2, 3)
+UNSPECIFIED = 2
+#: What the resizer takes; all else is reserved or means nothing, and is as good as unspecified.
+MEANINGFUL: dict[str, tuple[int, ...]] = {
+    "_Primaries": (1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 22),
+    "_Transfer": (1, 2, *range(4, 19)),
+    "_ChromaLocation": tuple(range(6)),
+    "_Range": (0, 1),
+}
+CHROMA_LEFT = 0
+#: What the resizer writes itself into an output of another format.
+FORMAT_PROPS = ("_Matrix", "_Range", "_ChromaLocation")
 #: the resizer's default is an approximation
 EXACT_TRANSFER: dict[str, int | str] = {"approximate_gamma": 0}
 
@@ -33,6 +44,14 @@ MATRIX_RGB, MATRIX_709, MATRIX_UNSPECIFIED, MATRIX_170M = 0, 1, 2, 6
 #: What the resizer can turn into RGB: 709, FCC, 470bg, 170m, 240m, YCgCo, 2020ncl, 2020cl,
 #: chromaticity-derived ncl and cl, ICtCp
 KNOWN_MATRICES = (1, 4, 5, 6, 7, 8, 9, 10, 12, 13, 14)
+_PRIMARIES_XYZ = (1, 4, 5, 6, 7, 8, 9, 11, 12, 22)
+#: What the resizer must know beside a matrix that is defined by the transfer or the primaries.
+MATRIX_NEEDS: dict[int, dict[str, tuple[int, ...]]] = {
+    10: {"_Transfer": (1, 6, 7, 14, 15)},
+    12: {"_Primaries": _PRIMARIES_XYZ},
+    13: {"_Transfer": (1, 4, 5, 6, 7, *range(9, 19)), "_Primaries": _PRIMARIES_XYZ},
+    14: {"_Transfer": (16, 18), "_Primaries": (9,)},
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,13 +84,13 @@ class VideoFormat:
     @property
     def name(self) -> str:
         """VapourSynth's name of the format."""
-        depth = f"P{self.bits}" if self.sample_type == INTEGER else {16: "H", 32: "S"}.get(self.bits, "")
+        depth = str(self.bits) if self.sample_type == INTEGER else {16: "H", 32: "S"}.get(self.bits, "")
         if self.color_family != YUV:
             family, bits = ("RGB", 3 * self.bits) if self.color_family == RGB else ("GRAY", self.bits)
             return f"{family}{bits if self.sample_type == INTEGER else depth}"
         ratio = {(0, 0): "444", (1, 0): "422", (1, 1): "420", (0, 1): "440", (2, 0): "411", (2, 2): "410"}
         subsampling = (self.subsampling_w, self.subsampling_h)
-        return f"YUV{ratio.get(subsampling, 'ssw{}ssh{}'.format(*subsampling))}{depth}"
+        return f"YUV{ratio.get(subsampling, 'ssw{}ssh{}'.format(*subsampling))}P{depth}"
 
     @property
     def is_supported(self) -> bool:
@@ -132,7 +151,7 @@ def decided_matrix(props: Props, width: int, height: int) -> tuple[int, bool]:
     """The matrix of a YUV frame of this size, and whether it had to be decided by the size.
 
     SD (below 1280 wide and at most 576 high) is 170m, all else 709, as players guess.
-    Raises: ClipError for a matrix that the resizer does not know.
+    Raises: ClipError for a matrix that the resizer does not know, or not without further props.
     """
     matrix = props.get("_Matrix", MATRIX_UNSPECIFIED)
     if matrix in (MATRIX_RGB, MATRIX_UNSPECIFIED):
@@ -140,14 +159,41 @@ def decided_matrix(props: Props, width: int, height: int) -> tuple[int, bool]:
     if matrix not in KNOWN_MATRICES:
         known = ", ".join(map(str, KNOWN_MATRICES))
         raise ClipError(f"_Matrix must be one of {known}, got {matrix}; set it right with std.SetFrameProps")
+    for name, allowed in MATRIX_NEEDS.get(matrix, {}).items():
+        value = props.get(name, UNSPECIFIED)
+        if value not in allowed:
+            listed = f"one of {', '.join(map(str, allowed))}" if len(allowed) > 1 else allowed[0]
+            raise ClipError(
+                f"{name} must be {listed} where _Matrix is {matrix}, got {value}; "
+                "set what is wrong with std.SetFrameProps"
+            )
     return matrix, False
+
+
+def corrections(props: Props, format: VideoFormat) -> dict[str, int]:
+    """The props to set in place of a source frame's that the resizer refuses although they mean nothing.
+
+    They are reserved values, values that do not exist, and a YUV matrix of RGB. A matrix of YUV is not among them:
+    the picture depends on it, see ``decided_matrix``.
+    """
+    wrong = {name for name, known in MEANINGFUL.items() if props.get(name, known[0]) not in known}
+    if format.color_family == RGB and props.get("_Matrix", MATRIX_RGB) not in (MATRIX_RGB, MATRIX_UNSPECIFIED):
+        wrong.add("_Matrix")
+    instead = {
+        "_Primaries": UNSPECIFIED,
+        "_Transfer": UNSPECIFIED,
+        "_ChromaLocation": CHROMA_LEFT,
+        "_Range": int(is_full_range(props, format.color_family)),
+        "_Matrix": MATRIX_RGB,
+    }
+    return {name: instead[name] for name in sorted(wrong)}
 
 
 def is_full_range(props: Props, color_family: int) -> bool:
     """Whether the frame's range is full: _Range (R74, 1 = full), else _ColorRange (0 = full), else by family."""
-    if "_Range" in props:
+    if props.get("_Range") in MEANINGFUL["_Range"]:
         return props["_Range"] == 1
-    if "_ColorRange" in props:
+    if "_ColorRange" in props and "_Range" not in props:
         return props["_ColorRange"] == 0
     return color_family == RGB
 
@@ -175,10 +221,11 @@ def coded_transfer(props: Props, source: VideoFormat) -> int:
 
 def to_rgb(props: Props, format: VideoFormat, width: int, height: int) -> list[ResizeCall]:
     """The call that makes RGBS (GRAYS from gray) of a source frame; none where it is that already."""
+    arguments: dict[str, int | str] = {**corrections(props, format)}
     if format in (RGBS, GRAYS):
-        return []
+        return [(KERNEL, arguments)] if arguments else []
     target = GRAYS if format.color_family == GRAY else RGBS
-    arguments: dict[str, int | str] = {"format": target.id, "range_in_s": _range(props, format)}
+    arguments |= {"format": target.id, "range_in_s": _range(props, format)}
     if format.color_family == YUV:
         # set as a prop: the resizer refuses a YUV frame that is marked as RGB, whatever matrix_in says
         arguments["_Matrix"] = decided_matrix(props, width, height)[0]
@@ -192,8 +239,18 @@ def to_linear(props: Props, source: VideoFormat) -> list[ResizeCall]:
     return [(KERNEL, {"transfer_in": coded_transfer(props, source), "transfer": TRANSFER_LINEAR} | EXACT_TRANSFER)]
 
 
+def _output_matrix(props: Props, conversion: Conversion) -> int:
+    """The matrix of a YUV or gray output; gray comes out the same by any, so it need not be a good one there."""
+    try:
+        return decided_matrix(props, *conversion.source_size)[0]
+    except ClipError:
+        if conversion.source.color_family == YUV:
+            raise
+        return decided_matrix({}, *conversion.source_size)[0]
+
+
 def from_rgb(props: Props, conversion: Conversion) -> list[ResizeCall]:
-    """The calls that make the output of RGBS, by the props of the source frame.
+    """The calls that make the output of RGBS, by the props of the source frame, ``corrections`` applied.
 
     With an area downscale the frame is at the output's size already, and linear where that is linear.
     """
@@ -203,7 +260,7 @@ def from_rgb(props: Props, conversion: Conversion) -> list[ResizeCall]:
         same_family = (target.color_family == RGB) == (source.color_family == RGB)
         arguments = {"format": target.id, "range_s": _range(props if same_family else {}, target)}
         if target.color_family != RGB:
-            arguments["matrix"] = decided_matrix(props, *conversion.source_size)[0]
+            arguments["matrix"] = _output_matrix(props, conversion)
         if "_ChromaLocation" in props and (target.subsampling_w or target.subsampling_h):
             arguments["chromaloc"] = props["_ChromaLocation"]
     if downscale is None:
@@ -220,8 +277,9 @@ def from_rgb(props: Props, conversion: Conversion) -> list[ResizeCall]:
 
 
 def gray_of_matte() -> list[ResizeCall]:
-    """The call that makes GRAYS of an alpha clip, whose range is always full."""
-    return [(KERNEL, {"format": GRAYS.id, "range_in_s": "full", "range_s": "full"})]
+    """The call that makes GRAYS of an alpha clip, whose range is always full, whatever its props say."""
+    props: dict[str, int | str] = {"_Range": 1, "_ChromaLocation": CHROMA_LEFT, "_FieldBased": 0}
+    return [(KERNEL, props | {"format": GRAYS.id, "range_in_s": "full", "range_s": "full"})]
 
 
 def matte_format(target: VideoFormat) -> VideoFormat:

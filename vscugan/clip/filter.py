@@ -86,12 +86,14 @@ class ColourGraph(Graph):
         self._conversion = conversion
         self._engine, self._mode, self._report = engine, mode, report
         self._log = log
-        self._matrix_told = False
+        self._logged: set[str] = set()
 
     @worded
     def finish(self, n: int, props: Props) -> Finish:
         """To the output's format, with the matrix and SAR that the new size needs."""
         source, target, source_size = self._conversion.source, self._conversion.target, self._conversion.source_size
+        corrected = self._corrections(props)
+        props = {**props, **corrected}
         write: dict[str, int | float | str] = {**sar_props(props, source_size, self._conversion.size, target)}
         if self._report:
             write |= {**self._engine.report(), **self._mode.told(n)}
@@ -99,11 +101,25 @@ class ColourGraph(Graph):
             matrix, was_decided = colour.decided_matrix(props, *source_size)
             if was_decided:
                 write["_Matrix"] = matrix
-                if not self._matrix_told:
-                    self._matrix_told = True
-                    name = MATRIX_NAMES[matrix]
-                    self._log(f"_Matrix is unspecified: taken as {name} by the size, and written into the output")
+                name = MATRIX_NAMES[matrix]
+                self._log_once(
+                    "_Matrix", f"_Matrix is unspecified: taken as {name} by the size, and written into the output"
+                )
+        # of another format the resizer has written its own props
+        write |= {k: v for k, v in corrected.items() if source == target or k not in colour.FORMAT_PROPS}
         return colour.from_rgb(props, self._conversion), write, source != target
+
+    def _corrections(self, props: Props) -> dict[str, int]:
+        source = self._conversion.source
+        corrected = colour.corrections(props, source)
+        for name, value in corrected.items():
+            self._log_once(name, f"{name}={props[name]} means nothing for {source.name}: taken as {value}")
+        return corrected
+
+    def _log_once(self, name: str, text: str) -> None:
+        if name not in self._logged:
+            self._logged.add(name)
+            self._log(text)
 
 
 def _described(video: Video) -> VideoFormat:

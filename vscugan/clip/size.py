@@ -57,12 +57,12 @@ def output_size(
         width = settings.width or _nearest((settings.height or 0) * shape, steps[0])
         height = settings.height or _nearest(width / shape, steps[1])
     for name, size, from_px, step in zip(("width", "height"), (width, height), source, steps, strict=True):
-        _refuse_between(name, size, step, format)
         if size > from_px * LARGEST_SCALE:
             raise ArgumentError(
                 f"{name} must be at most {LARGEST_SCALE} times the source's {from_px}, got {size}; "
                 f"use {from_px * LARGEST_SCALE} or less"
             )
+        _refuse_between(name, size, step, format)
     return width, height
 
 

@@ -37,9 +37,9 @@ def array(plane: Plane, width: int) -> NDArray[np.float32]:
 
 
 def refuse_interlaced(n: int, props: Props) -> None:
-    """Raise ClipError for a frame of two fields."""
+    """Raise ClipError for a frame of two fields, or one whose _FieldBased does not exist."""
     field = props.get("_FieldBased", 0)
-    if field in (1, 2):
+    if field:
         raise ClipError(
             f"frame {n} must be progressive, got _FieldBased={field}; deinterlace or match fields first "
             "(bwdif, vivtc), or std.SetFieldBased(clip, 0) where the flag is wrong"
