@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import math
 import os
 import re
 import stat
 import struct
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -93,6 +94,7 @@ class MainVideo:
 
     stream: int
     cropping: bytes | None  #: as the container has it
+    rotation: int  #: degrees
     last_ticks: int  #: how long the last frame stays
     interlaced_ticks: tuple[int, ...]  #: when the first interlaced key frames are shown
 
@@ -128,8 +130,11 @@ def _looked_through(container: Any, stream: Any, look_for_interlacing: bool) -> 
                 if any(frame.interlaced_frame for frame in (*decoder.decode(packet), *decoder.decode(None))):
                     interlaced.append(packet.pts)
             decoder.flush_buffers()
-    cropping = decoder.coded_side_data.get("frame_cropping")
-    return MainVideo(stream=stream.index, cropping=cropping, last_ticks=last[1], interlaced_ticks=tuple(interlaced))
+    told = decoder.coded_side_data
+    return MainVideo(
+        stream=stream.index, cropping=told.get("frame_cropping"), rotation=_rotation(told.get("display_matrix")),
+        last_ticks=last[1], interlaced_ticks=tuple(interlaced),
+    )  # fmt: skip
 
 
 def _is_news(record: logging.LogRecord) -> bool:
@@ -157,7 +162,8 @@ def _open(path: Path, stream: int, progress: Callable[[int], None]) -> tuple[vs.
         vs.core.remove_log_handler(handle)
         LOGGER.removeFilter(_is_news)
     base = Fraction(int(opened["timebasenum"]), int(opened["timebaseden"]))
-    return opened["clip"], base, opened["timestamps"]
+    stamps = opened["timestamps"]
+    return opened["clip"], base, [stamps] if isinstance(stamps, int) else stamps  # one value comes as itself
 
 
 def _timeline(path: Path, base: Fraction, stamps: Sequence[int], last_ticks: int) -> Timeline:
@@ -188,6 +194,21 @@ def _crop(path: Path, clip: vs.VideoNode, cropping: bytes, rotation: int) -> vs.
             f"cropping must fit the format, got {left}, {right}, {top}, {bottom} px (left, right, top, bottom): "
             f"{str(error).removeprefix('Crop: ')}; use --script to crop"
         ) from error
+
+
+def _rotation(display_matrix: bytes | None) -> int:
+    """By how many degrees frames are turned to be shown, 0 to 359, counterclockwise; whole turns of 90 as a rule."""
+    if not display_matrix:
+        return 0
+    a, b = struct.unpack("<2i", display_matrix[:8])
+    return round(math.degrees(math.atan2(-b, a))) % 360
+
+
+def _upright_shape(clip: vs.VideoNode, props: Mapping[str, Any], rotation: int) -> vs.VideoNode:
+    """The shape of the pixels as they are seen: bestsource turns the frames, and leaves their aspect ratio."""
+    if rotation % 180 != 90 or "_SARNum" not in props:
+        return clip
+    return clip.std.SetFrameProps(_SARNum=int(props["_SARDen"]), _SARDen=int(props["_SARNum"]))
 
 
 def _refuse_interlaced(path: Path, clip: vs.VideoNode, timeline: Timeline, video: MainVideo) -> None:
@@ -225,7 +246,8 @@ def open_source(path: Path, progress: Callable[[int], None], is_scripted: bool) 
         with clip.get_frame(0) as frame:
             props = dict(frame.props)
         if video.cropping:
-            clip = _crop(path, clip, video.cropping, int(props.get("Rotation", 0)))
+            clip = _crop(path, clip, video.cropping, video.rotation)
+        clip = _upright_shape(clip, props, video.rotation)
         if not is_scripted:
             _refuse_interlaced(path, clip, timeline, video)
     except vs.Error as error:
