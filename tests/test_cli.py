@@ -46,8 +46,8 @@ def test_cache_is_shown_and_cleared(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main(["cache", "clear"]) == 2  # somebody's own folder, named by mistake
     assert (folder / "mine.txt").exists()
     (folder / "mine.txt").unlink()
-    media.plain(tmp_path / "a.mkv", frames=3)
-    assert main(["preview", str(tmp_path / "a.mkv"), "--frame", "1", "-o", str(tmp_path / "p"), *FAST]) == 0
+    media.plain(tmp_path / "a.mkv", frames=1)
+    assert main(["preview", str(tmp_path / "a.mkv"), "--frame", "0", "-o", str(tmp_path / "p"), *FAST]) == 0
     assert (folder / "index").is_dir()
     assert main(["cache", "clear"]) == 0
     assert not list(folder.iterdir())

@@ -94,6 +94,15 @@ def test_no_frames(folder: Path) -> None:
     assert sorted(folder.rglob("*")) == before
 
 
+@pytest.mark.parametrize("name", ["a.mkv", "a.mp4"])
+def test_a_video_of_one_frame(folder: Path, name: str) -> None:
+    media.plain(folder / name, frames=1)
+    run = encode(folder, name, "-o", f"o-{name}", "--script", "resize.vpy", "--encoder", "x264", "--", "--crf", "20")
+    assert run.returncode == 0, run.stderr
+    assert "1 frames to 128x96 YUV420P8, 24 fps, by x264" in run.stdout
+    assert len(media.frame_hashes(folder / f"o-{name}")) == 1
+
+
 def test_no_right_to_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = media.plain(folder / "a.mkv", frames=3)
     path.chmod(0)

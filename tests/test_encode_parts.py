@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import media
 import pytest
 import vapoursynth as vs
 
-from vscugan.encode import encoders, y4m
+from vscugan.encode import encoders, graph, mux, source, y4m
 from vscugan.encode.chunks import chunk_frames, cut
 from vscugan.encode.encoders import Program, check_arguments, check_format, command
 from vscugan.encode.journal import Journal
@@ -22,7 +25,7 @@ from vscugan.encode.plan import differences
 from vscugan.encode.progress import Progress
 from vscugan.encode.source import Timeline
 from vscugan.encode.video import CodedChunk, decode_tick, delay
-from vscugan.errors import ArgumentError, LockedError
+from vscugan.errors import ArgumentError, DiskError, LockedError, ResultError, SourceError, WorkerError
 
 HDR_PROPS = {
     "_Matrix": 9, "_Primaries": 9, "_Transfer": 16, "_Range": 0, "_ChromaLocation": 2, "_SARNum": 8, "_SARDen": 9,
@@ -160,6 +163,56 @@ def test_packets_are_decoded_before_they_are_shown() -> None:
     assert stamps == [-42, 0, 42, 83, 125, 300]
     shown = [chunk.start + chunk.order.index(k) for chunk in chunks for k in range(3)]
     assert all(timeline.ticks[n] >= stamp for n, stamp in zip(shown, stamps, strict=True))
+
+
+@pytest.mark.parametrize("base", [Fraction(1, 1000), Fraction(1, 24000), Fraction(1, 90000)], ids=str)
+@pytest.mark.parametrize("rate", graph.COMMON_RATES, ids=str)
+def test_short_clips_have_the_rate_of_their_container(rate: Fraction, base: Fraction) -> None:
+    """And long ones that of their timestamps."""
+    other = Fraction(24) if rate == Fraction(24000, 1001) else Fraction(24000, 1001)
+    for frames in (1, 2, 3, 25, 26, 2000):
+        ticks = tuple(round(n / (rate * base)) for n in range(frames + 1))
+        timeline = Timeline(base=base, ticks=ticks[:-1], last_ticks=ticks[-1] - ticks[-2])
+        assert graph._rate(timeline, rate) == rate
+    assert graph._rate(timeline, other) == rate
+    assert graph._rate(timeline, Fraction(0)) == rate
+
+
+def test_what_is_turned_is_not_cropped(core: Any) -> None:
+    clip, cropping = core.std.BlankClip(width=64, height=48), struct.pack("<4I", 2, 0, 4, 0)
+    quarter_turn = struct.pack("<9i", 0, -65536, 0, 65536, 0, 0, 0, 0, 1 << 30)
+    assert [source._rotation(matrix) for matrix in (None, quarter_turn)] == [0, 90]
+    assert source._crop(Path("a.mkv"), clip, cropping, 0).width == 60
+    with pytest.raises(SourceError) as error:
+        source._crop(Path("a.mkv"), clip, cropping, 90)
+    assert str(error.value) == (
+        "cropping and rotation must not be in one container, got both in 'a.mkv'; use --script for it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("script", "kind", "message"),
+    [
+        ("kill -9 $$", WorkerError, "ffmpeg must write the finished file, got its end by SIGKILL; all chunks are kept: "
+         "run the same command again to go on"),
+        ("echo No space left on device >&2; exit 1", DiskError, "finished file must be writable, got No space left on "
+         "device with 100 MiB left; all chunks are kept: make room, then run the same command again"),
+        ("echo odd >&2; exit 1", ResultError, "finished file must be written by ffmpeg, got odd; all chunks are kept: "
+         "run the same command again, and report it if it says so again"),
+    ],
+)  # fmt: skip
+def test_what_ended_the_muxer_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hdr: Picture, script: str, kind: type, message: str
+) -> None:
+    chunk = CodedChunk(path=media.plain(tmp_path / "a.mkv", 3), start=0, order=(0, 1, 2))
+    timeline = Timeline(base=Fraction(1, 1000), ticks=(0, 42, 83), last_ticks=42)
+    job = mux.MuxJob(source=chunk.path, video=0, kept=(), chunks=(chunk,), timeline=timeline, picture=hdr,
+                     format="matroska", header=None)  # fmt: skip
+    monkeypatch.setattr(mux, "mux_command", lambda *_: ["sh", "-c", f"cat > {tmp_path}/pipe; {script}"])
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=100 << 20))
+    with pytest.raises(kind) as error:
+        mux.mux(job, tmp_path / "result.mkv", lambda process: None)
+    assert str(error.value) == message
 
 
 def test_differences_are_named() -> None:
