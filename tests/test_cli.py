@@ -79,6 +79,8 @@ def test_verify_computes_frames_again(tmp_path: Path, capsys: pytest.CaptureFixt
     assert certificate["source"] == {"name": "a.mkv", "sha256": sha256(source), "bytes": source.stat().st_size}
     assert certificate["result"]["sha256"] == sha256(result)
     assert certificate["made_by"]["runtime"] == "torch"
+    assert certificate["picture"]["format"] == "YUV420P10"  # of an 8-bit source: nothing else was said
+    assert certificate["encoder"]["settings"] == "--tune animation --preset fast --crf 12"
     (weights,) = [row for row in rows() if (row.model, row.scale, row.noise) == ("se", 2, "denoise1x")]
     assert certificate["made_by"]["weights"] in (weights.bin_sha256, weights.param_sha256)
     assert [len(chunk["frames"]) for chunk in certificate["chunks"]] == [24, 6]

@@ -186,13 +186,13 @@ def test_a_seek_head_cannot_make_us_read_what_is_not_there(tmp_path: Path) -> No
     assert whole.endswith(tags)
     id, far = tags[:4], (1 << 46 | 1 << 56).to_bytes(8)
     path.write_bytes(whole[: -len(tags)] + id + far + tags[-64:])
-    with pytest.raises(ValueError, match="^a part that ends behind the file's end$"):
+    with pytest.raises(ValueError, match=r"^a part that ends behind the file's end$"):
         matroska.read_header(path)
     with open(path, "r+b") as file:  # so large and there, without taking room on the disk
         file.seek(len(whole) - len(tags) + 4)
         file.write((1 << 31 | 1 << 56).to_bytes(8))
         file.truncate(1 << 32)
-    with pytest.raises(ValueError, match="^a header of more than 1024 MiB$"):
+    with pytest.raises(ValueError, match=r"^a header of more than 1024 MiB$"):
         matroska.read_header(path)
     place = whole.index(ebml.encode(matroska.SEEK_ID, id)) + 7
     for position in ((1 << 63).to_bytes(8), b"\xff" * 8):

@@ -38,14 +38,20 @@ def size(count: int) -> str:
     return f"{value:.2f} GiB"
 
 
+def counted(count: int, noun: str) -> str:
+    """A number of things for people."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def _plan(e: Event) -> str:
     inside = " inside ffmpeg" if e["inside_ffmpeg"] else ""
     rate = "variable frame rate kept" if e["vfr"] else f"{e['rate']} fps"
     made = e["made_by"]
     by = f"; {made.get('runtime')} on {made.get('device')}, {made.get('precision')}" if made else ""
+    settings = f" ({e['settings']})" if e["settings"] else ""
     return (
-        f"{e['frames']} frames to {e['width']}x{e['height']} {e['format']}, {rate}, by {e['encoder']}{inside} "
-        f"in {e['chunks']} chunks{by}"
+        f"{counted(e['frames'], 'frame')} to {e['width']}x{e['height']} {e['format']}, {rate}, "
+        f"by {e['encoder']}{inside}{settings} in {counted(e['chunks'], 'chunk')}{by}"
     )
 
 
@@ -58,7 +64,7 @@ def _found(e: Event) -> str:
 
 def _done(e: Event) -> str:
     return (
-        f"done: {e['output']!r}, {e['frames']} frames, {size(e['bytes'])} in {clock(e['seconds'])}; "
+        f"done: {e['output']!r}, {counted(e['frames'], 'frame')}, {size(e['bytes'])} in {clock(e['seconds'])}; "
         f"certificate {e['certificate']!r}"
     )
 

@@ -13,6 +13,7 @@ import vapoursynth as vs
 
 from vscugan.clip.upscale import describe, upscale
 from vscugan.clip.wording import unworded
+from vscugan.encode.encoder_rows import DEFAULT_BITS, ENCODERS
 from vscugan.encode.plan import Plan
 from vscugan.encode.source import Source, Timeline
 from vscugan.errors import ArgumentError, ClipError
@@ -39,10 +40,20 @@ def _format(name: str) -> int:
         raise ArgumentError(f"format must be a name such as YUV420P10, got {name}; use one of VapourSynth's") from None
 
 
-def _upscaled(source: Source, options: dict[str, Any]) -> vs.VideoNode:
+def _default_format(clip: vs.VideoNode, encoder: str) -> int | None:
+    """The format of the result where nobody names one: an 8-bit clip gets 10 bits where the encoder has them."""
+    row, format = ENCODERS.get(encoder), clip.format
+    if row is None or DEFAULT_BITS not in row.bits or format.color_family == vs.RGB or format.bits_per_sample != 8:
+        return None
+    return int(format.replace(bits_per_sample=DEFAULT_BITS).id)
+
+
+def _upscaled(source: Source, options: dict[str, Any], encoder: str) -> vs.VideoNode:
     given = dict(options)
     if "format" in given:
         given["format"] = _format(given["format"])
+    elif (format := _default_format(source.clip, encoder)) is not None:
+        given["format"] = format
     try:
         return upscale(source.clip, report=True, **given)
     except vs.Error as error:
@@ -111,7 +122,7 @@ def build(plan: Plan, source: Source) -> Graph:
 
     Raises: ArgumentError, ClipError.
     """
-    clip = _scripted(plan, source) if plan.script else _upscaled(source, plan.options)
+    clip = _scripted(plan, source) if plan.script else _upscaled(source, plan.options, plan.encoder)
     timeline, declared, notes = source.timeline, source.clip.fps, []
     if clip.num_frames != source.clip.num_frames:
         timeline, declared = _own_timeline(clip, source), clip.fps

@@ -26,6 +26,7 @@ from vscugan.encode.events import Emit
 from vscugan.encode.journal import Entry, Journal
 from vscugan.encode.picture import Picture
 from vscugan.encode.progress import Progress
+from vscugan.encode.trial import reason
 from vscugan.errors import CuganError, DiskError, EncoderError, FrameError
 from vscugan.files import disk_error, is_full, sha256, sync_file, sync_folder
 
@@ -106,9 +107,9 @@ def _failed(job: Job, encoding: Encoding) -> CuganError:
     """Why an encoder ended before its time, in its own words where it has some."""
     code = encoding.process.wait()
     free = shutil.disk_usage(job.folder).free
-    lines = encoding.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    said = lines[-1] if lines else "without a word"
-    if is_full(job.folder, "".join(lines)):
+    log = encoding.log.read_text(encoding="utf-8", errors="replace")
+    said = reason(log) or "without a word"
+    if is_full(job.folder, log):
         return DiskError(
             f"disk must have room, got {free >> 20} MiB left in {job.folder.parent.name or '/'} ({said}); "
             "make room, then run the same command again: finished chunks are kept"
