@@ -112,7 +112,7 @@ def test_json_events_are_for_programs(tmp_path: Path, capfd: pytest.CaptureFixtu
     assert main(["encode", str(source), "-o", str(tmp_path / "b.mkv"), *words]) == 0
     events = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     kinds = [event["event"] for event in events if event["event"] != "index"]
-    assert kinds == ["plan", "progress", "chunk", "mux", "check", "done"]
+    assert kinds == ["model", "plan", "progress", "chunk", "mux", "check", "done"]
     assert events[-1]["frames"] == 3
     plan = next(event for event in events if event["event"] == "plan")
     assert (plan["width"], plan["height"]) == (192, 96)

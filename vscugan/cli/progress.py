@@ -81,6 +81,11 @@ LINES: dict[str, Callable[[Event], str]] = {
 }
 
 
+#: what the bar says from an event on, until it is told of frames
+BAR_WORDS = {"model": "loading the model", "plan": "computing the first frame", "mux": "writing the file",
+             "check": "checking the file"}  # fmt: skip
+
+
 def progress_line(e: Event) -> str:
     """One line on how far it is."""
     reuse = "" if e["reused"] is None else f", {e['reused']:.0%} reused"
@@ -138,6 +143,8 @@ class Live:
         kind = event["event"]
         if kind in LINES:
             self._bar.console.print(LINES[kind](event), markup=False, highlight=False)
+        if kind in BAR_WORDS:
+            self._bar.update(self._task, description=BAR_WORDS[kind])
         elif kind == "progress":
             self._bar.update(self._task, description=progress_line(event), completed=event["frames"], total=event["of"])
         elif kind == "index":

@@ -71,6 +71,7 @@ class Run:
             before = identity(self.source_path)
             source = open_source(self.source_path, lambda p: self.emit("index", percent=p), bool(self.plan.script))
             left, header = self._check_container(source, format, program.row.codec if program.row else None)
+            self.emit("model")
             graph = build(self.plan, source)
             with graph.clip.get_frame(0) as frame:
                 picture = picture_of(graph.clip, frame.props, graph.rate)
@@ -91,7 +92,8 @@ class Run:
                 f"source must stay as it is during the encode, got {self.source_path.name!r} changed or gone; put the "
                 "old file back and run the same command again, or say --restart"
             )
-        self._finish(job, graph, source, header, left, entries, facts | {"timings": times})
+        facts |= {"timings": times, "source": facts["source"] | source.damage.described()}
+        self._finish(job, graph, source, header, left, entries, facts)
 
     def _check_container(
         self, source: Source, format: str, codec: str | None

@@ -21,6 +21,7 @@ import av
 import vapoursynth as vs
 
 from vscugan.cache import made_folder, unwritable
+from vscugan.encode.damage import Damage, find_damage, known_damage, libav_errors, remember_damage
 from vscugan.errors import SourceError
 
 #: bestsource: read and write the index always, below the cache path
@@ -62,6 +63,7 @@ class Source:
     clip: vs.VideoNode
     timeline: Timeline
     stream: int
+    damage: Damage
     notes: tuple[str, ...]
 
 
@@ -95,6 +97,8 @@ class MainVideo:
     stream: int
     cropping: bytes | None  #: as the container has it
     rotation: int  #: degrees
+    packets: int
+    is_corrupt: bool  #: whether one is marked as damaged
     last_ticks: int  #: how long the last frame stays
     interlaced_ticks: tuple[int, ...]  #: when the first interlaced key frames are shown
 
@@ -119,7 +123,9 @@ def _looked_through(container: Any, stream: Any, look_for_interlacing: bool) -> 
     looked: int | None = None
     interlaced: list[int] = []
     most = SAMPLED_FRAMES if look_for_interlacing else 0
+    packets, is_corrupt = 0, False
     for packet in container.demux(stream):
+        packets, is_corrupt = packets + bool(packet.size), is_corrupt or packet.is_corrupt
         if packet.pts is None:
             continue
         last = max(last, (packet.pts, packet.duration or 0))
@@ -133,7 +139,7 @@ def _looked_through(container: Any, stream: Any, look_for_interlacing: bool) -> 
     told = decoder.coded_side_data
     return MainVideo(
         stream=stream.index, cropping=told.get("frame_cropping"), rotation=_rotation(told.get("display_matrix")),
-        last_ticks=last[1], interlaced_ticks=tuple(interlaced),
+        packets=packets, is_corrupt=is_corrupt, last_ticks=last[1], interlaced_ticks=tuple(interlaced),
     )  # fmt: skip
 
 
@@ -142,18 +148,49 @@ def _is_news(record: logging.LogRecord) -> bool:
     return "no return value(s) named" not in record.getMessage()
 
 
-def _open(path: Path, stream: int, progress: Callable[[int], None]) -> tuple[vs.VideoNode, Fraction, Sequence[int]]:
+def _opened(
+    path: Path, video: MainVideo, progress: Callable[[int], None]
+) -> tuple[vs.VideoNode, Fraction, Sequence[int], Damage]:
+    """Clip, time base, timestamps, and what is damaged; that is looked for where libav says so, or the index is old."""
+    found = known_damage(path, video.stream)
+    told: list[int] = []
+
+    def listen(percent: int) -> None:
+        told.append(percent)
+        progress(percent)
+
+    with libav_errors() as errors:
+        opened = _open(path, video.stream, listen, found or Damage())
+    if found is not None:
+        return *opened, found
+    found, frames = Damage(), len(opened[2])
+    if errors or video.is_corrupt or not told or video.packets > frames:
+        said = errors[0] if errors else "the container marks packets as damaged" if video.is_corrupt else ""
+        found = find_damage(path, video.stream, opened[2], said)
+    if found.is_seen:
+        opened = _open(path, video.stream, progress, found)
+        if len(opened[2]) != frames:  # one thread may get through more
+            found = find_damage(path, video.stream, opened[2], found.said)
+    remember_damage(path, video.stream, found)
+    return *opened, found
+
+
+def _open(
+    path: Path, stream: int, progress: Callable[[int], None], damage: Damage
+) -> tuple[vs.VideoNode, Fraction, Sequence[int]]:
     def listen(level: int, message: str) -> None:
         if found := _PERCENT.search(message):
             progress(int(found[1]))
 
-    folder = made_folder("index")
+    # what several threads make up of damaged frames is another thing each time, which bestsource does not stand
+    folder, threads = (made_folder("index-damaged"), 1) if damage.is_seen else (made_folder("index"), 0)
     handle = vs.core.add_log_handler(listen)
     LOGGER.addFilter(_is_news)
     try:
         opened = vs.core.bs.VideoSource(
-            str(path), track=stream, cachemode=CACHE_ALWAYS, cachepath=str(folder), showprogress=1, exporttimestamps=1
-        )
+            str(path), track=stream, threads=threads, cachemode=CACHE_ALWAYS, cachepath=str(folder), showprogress=1,
+            exporttimestamps=1,
+        )  # fmt: skip
     except vs.Error as error:
         if INDEX_UNWRITTEN in str(error):
             raise unwritable("bestsource could not write its index") from error
@@ -236,7 +273,7 @@ def open_source(path: Path, progress: Callable[[int], None], is_scripted: bool) 
             "bestsource must be installed to open a video, got no core.bs; run pip install vapoursynth-bestsource"
         )
     video = _main_video(path, not is_scripted)
-    clip, base, stamps = _open(path, video.stream, progress)
+    clip, base, stamps, damage = _opened(path, video, progress)
     if not clip.width or clip.format.color_family == vs.UNDEFINED:
         raise SourceError(
             f"source must have one size and format, got a variable one in {path.name!r}; use --script to make it one"
@@ -252,12 +289,15 @@ def open_source(path: Path, progress: Callable[[int], None], is_scripted: bool) 
             _refuse_interlaced(path, clip, timeline, video)
     except vs.Error as error:
         raise refusal(path, str(error)) from error
-    notes = [f"{name} metadata changes from frame to frame and is left out" for prop, name in DYNAMIC.items()
+    notes = damage.notes()
+    notes += [f"{name} metadata changes from frame to frame and is left out" for prop, name in DYNAMIC.items()
              if any(key.startswith(prop) for key in props)]  # fmt: skip
     if "_Alpha" in props:
         clip = clip.std.RemoveFrameProps("_Alpha")
         notes.append("transparency is left out, since no encoder here holds it")
-    return Source(path=path, clip=clip, timeline=timeline, stream=video.stream, notes=tuple(notes))
+    return Source(
+        path=path, clip=clip, timeline=timeline, stream=video.stream, damage=damage, notes=tuple(notes)
+    )  # fmt: skip
 
 
 def identity(path: Path) -> tuple[int, int, int] | None:
