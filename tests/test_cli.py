@@ -258,8 +258,8 @@ def test_cache_is_shown_and_cleared(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main(["cache", "clear"]) == 2  # somebody's own folder, named by mistake
     assert (folder / "mine.txt").exists()
     (folder / "mine.txt").unlink()
-    media.plain(tmp_path / "a.mkv", frames=3)
-    assert main(["preview", str(tmp_path / "a.mkv"), "--frame", "1", "-o", str(tmp_path / "p"), *FAST]) == 0
+    media.plain(tmp_path / "a.mkv", frames=1)
+    assert main(["preview", str(tmp_path / "a.mkv"), "--frame", "0", "-o", str(tmp_path / "p"), *FAST]) == 0
     assert (folder / "index").is_dir()
     assert main(["cache", "clear"]) == 0
     assert not list(folder.iterdir())
@@ -343,6 +343,8 @@ def test_verify_computes_frames_again(tmp_path: Path, capsys: pytest.CaptureFixt
     assert certificate["source"] == {"name": "a.mkv", "sha256": sha256(source), "bytes": source.stat().st_size}
     assert certificate["result"]["sha256"] == sha256(result)
     assert certificate["made_by"]["runtime"] == "torch"
+    assert certificate["picture"]["format"] == "YUV420P10"  # of an 8-bit source: nothing else was said
+    assert certificate["encoder"]["settings"] == "--tune animation --preset fast --crf 12"
     (weights,) = [row for row in rows() if (row.model, row.scale, row.noise) == ("se", 2, "denoise1x")]
     assert certificate["made_by"]["weights"] in (weights.bin_sha256, weights.param_sha256)
     assert [len(chunk["frames"]) for chunk in certificate["chunks"]] == [24, 6]
@@ -374,7 +376,7 @@ def test_json_events_are_for_programs(tmp_path: Path, capfd: pytest.CaptureFixtu
     assert main(["encode", str(source), "-o", str(tmp_path / "b.mkv"), *words]) == 0
     events = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     kinds = [event["event"] for event in events if event["event"] != "index"]
-    assert kinds == ["plan", "progress", "chunk", "mux", "check", "done"]
+    assert kinds == ["model", "plan", "progress", "chunk", "mux", "check", "done"]
     assert events[-1]["frames"] == 3
     plan = next(event for event in events if event["event"] == "plan")
     assert (plan["width"], plan["height"]) == (192, 96)

@@ -46,7 +46,7 @@ def told(path: Path) -> dict[str, Any]:
     with vs.core.bs.VideoSource(str(path), cachemode=0).get_frame(0) as frame:
         found = {name: value for name, value in frame.props.items() if name in COLOUR or name.startswith(HDR)}
     with av.open(str(path)) as file:
-        return found | {"sar": file.streams.video[0].sample_aspect_ratio or 1}
+        return found | {"sar": file.streams.video[0].sample_aspect_ratio}
 
 
 @pytest.mark.parametrize(("what", "make"), media.FIXTURES, ids=lambda v: getattr(v, "__name__", ""))
@@ -69,6 +69,7 @@ def test_every_encoder_is_told_the_colour(tmp_path: Path, shade: str, encoder: s
     (tmp_path / "in").mkdir()
     source, result = getattr(media, shade)(tmp_path / "in"), tmp_path / "out.mkv"
     wanted = told(source)
+    wanted["sar"] = wanted["sar"] or 1  # what is not told is square, and is told so
     assert {name: wanted[name] for name in SHADES[shade]} == SHADES[shade]
     assert ("MasteringDisplayMaxLuminance" in wanted) == (shade == "hdr10")
     said = encode(source, result, encoder, *ENCODERS[encoder])
@@ -171,6 +172,34 @@ def test_parts_behind_a_damaged_place_are_kept(tmp_path: Path) -> None:
     assert before.parts[matroska.CHAPTERS]
     assert after.parts[matroska.CHAPTERS] == before.parts[matroska.CHAPTERS]
     assert b"of the font" in after.parts[matroska.TAGS]
+
+
+def test_a_seek_head_cannot_make_us_read_what_is_not_there(tmp_path: Path) -> None:
+    """Neither what a part says of its size, nor where it is said to be, is believed beyond the file's end."""
+    source, parts = media.chapters(tmp_path), (matroska.INFO, matroska.TRACKS, matroska.CHAPTERS, matroska.CLUSTER, 0,
+                                               matroska.TAGS)  # fmt: skip
+    path = media.rebuilt(source, tmp_path / "crafted.mkv", parts, hole=64)
+    whole = path.read_bytes()
+    header = matroska.read_header(path)
+    assert header
+    tags = ebml.encode(matroska.TAGS, header.parts[matroska.TAGS])
+    assert whole.endswith(tags)
+    id, far = tags[:4], (1 << 46 | 1 << 56).to_bytes(8)
+    path.write_bytes(whole[: -len(tags)] + id + far + tags[-64:])
+    with pytest.raises(ValueError, match=r"^a part that ends behind the file's end$"):
+        matroska.read_header(path)
+    with open(path, "r+b") as file:  # so large and there, without taking room on the disk
+        file.seek(len(whole) - len(tags) + 4)
+        file.write((1 << 31 | 1 << 56).to_bytes(8))
+        file.truncate(1 << 32)
+    with pytest.raises(ValueError, match=r"^a header of more than 1024 MiB$"):
+        matroska.read_header(path)
+    place = whole.index(ebml.encode(matroska.SEEK_ID, id)) + 7
+    for position in ((1 << 63).to_bytes(8), b"\xff" * 8):
+        path.write_bytes(whole[: place + 3] + position + whole[place + 11 :])
+        header = matroska.read_header(path)
+        assert header
+        assert not header.parts[matroska.TAGS]
 
 
 @pytest.mark.parametrize("uids", [(0, 0, 9), (5, 5, 9)], ids=str)

@@ -94,6 +94,17 @@ def test_no_frames(folder: Path) -> None:
     assert sorted(folder.rglob("*")) == before
 
 
+@pytest.mark.parametrize("name", ["a.mkv", "a.mp4"])
+def test_a_video_of_one_frame(folder: Path, name: str) -> None:
+    media.plain(folder / name, frames=1)
+    run = encode(folder, name, "-o", f"o-{name}", "--script", "resize.vpy", "--encoder", "x264", "--", "--crf", "20")
+    assert run.returncode == 0, run.stderr
+    settings = "--preset medium --tune animation --crf 20"
+    assert f"1 frame to 128x96 YUV420P8, 24 fps, by x264 inside ffmpeg ({settings}) in 1 chunk\n" in run.stdout
+    assert f"done: 'o-{name}', 1 frame, " in run.stdout
+    assert len(media.frame_hashes(folder / f"o-{name}")) == 1
+
+
 def test_no_right_to_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = media.plain(folder / "a.mkv", frames=3)
     path.chmod(0)
@@ -256,9 +267,23 @@ def test_errors_are_events_too(folder: Path) -> None:
 
 def test_an_encoder_that_fails_says_why(folder: Path) -> None:
     media.plain(folder / "a.mkv", frames=3)
-    before = sorted(folder.rglob("*"))
-    run = encode(folder, "a.mkv", "-o", "o.mkv", "--script", "resize.vpy", "--encoder", "x264", "--", "--preset", "no")
-    assert run.returncode == 6
-    assert run.stderr.startswith("vscugan encode: encoder x264 must take all frames, got its end with ")
-    assert run.stderr.endswith("mend it, then run the same command again: finished chunks are kept\n")
-    assert sorted(folder.rglob("*")) == before
+    refused(folder, 2, "encoder arguments must be those of x264 in ffmpeg, got its answer: Error parsing option "
+            "'crff = 5'; correct what stands behind --", "a.mkv", "-o", "o.mkv", "--script", "resize.vpy", "--encoder",
+            "x264", "--", "--crff", "5")  # fmt: skip
+    own = ("-v", "error", "-f", "yuv4mpegpipe", "-i", "-", "-c:v", "libx264", "-preset", "no", "{output}.mkv")
+    refused(folder, 2, f"encoder arguments must be those of {find_ffmpeg()}, got its answer: invalid preset 'no'; "
+            "correct what stands behind --", "a.mkv", "-o", "o.mkv", "--script", "resize.vpy", "--encoder",
+            find_ffmpeg(), "--", *own)  # fmt: skip
+
+
+def test_an_encoder_that_fails_in_the_middle_says_why(folder: Path) -> None:
+    """It took two frames, and says something else behind its reason."""
+    media.plain(folder / "a.mkv", frames=30)
+    (folder / "enc").write_text(
+        "#!/bin/sh\nif [ $(head -c 99999 | wc -c) = 99999 ]; then echo 'enc [error]: tired'; echo bye; exit 5; fi\n"
+        f"{find_ffmpeg()} -v error -f lavfi -i color=s=128x96 -frames:v 2 \"$1\"\n"
+    )
+    (folder / "enc").chmod(0o755)
+    refused(folder, 6, "encoder ./enc must take all frames, got its end with 5 in chunk 0: tired; mend it, then run "
+            "the same command again: finished chunks are kept", "a.mkv", "-o", "o.mkv", "--script", "resize.vpy",
+            "--encoder", "./enc", "--", "{output}.mkv")  # fmt: skip

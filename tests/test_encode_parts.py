@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import sys
+from contextlib import nullcontext
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import av
+import media
 import pytest
 import vapoursynth as vs
 
-from vscugan.encode import encoders, y4m
+from vscugan.encode import encoders, graph, mux, source, y4m
 from vscugan.encode.chunks import chunk_frames, cut
-from vscugan.encode.encoders import Program, check_arguments, check_format, command
+from vscugan.encode.encoder_rows import ENCODERS
+from vscugan.encode.encoders import Program, check_arguments, check_format, command, find_encoder
 from vscugan.encode.journal import Journal
 from vscugan.encode.lock import take_lock
 from vscugan.encode.picture import Picture, picture_of
 from vscugan.encode.plan import differences
 from vscugan.encode.progress import Progress
 from vscugan.encode.source import Timeline
+from vscugan.encode.trial import try_encoder
 from vscugan.encode.video import CodedChunk, decode_tick, delay
-from vscugan.errors import ArgumentError, LockedError
+from vscugan.errors import ArgumentError, DiskError, EncoderError, LockedError, ResultError, SourceError, WorkerError
 
 HDR_PROPS = {
     "_Matrix": 9, "_Primaries": 9, "_Transfer": 16, "_Range": 0, "_ChromaLocation": 2, "_SARNum": 8, "_SARDen": 9,
@@ -41,7 +48,7 @@ def hdr(core: Any) -> Picture:
 
 
 def program(name: str, is_ffmpeg: bool) -> Program:
-    return Program(name=name, path="/bin/tool", is_ffmpeg=is_ffmpeg, version="1", row=encoders.ENCODERS[name])
+    return Program(name=name, path="/bin/tool", is_ffmpeg=is_ffmpeg, version="1", row=ENCODERS[name])
 
 
 def test_cuts_lie_on_a_grid() -> None:
@@ -98,23 +105,104 @@ def test_the_lock_goes_with_its_last_holder(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_tools_are_told_the_colour(hdr: Picture, name: str, flags: str) -> None:
-    call = command(program(name, False), ["--crf", "16"], hdr, Path("/o.x"))
-    start = {"x265": ["--y4m"], "x264": ["--demuxer", "y4m"], "svt-av1": ["-i", "stdin"]}[name]
+    call = command(program(name, False), ["--crf", "16", "--preset=5", "--tune", "0"], hdr, Path("/o.x"))
+    start = {"x265": "--y4m --output-depth 10", "x264": "--demuxer y4m --output-depth 10", "svt-av1": "-i stdin"}[name]
     end = {"svt-av1": ["-b", "/o.x"]}.get(name, ["-o", "/o.x", "-"])
-    assert call == ["/bin/tool", *start, *flags.split(), "--crf", "16", *end]
+    assert call == ["/bin/tool", *start.split(), *flags.split(), "--crf", "16", "--preset=5", "--tune", "0", *end]
 
 
 def test_ffmpeg_is_told_the_colour(hdr: Picture) -> None:
     call = command(program("x265", True), ["--crf", "16", "--preset", "slow", "--no-sao"], hdr, Path("/o.mkv"))
     params = call[call.index("-x265-params") + 1]
     assert params.startswith("colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc:range=limited:chromaloc=2:")
-    assert params.endswith(":max-cll=1000,400:log-level=error:crf=16:no-sao=1")
+    assert params.endswith(":max-cll=1000,400:log-level=error:aq-mode=3:crf=16:no-sao=1")
     assert "sar=8\\:9" in params
     assert call[call.index("-preset") + 1] == "slow"
     assert call[call.index("-vf") + 1] == (
         "setparams=colorspace=bt2020nc:color_primaries=bt2020:color_trc=smpte2084:range=tv:chroma_location=topleft"
     )
     assert call[call.index("-pix_fmt") + 1] == "+yuv420p10le"
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "told"),
+    [
+        ("x265", "", "--preset medium --crf 18 --aq-mode 3 --no-sao"),
+        ("x265", "--sao --preset=slow", "--crf 18 --aq-mode 3 --sao --preset=slow"),
+        ("x265", "--tune grain --bitrate 9000", "--preset medium --tune grain --bitrate 9000"),
+        ("x264", "", "--preset medium --crf 17 --tune animation"),
+        ("x264", "--qp 0", "--preset medium --tune animation --qp 0"),
+        ("svt-av1", "", "--preset 6 --crf 22 --tune 0"),
+        ("svt-av1", "--rc 1 --tbr 9000", "--preset 6 --tune 0 --rc 1 --tbr 9000"),
+        ("ffv1", "-g 24", "-level 3 -slicecrc 1 -g 24"),
+    ],
+)
+def test_defaults_give_way_to_what_the_user_says(name: str, arguments: str, told: str) -> None:
+    assert encoders.settings(program(name, True), arguments.split()) == told.split()
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "answer"),
+    [
+        ("x264", "--crff 5", "Error parsing option 'crff = 5'"),
+        ("x264", "--me foo --crf 16", "Error parsing option 'me = foo'"),
+        ("x264", "--preset slw", "invalid preset 'slw'"),
+        ("x265", "--crff 5", "Unknown option: crff"),
+        ("x265", "--crf 999", "Valid quality based range: -qpBDOffsetY to 51"),
+        ("x265", "--preset slw", "Error setting preset/tune slw/(null)"),
+        ("svt-av1", "--bogus 1", "Error parsing option bogus: 1"),
+        ("svt-av1", "--crf 999", "Value 999.000000 for parameter 'crf' out of range [0 - 63]"),
+        ("svt-av1", "--qp 999", "QP must be [0 - 63]"),
+        ("ffv1", "-bogus 1", "Unrecognized option 'bogus'"),
+        ("ffv1", "-crf 5", "Codec AVOption crf (Select the quality for constant quality mode) has not been used for any"
+         " stream"),
+    ],
+)  # fmt: skip
+def test_arguments_are_tried_before_the_start(
+    tmp_path: Path, hdr: Picture, name: str, arguments: str, answer: str
+) -> None:
+    """Inside ffmpeg, misspelt ones are passed over with exit code 0."""
+    with pytest.raises(ArgumentError) as error:
+        try_encoder(find_encoder(name), arguments.split(), hdr, tmp_path, lambda process: None)
+    assert str(error.value) == (
+        f"encoder arguments must be those of {name} in ffmpeg, got its answer: {answer}; correct what stands behind --"
+    )
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_what_vscugan_says_itself_is_taken(tmp_path: Path, hdr: Picture, name: str) -> None:
+    for arguments in ([], ["-slices", "4"] if name == "ffv1" else ["--preset", "8" if name == "svt-av1" else "fast"]):
+        try_encoder(find_encoder(name), arguments, hdr, tmp_path, lambda process: None)
+        (made,) = tmp_path.glob("trial.m*")
+        with av.open(str(made)) as file:
+            assert file.streams.video[0].pix_fmt == "yuv420p10le"
+
+
+@pytest.mark.parametrize(
+    ("script", "kind", "message"),
+    [
+        ("echo x265 [info]: hello; case \"$*\" in *--crff*) echo \"x265: unrecognized option '--crff'\" >&2; exit 1; "
+         "esac", ArgumentError, "encoder arguments must be those of x265, got its answer: x265: unrecognized option "
+         "'--crff'; correct what stands behind --"),
+        ("case \"$*\" in *--crff*) echo Unprocessed tokens: --crff; esac; cat >/dev/null", ArgumentError,
+         "encoder arguments must be those of x265, got its answer: Unprocessed tokens: --crff; correct what stands "
+         "behind --"),
+        ("echo Unknown option: chromaloc; cat >/dev/null", None, ""),  # not the user's
+        ("echo 'x265 [error]: too small'; exit 3", EncoderError, "encoder x265 must take 64x48 px YUV420P10, got its "
+         "answer: too small; use another --encoder, --format or size"),
+        ("kill -9 $$", EncoderError, "encoder x265 must take 64x48 px YUV420P10, got its answer: its end by SIGKILL; "
+         "use another --encoder, --format or size"),
+    ],
+)  # fmt: skip
+def test_a_tool_is_tried_before_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hdr: Picture, script: str, kind: type | None, message: str
+) -> None:
+    (tmp_path / "x265").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "x265").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with nullcontext() if kind is None else pytest.raises(kind) as error:
+        try_encoder(find_encoder("x265"), ["--crff", "5"], hdr, tmp_path, lambda process: None)
+    assert kind is None or str(error.value) == message
 
 
 def test_a_program_of_your_own(hdr: Picture) -> None:
@@ -140,6 +228,23 @@ def test_formats_that_an_encoder_does_not_take(core: Any) -> None:
     check_format(program("ffv1", True), picture)
 
 
+@pytest.mark.parametrize(
+    ("format", "encoder", "wanted"),
+    [
+        (vs.YUV420P8, "x265", vs.YUV420P10),
+        (vs.YUV422P8, "x264", vs.YUV422P10),
+        (vs.YUV420P8, "svt-av1", vs.YUV420P10),
+        (vs.GRAY8, "ffv1", vs.GRAY10),
+        (vs.YUV420P8, "aomenc", None),
+        (vs.YUV420P12, "x265", None),
+        (vs.YUV420P10, "svt-av1", None),
+        (vs.RGB24, "x265", None),
+    ],
+)
+def test_encoders_get_10_bits_where_they_have_them(core: Any, format: int, encoder: str, wanted: int | None) -> None:
+    assert graph._default_format(core.std.BlankClip(format=format, length=1), encoder) == wanted
+
+
 def test_y4m_as_vspipe_writes_it(hdr: Picture, core: Any) -> None:
     assert y4m.header(hdr) == b"YUV4MPEG2 W64 H48 F24000:1001 Ip A8:9 C420p10 XCOLORRANGE=LIMITED\n"
     clip = core.std.BlankClip(format=vs.YUV420P8, width=65 - 1, height=48, length=1, color=[1, 2, 3])
@@ -160,6 +265,56 @@ def test_packets_are_decoded_before_they_are_shown() -> None:
     assert stamps == [-42, 0, 42, 83, 125, 300]
     shown = [chunk.start + chunk.order.index(k) for chunk in chunks for k in range(3)]
     assert all(timeline.ticks[n] >= stamp for n, stamp in zip(shown, stamps, strict=True))
+
+
+@pytest.mark.parametrize("base", [Fraction(1, 1000), Fraction(1, 24000), Fraction(1, 90000)], ids=str)
+@pytest.mark.parametrize("rate", graph.COMMON_RATES, ids=str)
+def test_short_clips_have_the_rate_of_their_container(rate: Fraction, base: Fraction) -> None:
+    """And long ones that of their timestamps."""
+    other = Fraction(24) if rate == Fraction(24000, 1001) else Fraction(24000, 1001)
+    for frames in (1, 2, 3, 25, 26, 2000):
+        ticks = tuple(round(n / (rate * base)) for n in range(frames + 1))
+        timeline = Timeline(base=base, ticks=ticks[:-1], last_ticks=ticks[-1] - ticks[-2])
+        assert graph._rate(timeline, rate) == rate
+    assert graph._rate(timeline, other) == rate
+    assert graph._rate(timeline, Fraction(0)) == rate
+
+
+def test_what_is_turned_is_not_cropped(core: Any) -> None:
+    clip, cropping = core.std.BlankClip(width=64, height=48), struct.pack("<4I", 2, 0, 4, 0)
+    quarter_turn = struct.pack("<9i", 0, -65536, 0, 65536, 0, 0, 0, 0, 1 << 30)
+    assert [source._rotation(matrix) for matrix in (None, quarter_turn)] == [0, 90]
+    assert source._crop(Path("a.mkv"), clip, cropping, 0).width == 60
+    with pytest.raises(SourceError) as error:
+        source._crop(Path("a.mkv"), clip, cropping, 90)
+    assert str(error.value) == (
+        "cropping and rotation must not be in one container, got both in 'a.mkv'; use --script for it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("script", "kind", "message"),
+    [
+        ("kill -9 $$", WorkerError, "ffmpeg must write the finished file, got its end by SIGKILL; all chunks are kept: "
+         "run the same command again to go on"),
+        ("echo No space left on device >&2; exit 1", DiskError, "finished file must be writable, got No space left on "
+         "device with 100 MiB left; all chunks are kept: make room, then run the same command again"),
+        ("echo odd >&2; exit 1", ResultError, "finished file must be written by ffmpeg, got odd; all chunks are kept: "
+         "run the same command again, and report it if it says so again"),
+    ],
+)  # fmt: skip
+def test_what_ended_the_muxer_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hdr: Picture, script: str, kind: type, message: str
+) -> None:
+    chunk = CodedChunk(path=media.plain(tmp_path / "a.mkv", 3), start=0, order=(0, 1, 2))
+    timeline = Timeline(base=Fraction(1, 1000), ticks=(0, 42, 83), last_ticks=42)
+    job = mux.MuxJob(source=chunk.path, video=0, kept=(), chunks=(chunk,), timeline=timeline, picture=hdr,
+                     format="matroska", header=None)  # fmt: skip
+    monkeypatch.setattr(mux, "mux_command", lambda *_: ["sh", "-c", f"cat > {tmp_path}/pipe; {script}"])
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=100 << 20))
+    with pytest.raises(kind) as error:
+        mux.mux(job, tmp_path / "result.mkv", lambda process: None)
+    assert str(error.value) == message
 
 
 def test_differences_are_named() -> None:

@@ -46,11 +46,13 @@ def on_terminal(command: list[str], columns: int) -> tuple[int, str]:
 def test_a_terminal_shows_every_figure(columns: int) -> None:
     program = (
         "from vscugan.cli.progress import shown, Live\nshow = shown(as_json=False)\nassert isinstance(show, Live)\n"
-        f"show({EVENT!r})\nshow({{'event': 'note', 'text': 'a [bold] name'}})\nshow.close()\n"
+        f"show({{'event': 'model'}})\nshow._bar.refresh()\nshow({EVENT!r})\n"
+        "show({'event': 'note', 'text': 'a [bold] name'})\nshow.close()\n"
     )
     code, text = on_terminal([*media.command()[:2], "-c", program], columns)
     assert code == 0, text
     assert LINE in " ".join(text.split())
+    assert "loading the model" in text
     assert "note: a [bold] name" in text
 
 
@@ -61,7 +63,8 @@ def test_an_encode_on_a_terminal(tmp_path: Path) -> None:
     code, text = on_terminal(list(media.command(*words)), 80)
     assert code == 0, text
     shown = " ".join(text.split())
-    for part in ("30 frames to 128x96 YUV420P8, 24 fps, by ffv1", "30/30 frames (100.0%)", "fps now", "0:00:00 left",
+    for part in ("30 frames to 128x96 YUV420P8, 24 fps, by ffv1", "(-level 3 -g 1 -slicecrc 1) in 1 chunk",
+                 "30/30 frames (100.0%)", "fps now", "0:00:00 left",
                  "checking the file", "done: 'out.mkv', 30 frames"):  # fmt: skip
         assert part in shown, part
 

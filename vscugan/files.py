@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import sys
 import threading
 from pathlib import Path
@@ -11,6 +12,10 @@ from pathlib import Path
 from vscugan.errors import DiskError
 
 READ_BYTES = 1 << 20
+#: less room than this is a full disk
+FULL_BYTES = 16 << 20
+#: what programs say when they can't write on
+FULL_WORDS = ("No space left", "File too large", "quota exceeded")
 
 
 def sync_folder(folder: Path) -> None:
@@ -57,6 +62,11 @@ def disk_error(path: Path, error: OSError) -> DiskError:
         f"{path.name} must be writable, got {error.strerror or error}; make room or rights in the output's folder, "
         "then run the same command again"
     )
+
+
+def is_full(folder: Path, said: str) -> bool:
+    """Whether a program that wrote into a folder failed for want of room, by what it ``said`` or by what is left."""
+    return shutil.disk_usage(folder).free < FULL_BYTES or any(words in said for words in FULL_WORDS)
 
 
 def sha256(path: Path) -> str:

@@ -38,14 +38,20 @@ def size(count: int) -> str:
     return f"{value:.2f} GiB"
 
 
+def counted(count: int, noun: str) -> str:
+    """A number of things for people."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def _plan(e: Event) -> str:
     inside = " inside ffmpeg" if e["inside_ffmpeg"] else ""
     rate = "variable frame rate kept" if e["vfr"] else f"{e['rate']} fps"
     made = e["made_by"]
     by = f"; {made.get('runtime')} on {made.get('device')}, {made.get('precision')}" if made else ""
+    settings = f" ({e['settings']})" if e["settings"] else ""
     return (
-        f"{e['frames']} frames to {e['width']}x{e['height']} {e['format']}, {rate}, by {e['encoder']}{inside} "
-        f"in {e['chunks']} chunks{by}"
+        f"{counted(e['frames'], 'frame')} to {e['width']}x{e['height']} {e['format']}, {rate}, "
+        f"by {e['encoder']}{inside}{settings} in {counted(e['chunks'], 'chunk')}{by}"
     )
 
 
@@ -58,7 +64,7 @@ def _found(e: Event) -> str:
 
 def _done(e: Event) -> str:
     return (
-        f"done: {e['output']!r}, {e['frames']} frames, {size(e['bytes'])} in {clock(e['seconds'])}; "
+        f"done: {e['output']!r}, {counted(e['frames'], 'frame')}, {size(e['bytes'])} in {clock(e['seconds'])}; "
         f"certificate {e['certificate']!r}"
     )
 
@@ -73,6 +79,11 @@ LINES: dict[str, Callable[[Event], str]] = {
     "done": _done,
     "stopped": lambda e: "stopped; finished chunks are kept",
 }
+
+
+#: what the bar says from an event on, until it is told of frames
+BAR_WORDS = {"model": "loading the model", "plan": "computing the first frame", "mux": "writing the file",
+             "check": "checking the file"}  # fmt: skip
 
 
 def progress_line(e: Event) -> str:
@@ -132,6 +143,8 @@ class Live:
         kind = event["event"]
         if kind in LINES:
             self._bar.console.print(LINES[kind](event), markup=False, highlight=False)
+        if kind in BAR_WORDS:
+            self._bar.update(self._task, description=BAR_WORDS[kind])
         elif kind == "progress":
             self._bar.update(self._task, description=progress_line(event), completed=event["frames"], total=event["of"])
         elif kind == "index":

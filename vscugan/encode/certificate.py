@@ -5,14 +5,15 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import vapoursynth as vs
 
 from vscugan import __version__
-from vscugan.encode.encoders import Program, find_ffmpeg
+from vscugan.encode.encoders import Program, find_ffmpeg, settings
 from vscugan.errors import ArgumentError
 
 FORM = 1
@@ -38,9 +39,11 @@ def bound(made_by: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in made_by.items() if name not in UNBOUND_FACTS}
 
 
-def program_facts(program: Program) -> dict[str, str]:
-    """The encoder as it is named in plan and certificate."""
-    return {"name": program.name, "version": program.version, "inside": "ffmpeg" if program.is_ffmpeg else "itself"}
+def program_facts(program: Program, arguments: Sequence[str]) -> dict[str, str]:
+    """The encoder as it is named in plan and certificate, with what it is told beside the colour."""
+    inside = "ffmpeg" if program.is_ffmpeg else "itself"
+    told = shlex.join(settings(program, arguments))
+    return {"name": program.name, "version": program.version, "inside": inside, "settings": told}
 
 
 def muxer_name() -> str:

@@ -1,4 +1,4 @@
-"""The encoders: one row each, for the tool itself and for the same library inside ffmpeg."""
+"""The encoders as they are found here, and how they are called."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import functools
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vscugan.encode import picture as names
+from vscugan.encode.encoder_rows import ENCODERS, Encoder
 from vscugan.encode.picture import Picture
 from vscugan.errors import ArgumentError, EncoderError
 
@@ -25,29 +26,6 @@ PROBE_S = 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Encoder:
-    """One encoder: what it makes, which formats it takes, and how it is told.
-
-    ``tool`` is the program that reads y4m by itself, None where only ffmpeg has it; ``params`` is the ffmpeg
-    option that takes the library's own options, and ``native`` those that ffmpeg itself must be given. Where
-    ``tells_range`` is not set, ffmpeg's encoder refuses full range by name, and the container tells it.
-    """
-
-    name: str
-    codec: str
-    tool: str | None
-    library: str
-    suffix: str
-    bits: tuple[int, ...]
-    chroma: tuple[str, ...]
-    arguments: Callable[[Picture], list[str]]
-    params: str | None = None
-    native: tuple[str, ...] = ()
-    tool_call: Callable[[Sequence[str], str], list[str]] | None = None
-    tells_range: bool = True
-
-
-@dataclass(frozen=True, kw_only=True)
 class Program:
     """An encoder as it was found on this machine."""
 
@@ -56,76 +34,6 @@ class Program:
     is_ffmpeg: bool
     version: str
     row: Encoder | None  #: None for a program of the user's own
-
-
-def _named(flags: dict[str, str | None]) -> list[str]:
-    return [text for flag, value in flags.items() if value is not None for text in (flag, value)]
-
-
-def _x26x(picture: Picture, *, range_names: tuple[str, str], mastering: str, light: str) -> list[str]:
-    matrix = names.MATRICES.get(picture.matrix or 0)
-    if matrix and range_names[1] == "pc":  # x264 spells these its own way
-        matrix = {"ycgco": "YCgCo", "ictcp": "ICtCp"}.get(matrix, matrix)
-    return _named({
-        "--colorprim": names.PRIMARIES.get(picture.primaries or 0),
-        "--transfer": names.TRANSFERS.get(picture.transfer or 0),
-        "--colormatrix": matrix,
-        "--range": range_names[picture.full_range],
-        "--chromaloc": None if picture.chroma_location is None else str(picture.chroma_location),
-        "--sar": f"{picture.sar.numerator}:{picture.sar.denominator}",
-        mastering: picture.mastering.coded() if picture.mastering else None,
-        light: "{},{}".format(*picture.light) if picture.light else None,
-    })  # fmt: skip
-
-
-def _x265(picture: Picture) -> list[str]:
-    return _x26x(picture, range_names=("limited", "full"), mastering="--master-display", light="--max-cll")
-
-
-def _x264(picture: Picture) -> list[str]:
-    return _x26x(picture, range_names=("tv", "pc"), mastering="--mastering-display", light="--cll")
-
-
-def _svt_av1(picture: Picture) -> list[str]:
-    """AV1 has no pixel shape of its own; the container tells it."""
-    return _named({
-        "--color-primaries": str(picture.primaries or 2),
-        "--transfer-characteristics": str(picture.transfer or 2),
-        "--matrix-coefficients": str(picture.matrix or 2),
-        "--color-range": str(int(picture.full_range)),
-        "--chroma-sample-position": {0: "1", 2: "2"}.get(-1 if picture.chroma_location is None
-                                                         else picture.chroma_location),
-        "--mastering-display": picture.mastering.plain() if picture.mastering else None,
-        "--content-light": "{},{}".format(*picture.light) if picture.light else None,
-    })  # fmt: skip
-
-
-ENCODERS = {
-    row.name: row
-    for row in (
-        Encoder(
-            name="x265", codec="hevc", tool="x265", library="libx265", suffix=".hevc", bits=(8, 10, 12),
-            chroma=("420", "422", "444", "gray"), arguments=_x265, params="-x265-params",
-            native=("preset", "tune", "profile"),
-            tool_call=lambda options, output: ["--y4m", *options, "-o", output, "-"],
-        ),
-        Encoder(
-            name="x264", codec="h264", tool="x264", library="libx264", suffix=".mkv", bits=(8, 10),
-            chroma=("420", "422", "444", "gray"), arguments=_x264, params="-x264-params",
-            native=("preset", "tune", "profile"),
-            tool_call=lambda options, output: ["--demuxer", "y4m", *options, "-o", output, "-"],
-        ),
-        Encoder(
-            name="svt-av1", codec="av1", tool="SvtAv1EncApp", library="libsvtav1", suffix=".ivf", bits=(8, 10),
-            chroma=("420",), arguments=_svt_av1, params="-svtav1-params", native=("preset", "crf"),
-            tool_call=lambda options, output: ["-i", "stdin", *options, "-b", output],
-        ),
-        Encoder(
-            name="ffv1", codec="ffv1", tool=None, library="ffv1", suffix=".mkv", bits=(8, 9, 10, 12, 14, 16),
-            chroma=("420", "422", "444", "gray"), arguments=lambda picture: [], tells_range=False,
-        ),
-    )
-}  # fmt: skip
 
 
 @functools.cache
@@ -299,23 +207,34 @@ def output_suffix(program: Program, arguments: Sequence[str]) -> str:
     return ".mkv" if program.is_ffmpeg else program.row.suffix
 
 
-def command(program: Program, arguments: Sequence[str], picture: Picture, output: Path) -> list[str]:
+def settings(program: Program, arguments: Sequence[str]) -> list[str]:
+    """What the encoder is told beside the colour: the user's arguments, and the defaults that they do not replace."""
+    return program.row.settings(arguments) if program.row else list(arguments)
+
+
+def command(
+    program: Program, arguments: Sequence[str], picture: Picture, output: Path, *, log_level: str = "error"
+) -> list[str]:
     """The argument list that encodes y4m from stdin into ``output``, whose name ends as ``output_suffix`` says.
 
-    The user's arguments come last, so that they win over the props. Raises: ArgumentError.
+    The user's arguments come last, so that they win over the props. ``log_level``: ffmpeg's.
+    Raises: ArgumentError.
     """
     row = program.row
     if row is None:
         stem = str(output)[: -len(output.suffix)]
         return [program.path, *(_filled(argument, picture, stem) for argument in arguments)]
+    colour, own = row.arguments(picture), row.settings(arguments)
     if not program.is_ffmpeg:
         assert row.tool_call
-        return [program.path, *row.tool_call([*row.arguments(picture), *arguments], str(output))]
-    own = list(arguments) if row.params is None else _library_options(row, [*row.arguments(picture), *arguments])
-    if row.params == "-x265-params" and "log-level" not in " ".join(arguments):
-        own = _library_options(row, [*row.arguments(picture), "--log-level", "error", *arguments])
+        return [program.path, *row.tool_call([*colour, *own], picture, str(output))]
+    if row.params is not None:
+        pairs = zip(colour[::2], colour[1::2], strict=True)
+        colour = [text for pair in pairs if pair[0] not in row.tool_only for text in pair]
+        quiet = ["--log-level", "error"] if row.name == "x265" and "log-level" not in " ".join(arguments) else []
+        own = _library_options(row, [*colour, *quiet, *own])
     return [
-        program.path, "-hide_banner", "-loglevel", "error", "-y", "-f", "yuv4mpegpipe", "-i", "pipe:0",
+        program.path, "-hide_banner", "-loglevel", log_level, "-y", "-f", "yuv4mpegpipe", "-i", "pipe:0",
         "-map", "0:v:0", "-fps_mode", "passthrough", "-vf", _stamp(picture, row.tells_range), "-c:v", row.library, *own,
         "-pix_fmt", f"+{_pixel_format(picture)}", "-f", "matroska", f"file:{output}",
     ]  # fmt: skip

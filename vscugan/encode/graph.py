@@ -13,9 +13,13 @@ import vapoursynth as vs
 
 from vscugan.clip.upscale import describe, upscale
 from vscugan.clip.wording import unworded
+from vscugan.encode.encoder_rows import DEFAULT_BITS, ENCODERS
 from vscugan.encode.plan import Plan
 from vscugan.encode.source import Source, Timeline
 from vscugan.errors import ArgumentError, ClipError
+
+COMMON_RATES = (Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 1001), Fraction(24), Fraction(25),
+                Fraction(30), Fraction(50), Fraction(60))  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +42,20 @@ def _format(name: str) -> int:
         ) from None
 
 
-def _upscaled(source: Source, options: dict[str, Any]) -> vs.VideoNode:
+def _default_format(clip: vs.VideoNode, encoder: str) -> int | None:
+    """The format of the result where nobody names one: an 8-bit clip gets 10 bits where the encoder has them."""
+    row, format = ENCODERS.get(encoder), clip.format
+    if row is None or DEFAULT_BITS not in row.bits or format.color_family == vs.RGB or format.bits_per_sample != 8:
+        return None
+    return int(format.replace(bits_per_sample=DEFAULT_BITS).id)
+
+
+def _upscaled(source: Source, options: dict[str, Any], encoder: str) -> vs.VideoNode:
     given = dict(options)
     if "format" in given:
         given["format"] = _format(given["format"])
+    elif (format := _default_format(source.clip, encoder)) is not None:
+        given["format"] = format
     try:
         return upscale(source.clip, report=True, **given)
     except vs.Error as error:
@@ -75,18 +89,20 @@ def _scripted(plan: Plan, source: Source) -> vs.VideoNode:
     return node
 
 
-def _rate(timeline: Timeline) -> Fraction:
-    """The mean rate, as simple a fraction as the ticks allow."""
+def _rate(timeline: Timeline, declared: Fraction) -> Fraction:
+    """The mean rate, as simple a fraction as the ticks allow; ``declared`` is the container's, 0 for none.
+
+    The ticks of a short clip fit several common rates: then the declared one decides, else the nearest.
+    """
     ticks = timeline.ticks
-    if len(ticks) < 2:
-        return 1 / (timeline.base * timeline.last_ticks)
-    mean = (len(ticks) - 1) / (timeline.base * (ticks[-1] - ticks[0]))
-    for common in (Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 1001), Fraction(24), Fraction(25),
-                   Fraction(30), Fraction(50), Fraction(60)):  # fmt: skip
-        # the first and the last tick may each be rounded by one
-        if abs(ticks[-1] - ticks[0] - (len(ticks) - 1) / (common * timeline.base)) <= 1:
-            return common
-    return mean.limit_denominator(1001)
+    steps, span = (len(ticks) - 1, ticks[-1] - ticks[0]) if len(ticks) > 1 else (1, timeline.last_ticks)
+    errors = {rate: abs(span - steps / (rate * timeline.base)) for rate in COMMON_RATES}
+    fitting = [rate for rate in COMMON_RATES if errors[rate] <= 1]  # the first and the last tick are rounded
+    if declared in fitting:
+        return declared
+    if fitting:
+        return min(fitting, key=lambda rate: errors[rate])
+    return (steps / (timeline.base * span)).limit_denominator(1001)
 
 
 def _own_timeline(clip: vs.VideoNode, source: Source) -> Timeline:
@@ -108,10 +124,10 @@ def build(plan: Plan, source: Source) -> Graph:
 
     Raises: ArgumentError, ClipError.
     """
-    clip = _scripted(plan, source) if plan.script else _upscaled(source, plan.options)
-    timeline, notes = source.timeline, []
+    clip = _scripted(plan, source) if plan.script else _upscaled(source, plan.options, plan.encoder)
+    timeline, declared, notes = source.timeline, source.clip.fps, []
     if clip.num_frames != source.clip.num_frames:
-        timeline = _own_timeline(clip, source)
+        timeline, declared = _own_timeline(clip, source), clip.fps
         notes.append(
             f"the script makes {clip.num_frames} frames of {source.clip.num_frames}: shown at a constant {clip.fps} fps"
         )
@@ -119,4 +135,4 @@ def build(plan: Plan, source: Source) -> Graph:
         made_by = describe(clip)
     except vs.Error:  # a script without Upscale, or without report=1
         made_by = {}
-    return Graph(clip=clip, timeline=timeline, rate=_rate(timeline), made_by=made_by, notes=tuple(notes))
+    return Graph(clip=clip, timeline=timeline, rate=_rate(timeline, declared), made_by=made_by, notes=tuple(notes))

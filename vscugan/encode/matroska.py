@@ -36,6 +36,9 @@ PARTS = (INFO, TRACKS, CHAPTERS, ATTACHMENTS, TAGS)
 #: what a header may grow by, beyond the parts that are put back
 SPARE_BYTES = 1024
 TRACK_BYTES = 64
+#: all parts of a header together, attached files among them; they are held in memory
+MOST_BYTES = 1 << 30
+TOO_LARGE = f"a header of more than {MOST_BYTES >> 20} MiB"
 
 #: what a tag is aimed at: of which kind, and its UID
 Aim = tuple[int, int]
@@ -115,17 +118,23 @@ def read_header(path: Path, *, with_files: bool = False) -> Header | None:
         if not places or places[0].id != EBML:
             return None
         start = next((place.payload for place in places if place.id == SEGMENT), 0)
+        end = file.seek(0, 2)
         for place in places:
             if place.id == SEEK_HEAD:
                 seeks |= _seeks(_held(file, place))
         found = {place.id for place in places}
         # behind a damaged place the parts can be reached this way only
         for id, at in seeks.items():
-            hidden = None if id in found else place_at(file, start + at)
+            hidden = None if id in found or start + at >= end else place_at(file, start + at)
             if hidden and hidden.id == id:
                 places.append(hidden)
-        for place in places:
-            if place.id not in PARTS or (place.id == CHAPTERS and parts[CHAPTERS]):
+        held = [place for place in places if place.id in PARTS]
+        if any(place.payload + (place.size or 0) > end for place in held):
+            raise ValueError("a part that ends behind the file's end")
+        if sum(place.size or 0 for place in held) > MOST_BYTES:
+            raise ValueError(TOO_LARGE)
+        for place in held:
+            if place.id == CHAPTERS and parts[CHAPTERS]:
                 continue
             payload = _held(file, place)
             parts[place.id] += payload if with_files or place.id != ATTACHMENTS else _without_content(payload)
@@ -196,6 +205,8 @@ def _chapters(edition: Element) -> Iterator[Element]:
 
 
 def _held(file: BinaryIO, place: Place) -> bytes:
+    if (place.size or 0) > MOST_BYTES:
+        raise ValueError(TOO_LARGE)
     file.seek(place.payload)
     return file.read(place.size or 0)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,19 +15,20 @@ from typing import Any
 
 import av
 
-from vscugan.encode import container, matroska
+from vscugan.encode import children, container, matroska
 from vscugan.encode.container import Track, tracks
 from vscugan.encode.encoders import find_ffmpeg
 from vscugan.encode.picture import Picture
 from vscugan.encode.source import Timeline
 from vscugan.encode.video import CodedChunk, pipe_offset, timescale, write_video
-from vscugan.errors import DiskError, ResultError
-from vscugan.files import disk_error
+from vscugan.errors import CuganError, DiskError, ResultError, WorkerError
+from vscugan.files import disk_error, is_full
 
 #: ffmpeg's names of libav's disposition flags
 DISPOSITIONS = ("default", "dub", "original", "comment", "lyrics", "karaoke", "forced", "hearing_impaired",
                 "visual_impaired", "clean_effects", "attached_pic", "captions", "descriptions", "dependent",
                 "metadata")  # fmt: skip
+FILE_TOO_LARGE = int(getattr(signal, "SIGXFSZ", 25))  #: kills who writes beyond a limit of the shell's
 MILLISECOND = Fraction(1, 1000)  #: Matroska's tick
 _KINDS = ("video", "audio", "subtitle", "attachment")
 
@@ -89,9 +91,8 @@ def mux_command(job: MuxJob, covers: Sequence[tuple[Track, Path]], output: Path)
         command += ["-map", "0:v:0"]
         for name in filter(container.is_stale, track.tags):
             command += [f"-metadata:s:{number}", f"{name}="]
-        if job.picture.sar != 1:
-            shape = job.picture.sar * Fraction(job.picture.width, job.picture.height)
-            command += [f"-aspect:{number}", f"{shape.numerator}:{shape.denominator}"]
+        shape = job.picture.sar * Fraction(job.picture.width, job.picture.height)
+        command += [f"-aspect:{number}", f"{shape.numerator}:{shape.denominator}"]
     for number, (track, path) in enumerate(covers, len(inner)):
         own = {"filename": f"cover{path.suffix}", "mimetype": container.COVER_FILES[track.codec][1]}
         command += ["-attach", str(path)]
@@ -119,11 +120,31 @@ def _running(command: Sequence[str], log: Path, started: Callable[[Any], None]) 
             process.wait()
 
 
+def _failed(folder: Path, code: int, said: str, broken: Exception | None) -> CuganError:
+    """Why the finished file was not written: a full disk, a kill, or what ffmpeg or the pipe to it says."""
+    reason = said.splitlines()[-1] if said else broken or children.ending(code)
+    if code == -FILE_TOO_LARGE or (code >= 0 and is_full(folder, said)):
+        free = shutil.disk_usage(folder).free
+        return DiskError(
+            f"finished file must be writable, got {reason} with {free >> 20} MiB left; "
+            "all chunks are kept: make room, then run the same command again"
+        )
+    if code < 0:
+        return WorkerError(
+            f"ffmpeg must write the finished file, got {children.ending(code)}; "
+            "all chunks are kept: run the same command again to go on"
+        )
+    return ResultError(
+        f"finished file must be written by ffmpeg, got {reason}; "
+        "all chunks are kept: run the same command again, and report it if it says so again"
+    )
+
+
 def mux(job: MuxJob, output: Path, started: Callable[[Any], None]) -> tuple[str, ...]:
     """Write the finished file; ``started`` is handed the process, so that a stop can end it. Returns notes for people.
 
     The video goes through a pipe: when this process dies, the other sees the end of it and ends too.
-    Raises: DiskError.
+    Raises: DiskError, WorkerError where ffmpeg was killed, ResultError.
     """
     log = output.with_suffix(".log")
     broken: Exception | None = None
@@ -143,12 +164,7 @@ def mux(job: MuxJob, output: Path, started: Callable[[Any], None]) -> tuple[str,
     said = log.read_text(encoding="utf-8", errors="replace").strip()
     log.unlink()
     if code or broken:
-        reason = said.splitlines()[-1] if said else broken or f"exit code {code}"
-        free = shutil.disk_usage(output.parent).free
-        raise DiskError(
-            f"finished file must be writable, got {reason} with {free >> 20} MiB left; "
-            "all chunks are kept: make room, then run the same command again"
-        )
+        raise _failed(output.parent, code, said, broken)
     return _put_back(job, [track for track, _ in covers], output)
 
 

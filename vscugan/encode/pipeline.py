@@ -26,8 +26,9 @@ from vscugan.encode.events import Emit
 from vscugan.encode.journal import Entry, Journal
 from vscugan.encode.picture import Picture
 from vscugan.encode.progress import Progress
+from vscugan.encode.trial import reason
 from vscugan.errors import CuganError, DiskError, EncoderError, FrameError
-from vscugan.files import disk_error, sha256, sync_file, sync_folder
+from vscugan.files import disk_error, is_full, sha256, sync_file, sync_folder
 
 #: frames that wait for the encoder may take so much memory, and be so many
 WAITING_BYTES = 512 << 20
@@ -36,7 +37,6 @@ MOST_WAITING = 16
 FINISHING = 2
 #: a larger pipe saves switches between the processes; Linux only
 PIPE_BYTES = 1 << 20
-FULL_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,9 +107,9 @@ def _failed(job: Job, encoding: Encoding) -> CuganError:
     """Why an encoder ended before its time, in its own words where it has some."""
     code = encoding.process.wait()
     free = shutil.disk_usage(job.folder).free
-    lines = encoding.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    said = lines[-1] if lines else "without a word"
-    if free < FULL_BYTES or "No space left" in "".join(lines) or "File too large" in "".join(lines):
+    log = encoding.log.read_text(encoding="utf-8", errors="replace")
+    said = reason(log) or "without a word"
+    if is_full(job.folder, log):
         return DiskError(
             f"disk must have room, got {free >> 20} MiB left in {job.folder.parent.name or '/'} ({said}); "
             "make room, then run the same command again: finished chunks are kept"

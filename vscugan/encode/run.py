@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 from vscugan.encode import certificate, container, matroska, mux
 from vscugan.encode.children import Children
 from vscugan.encode.chunks import chunk_frames, cut
-from vscugan.encode.encoders import check_arguments, check_format, find_encoder, unheld_light
+from vscugan.encode.encoders import check_arguments, check_format, find_encoder, settings, unheld_light
 from vscugan.encode.events import Emit
 from vscugan.encode.graph import Graph, build
 from vscugan.encode.journal import Entry, Journal
@@ -21,6 +22,7 @@ from vscugan.encode.pipeline import Job, encode_chunks, recover
 from vscugan.encode.plan import Plan, refuse_differences, wanted, write_plan
 from vscugan.encode.progress import Progress
 from vscugan.encode.source import Source, check_readable, identity, open_source
+from vscugan.encode.trial import try_encoder
 from vscugan.encode.video import CodedChunk
 from vscugan.errors import PlanError, SourceError
 from vscugan.files import disk_error, sha256, sync_file, sync_folder, write_whole
@@ -69,6 +71,7 @@ class Run:
             before = identity(self.source_path)
             source = open_source(self.source_path, lambda p: self.emit("index", percent=p), bool(self.plan.script))
             left, header = self._check_container(source, format, program.row.codec if program.row else None)
+            self.emit("model")
             graph = build(self.plan, source)
             with graph.clip.get_frame(0) as frame:
                 picture = picture_of(graph.clip, frame.props, graph.rate)
@@ -78,6 +81,8 @@ class Run:
             clip=graph.clip, picture=picture, program=program, arguments=tuple(self.plan.encoder_arguments),
             format=format, folder=self.folder, journal=journal, children=self.children, emit=self.emit,
         )  # fmt: skip
+        if not journal.of_kind("chunk"):  # whose encoder took its arguments
+            try_encoder(program, job.arguments, picture, job.temp_folder, self.children.add)
         self._compare(journal, facts)
         for note in (*source.notes, *graph.notes, *unheld_light(program, picture)):
             self.emit("note", text=note)
@@ -87,7 +92,8 @@ class Run:
                 f"source must stay as it is during the encode, got {self.source_path.name!r} changed or gone; put the "
                 "old file back and run the same command again, or say --restart"
             )
-        self._finish(job, graph, source, header, left, entries, facts | {"timings": times})
+        facts |= {"timings": times, "source": facts["source"] | source.damage.described()}
+        self._finish(job, graph, source, header, left, entries, facts)
 
     def _check_container(
         self, source: Source, format: str, codec: str | None
@@ -126,7 +132,7 @@ class Run:
             "script_sha256": hashlib.sha256(Path(script).read_bytes()).hexdigest() if script else None,
             "frames": graph.clip.num_frames,
             "versions": certificate.versions(),
-            "encoder": certificate.program_facts(program),
+            "encoder": certificate.program_facts(program, self.plan.encoder_arguments),
             "made_by": certificate.bound(graph.made_by),
         }
 
@@ -149,6 +155,7 @@ class Run:
         self.emit(
             "plan", frames=graph.clip.num_frames, chunks=len(chunks), width=graph.clip.width, height=graph.clip.height,
             encoder=job.program.name, inside_ffmpeg=job.program.is_ffmpeg, format=job.picture.format_name,
+            settings=shlex.join(settings(job.program, job.arguments)),
             rate=str(graph.rate), vfr=not graph.timeline.is_constant, made_by=graph.made_by,
         )  # fmt: skip
         if whole or lost or job.journal.torn:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import math
 import os
 import re
 import stat
 import struct
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +21,7 @@ import av
 import vapoursynth as vs
 
 from vscugan.cache import made_folder, unwritable
+from vscugan.encode.damage import Damage, find_damage, known_damage, libav_errors, remember_damage
 from vscugan.errors import SourceError
 
 #: bestsource: read and write the index always, below the cache path
@@ -61,6 +63,7 @@ class Source:
     clip: vs.VideoNode
     timeline: Timeline
     stream: int
+    damage: Damage
     notes: tuple[str, ...]
 
 
@@ -93,6 +96,9 @@ class MainVideo:
 
     stream: int
     cropping: bytes | None  #: as the container has it
+    rotation: int  #: degrees
+    packets: int
+    is_corrupt: bool  #: whether one is marked as damaged
     last_ticks: int  #: how long the last frame stays
     interlaced_ticks: tuple[int, ...]  #: when the first interlaced key frames are shown
 
@@ -117,7 +123,9 @@ def _looked_through(container: Any, stream: Any, look_for_interlacing: bool) -> 
     looked: int | None = None
     interlaced: list[int] = []
     most = SAMPLED_FRAMES if look_for_interlacing else 0
+    packets, is_corrupt = 0, False
     for packet in container.demux(stream):
+        packets, is_corrupt = packets + bool(packet.size), is_corrupt or packet.is_corrupt
         if packet.pts is None:
             continue
         last = max(last, (packet.pts, packet.duration or 0))
@@ -128,8 +136,11 @@ def _looked_through(container: Any, stream: Any, look_for_interlacing: bool) -> 
                 if any(frame.interlaced_frame for frame in (*decoder.decode(packet), *decoder.decode(None))):
                     interlaced.append(packet.pts)
             decoder.flush_buffers()
-    cropping = decoder.coded_side_data.get("frame_cropping")
-    return MainVideo(stream=stream.index, cropping=cropping, last_ticks=last[1], interlaced_ticks=tuple(interlaced))
+    told = decoder.coded_side_data
+    return MainVideo(
+        stream=stream.index, cropping=told.get("frame_cropping"), rotation=_rotation(told.get("display_matrix")),
+        packets=packets, is_corrupt=is_corrupt, last_ticks=last[1], interlaced_ticks=tuple(interlaced),
+    )  # fmt: skip
 
 
 def _is_news(record: logging.LogRecord) -> bool:
@@ -137,18 +148,49 @@ def _is_news(record: logging.LogRecord) -> bool:
     return "no return value(s) named" not in record.getMessage()
 
 
-def _open(path: Path, stream: int, progress: Callable[[int], None]) -> tuple[vs.VideoNode, Fraction, Sequence[int]]:
+def _opened(
+    path: Path, video: MainVideo, progress: Callable[[int], None]
+) -> tuple[vs.VideoNode, Fraction, Sequence[int], Damage]:
+    """Clip, time base, timestamps, and what is damaged; that is looked for where libav says so, or the index is old."""
+    found = known_damage(path, video.stream)
+    told: list[int] = []
+
+    def listen(percent: int) -> None:
+        told.append(percent)
+        progress(percent)
+
+    with libav_errors() as errors:
+        opened = _open(path, video.stream, listen, found or Damage())
+    if found is not None:
+        return *opened, found
+    found, frames = Damage(), len(opened[2])
+    if errors or video.is_corrupt or not told or video.packets > frames:
+        said = errors[0] if errors else "the container marks packets as damaged" if video.is_corrupt else ""
+        found = find_damage(path, video.stream, opened[2], said)
+    if found.is_seen:
+        opened = _open(path, video.stream, progress, found)
+        if len(opened[2]) != frames:  # one thread may get through more
+            found = find_damage(path, video.stream, opened[2], found.said)
+    remember_damage(path, video.stream, found)
+    return *opened, found
+
+
+def _open(
+    path: Path, stream: int, progress: Callable[[int], None], damage: Damage
+) -> tuple[vs.VideoNode, Fraction, Sequence[int]]:
     def listen(level: int, message: str) -> None:
         if found := _PERCENT.search(message):
             progress(int(found[1]))
 
-    folder = made_folder("index")
+    # what several threads make up of damaged frames is another thing each time, which bestsource does not stand
+    folder, threads = (made_folder("index-damaged"), 1) if damage.is_seen else (made_folder("index"), 0)
     handle = vs.core.add_log_handler(listen)
     LOGGER.addFilter(_is_news)
     try:
         opened = vs.core.bs.VideoSource(
-            str(path), track=stream, cachemode=CACHE_ALWAYS, cachepath=str(folder), showprogress=1, exporttimestamps=1
-        )
+            str(path), track=stream, threads=threads, cachemode=CACHE_ALWAYS, cachepath=str(folder), showprogress=1,
+            exporttimestamps=1,
+        )  # fmt: skip
     except vs.Error as error:
         if INDEX_UNWRITTEN in str(error):
             raise unwritable("bestsource could not write its index") from error
@@ -157,7 +199,8 @@ def _open(path: Path, stream: int, progress: Callable[[int], None]) -> tuple[vs.
         vs.core.remove_log_handler(handle)
         LOGGER.removeFilter(_is_news)
     base = Fraction(int(opened["timebasenum"]), int(opened["timebaseden"]))
-    return opened["clip"], base, opened["timestamps"]
+    stamps = opened["timestamps"]
+    return opened["clip"], base, [stamps] if isinstance(stamps, int) else stamps  # one value comes as itself
 
 
 def _timeline(path: Path, base: Fraction, stamps: Sequence[int], last_ticks: int) -> Timeline:
@@ -190,6 +233,21 @@ def _crop(path: Path, clip: vs.VideoNode, cropping: bytes, rotation: int) -> vs.
         ) from error
 
 
+def _rotation(display_matrix: bytes | None) -> int:
+    """By how many degrees frames are turned to be shown, 0 to 359, counterclockwise; whole turns of 90 as a rule."""
+    if not display_matrix:
+        return 0
+    a, b = struct.unpack("<2i", display_matrix[:8])
+    return round(math.degrees(math.atan2(-b, a))) % 360
+
+
+def _upright_shape(clip: vs.VideoNode, props: Mapping[str, Any], rotation: int) -> vs.VideoNode:
+    """The shape of the pixels as they are seen: bestsource turns the frames, and leaves their aspect ratio."""
+    if rotation % 180 != 90 or "_SARNum" not in props:
+        return clip
+    return clip.std.SetFrameProps(_SARNum=int(props["_SARDen"]), _SARDen=int(props["_SARNum"]))
+
+
 def _refuse_interlaced(path: Path, clip: vs.VideoNode, timeline: Timeline, video: MainVideo) -> None:
     count = min(SAMPLED_FRAMES, clip.num_frames)
     found = {n * (clip.num_frames - 1) // max(1, count - 1) for n in range(count)}
@@ -215,7 +273,7 @@ def open_source(path: Path, progress: Callable[[int], None], is_scripted: bool) 
             "bestsource must be installed to open a video, got no core.bs; run pip install vapoursynth-bestsource"
         )
     video = _main_video(path, not is_scripted)
-    clip, base, stamps = _open(path, video.stream, progress)
+    clip, base, stamps, damage = _opened(path, video, progress)
     if not clip.width or clip.format.color_family == vs.UNDEFINED:
         raise SourceError(
             f"source must have one size and format, got a variable one in {path.name!r}; use --script to make it one"
@@ -225,17 +283,21 @@ def open_source(path: Path, progress: Callable[[int], None], is_scripted: bool) 
         with clip.get_frame(0) as frame:
             props = dict(frame.props)
         if video.cropping:
-            clip = _crop(path, clip, video.cropping, int(props.get("Rotation", 0)))
+            clip = _crop(path, clip, video.cropping, video.rotation)
+        clip = _upright_shape(clip, props, video.rotation)
         if not is_scripted:
             _refuse_interlaced(path, clip, timeline, video)
     except vs.Error as error:
         raise refusal(path, str(error)) from error
-    notes = [f"{name} metadata changes from frame to frame and is left out" for prop, name in DYNAMIC.items()
+    notes = damage.notes()
+    notes += [f"{name} metadata changes from frame to frame and is left out" for prop, name in DYNAMIC.items()
              if any(key.startswith(prop) for key in props)]  # fmt: skip
     if "_Alpha" in props:
         clip = clip.std.RemoveFrameProps("_Alpha")
         notes.append("transparency is left out, since no encoder here holds it")
-    return Source(path=path, clip=clip, timeline=timeline, stream=video.stream, notes=tuple(notes))
+    return Source(
+        path=path, clip=clip, timeline=timeline, stream=video.stream, damage=damage, notes=tuple(notes)
+    )  # fmt: skip
 
 
 def identity(path: Path) -> tuple[int, int, int] | None:

@@ -1,0 +1,126 @@
+"""An encoder on two grey frames before the start: does it take its arguments and these pictures, in its own words?
+
+Encoders inside ffmpeg pass over options that they don't know, with a warning and exit code 0.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import subprocess
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from vscugan.encode import y4m
+from vscugan.encode.children import ending
+from vscugan.encode.encoders import Program, command, output_suffix
+from vscugan.encode.picture import Picture
+from vscugan.errors import ArgumentError, CuganError, EncoderError
+from vscugan.files import disk_error, is_full
+
+FRAMES = 2
+#: an encoder that needs longer than this for them is not judged
+TRIAL_S = 120.0
+#: how x264, x265, SVT-AV1 and ffmpeg say that they pass over an option or its value
+_IGNORED = re.compile(
+    r"unknown option|unrecognized option|error parsing option|unprocessed (token|argument)|invalid value for|"
+    r"has not been used for any stream",
+    re.IGNORECASE,
+)
+_FAULT = re.compile(
+    r"^(?!\w*\[(warn|info)).*(error|invalid|unable|must be|out of range|not supported|unsupported|no such)",
+    re.IGNORECASE,
+)
+_ANYTHING = re.compile(r"\S")
+#: what stands before a message: ffmpeg's "[libx264 @ 0x55b62cb17300] ", x265's "x265 [error]: ", "Svt[error]: "
+_SPEAKER = re.compile(r"^(\[[^\]]* @ 0x[0-9a-f]+\] |\w+ ?\[\w+\]: )+")
+
+
+def _lines(said: str, pattern: re.Pattern[str]) -> list[str]:
+    """The first sentence of each line that matches, without its speaker."""
+    found = [line.strip() for line in said.splitlines() if pattern.search(line)]
+    return [_SPEAKER.sub("", line).partition(". ")[0].rstrip(".") for line in found]
+
+
+def reason(said: str) -> str | None:
+    """An encoder's own reason for its failure, of all that it said; None where it said nothing."""
+    faults = _lines(said, _IGNORED) + _lines(said, _FAULT)
+    return faults[0] if faults else next(reversed(_lines(said, _ANYTHING)), None)
+
+
+def _grey(picture: Picture) -> bytes:
+    """One frame in the middle of the range, as y4m."""
+    samples = picture.width * picture.height
+    if not picture.is_gray:
+        across, down = picture.subsampling
+        samples += 2 * (picture.width >> across) * (picture.height >> down)
+    middle = 1 << picture.bits - 1
+    return y4m.FRAME + middle.to_bytes(1 if picture.bits == 8 else 2, "little") * samples
+
+
+def _run(call: Sequence[str], picture: Picture, log: Path, started: Callable[[Any], None]) -> tuple[int, str]:
+    """Exit code and all that was said."""
+    try:
+        with open(log, "wb") as said:
+            process = subprocess.Popen(call, stdin=subprocess.PIPE, stdout=said, stderr=said)
+    except OSError as error:
+        raise disk_error(log, error) from error
+    started(process)
+    overdue = threading.Timer(TRIAL_S, process.kill)
+    overdue.start()
+    try:
+        assert process.stdin
+        with contextlib.suppress(OSError):  # it has ended; why is in the log
+            process.stdin.write(y4m.header(picture))
+            for _ in range(FRAMES):
+                process.stdin.write(_grey(picture))
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+        code = process.wait()
+    finally:
+        is_overdue = not overdue.is_alive()
+        overdue.cancel()
+    return (0, "") if is_overdue else (code, log.read_text(encoding="utf-8", errors="replace"))
+
+
+def try_encoder(
+    program: Program, arguments: Sequence[str], picture: Picture, folder: Path, started: Callable[[Any], None]
+) -> None:
+    """Refuse arguments that the encoder passes over or fails with; what it writes is left in ``folder``.
+
+    ``started`` is handed the process, so that a stop can end it. Raises: ArgumentError, EncoderError, DiskError.
+    """
+    output = folder / f"trial{output_suffix(program, arguments)}"
+
+    def trial(own: Sequence[str]) -> tuple[int, str]:
+        call = command(program, own, picture, output, log_level="warning")
+        code, said = _run(call, picture, output.with_suffix(".log"), started)
+        if code and is_full(folder, said):
+            raise disk_error(output, OSError(reason(said) or ending(code)))
+        return code, said
+
+    code, said = trial(arguments)
+    ignored = _lines(said, _IGNORED)
+    if not code and not ignored:
+        return
+    code_without, said_without = trial([]) if program.row else (0, "")
+    if code:
+        raise _refusal(program, picture, reason(said) or ending(code), bool(code_without))
+    for line in ignored:
+        if line not in _lines(said_without, _IGNORED):
+            raise _refusal(program, picture, line, False)
+
+
+def _refusal(program: Program, picture: Picture, found: str, is_without: bool) -> CuganError:
+    """The error; ``is_without``: the encoder fails without the user's arguments too."""
+    if is_without:
+        return EncoderError(
+            f"encoder {program.name} must take {picture.width}x{picture.height} px {picture.format_name}, got its "
+            f"answer: {found}; use another --encoder, --format or size"
+        )
+    return ArgumentError(
+        f"encoder arguments must be those of {program.name}{' in ffmpeg' if program.is_ffmpeg else ''}, got its "
+        f"answer: {found}; correct what stands behind --"
+    )
