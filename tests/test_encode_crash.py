@@ -230,10 +230,16 @@ def test_the_next_run_says_what_it_found(folder: Path) -> None:
     with open(work / "journal.jsonl", "ab") as file:
         file.write(b'{"kind":"chunk","chu')  # torn by a power loss
     (work / "temp" / "000009.mkv").write_bytes(b"half")
+    resume = [*media.command("encode", folder / "in.mkv", "-o", folder / "out.mkv", "--resume")]
+    unnamed = subprocess.run(resume, capture_output=True, text=True, check=False)
+    assert unnamed.returncode == 4
+    assert unnamed.stderr == (
+        "vscugan encode: what is run must be named again with --resume, got it from out.mkv.vscugan/plan.json alone; "
+        f"where it is yours, add: --script {folder / 'slow.vpy'}\n"
+    )
     again = subprocess.run(
-        media.command("encode", folder / "in.mkv", "-o", folder / "out.mkv", "--resume"),
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [*resume, "--script", str(folder / "slow.vpy")], capture_output=True, text=True, check=False
+    )
     assert again.returncode == 0, again.stderr
     assert (
         f"found {count - 1} of 20 chunks finished ({(count - 1) * 24} frames); going on from there; chunks 1 are "

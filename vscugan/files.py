@@ -40,7 +40,8 @@ def write_whole(path: Path, content: bytes) -> None:
     """
     temp = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
-        with open(temp, "wb") as file:
+        temp.unlink(missing_ok=True)
+        with open(temp, "xb") as file:  # never through a link that someone has put there
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

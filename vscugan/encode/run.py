@@ -143,7 +143,7 @@ class Run:
 
     def _encode(self, job: Job, graph: Graph) -> tuple[list[Entry], dict[str, float]]:
         chunks = cut(graph.clip.num_frames, chunk_frames(self.plan.chunk_s, graph.rate, self.plan.grid_frames))
-        whole, lost = recover(job)
+        whole, lost = recover(job, chunks)
         missing = [chunk for chunk in chunks if chunk.number not in whole]
         done = sum(chunk.frames for chunk in chunks if chunk.number in whole)
         self.emit(
@@ -200,7 +200,7 @@ class Run:
     def _certificate(
         self, job: Job, graph: Graph, facts: dict[str, Any], entries: list[Entry], result: dict[str, Any]
     ) -> dict[str, Any]:
-        names = ("chunk", "start", "stop", "bytes", "sha256", "seconds", "frames")
+        names = ("chunk", "start", "stop", "bytes", "sha256", "seconds", "frames", "sketches")
         source = {"name": self.source_path.name, **facts["source"]}
         script = self.plan.script
         return {
