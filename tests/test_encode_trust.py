@@ -24,7 +24,7 @@ BEGIN: dict[str, Any] = {"kind": "begin", "plan": {}, "facts": {}}
 CHUNK: dict[str, Any] = {
     "kind": "chunk", "chunk": 0, "start": 0, "stop": 2, "file": "000000.mkv", "bytes": 9, "sha256": "00",
     "codec": "h264", "header_sha256": "00", "order": [0, 1], "frames": ["00", "00"], "sketches": ["00", "00"],
-    "seconds": 1.5,
+    "hardware": {"cpu": "one"}, "seconds": 1.5,
 }  # fmt: skip
 
 

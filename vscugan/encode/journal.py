@@ -20,7 +20,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "begin": {"plan": dict[str, Any], "facts": dict[str, Any]},
     "chunk": {
         "chunk": int, "start": int, "stop": int, "file": str, "bytes": int, "sha256": str, "codec": str,
-        "header_sha256": str, "order": list[int], "frames": list[str], "sketches": list[str], "seconds": float,
+        "header_sha256": str, "order": list[int], "frames": list[str], "sketches": list[str],
+        "hardware": dict[str, str], "seconds": float,
     },
     "whole": {"certificate": dict[str, Any]},
     "unpublished": {},

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,7 @@ class Job:
     journal: Journal
     children: Children
     emit: Emit
+    hardware: dict[str, str]  #: what computes the frames
     #: held from the comparison of a chunk's header with the first one's until the chunk is in the journal
     committing: threading.Lock = field(default_factory=threading.Lock)
 
@@ -138,7 +139,8 @@ def _finish(job: Job, encoding: Encoding) -> Entry:
         "kind": "chunk", "chunk": chunk.number, "start": chunk.start, "stop": chunk.stop, "file": temp.name,
         "bytes": temp.stat().st_size, "sha256": sha256(temp), "codec": checked.codec,
         "header_sha256": checked.header_sha256, "order": list(checked.order), "frames": encoding.hashes,
-        "sketches": encoding.sketches, "seconds": round(time.monotonic() - encoding.started, 3),
+        "sketches": encoding.sketches, "hardware": job.hardware,
+        "seconds": round(time.monotonic() - encoding.started, 3),
     }  # fmt: skip
     try:
         sync_file(temp)
@@ -209,7 +211,7 @@ def _frames(job: Job, chunks: Sequence[Chunk]) -> Iterator[vs.VideoFrame]:
 
 def _feed(job: Job, encoding: Encoding, frame: vs.VideoFrame, hasher: ThreadPoolExecutor) -> None:
     """One frame into its encoder, hashed at the same time."""
-    digest = hasher.submit(lambda: (y4m.frame_hash(frame), sketch(frame)))
+    digest, sketched = hasher.submit(y4m.frame_hash, frame), hasher.submit(sketch, frame)
     pipe = encoding.process.stdin
     assert pipe
     try:
@@ -217,11 +219,10 @@ def _feed(job: Job, encoding: Encoding, frame: vs.VideoFrame, hasher: ThreadPool
         for plane in y4m.planes(frame):
             pipe.write(plane)
     except OSError as error:
-        digest.result()
+        wait((digest, sketched))
         raise _failed(job, encoding) from error
-    hashed, sketched = digest.result()
-    encoding.hashes.append(hashed)
-    encoding.sketches.append(sketched)
+    encoding.hashes.append(digest.result())
+    encoding.sketches.append(sketched.result())
 
 
 def _reused(frame: vs.VideoFrame) -> float | None:
@@ -247,7 +248,7 @@ def encode_chunks(job: Job, chunks: Sequence[Chunk], progress: Progress) -> dict
         finally:
             slots.release()
 
-    with ThreadPoolExecutor(1) as hasher, ThreadPoolExecutor(FINISHING) as pool:
+    with ThreadPoolExecutor(2) as hasher, ThreadPoolExecutor(FINISHING) as pool:
         for chunk in chunks:
             slots.acquire()
             for done in [future for future in finishing if future.done()]:

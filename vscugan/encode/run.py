@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vscugan.encode import certificate, container, matroska, mux
+from vscugan.encode.certificate import binding
 from vscugan.encode.children import Children
 from vscugan.encode.chunks import chunk_frames, cut
 from vscugan.encode.encoders import check_arguments, check_format, find_encoder, unheld_light
@@ -24,15 +25,6 @@ from vscugan.encode.source import Source, check_readable, identity, open_source
 from vscugan.encode.video import CodedChunk
 from vscugan.errors import PlanError, SourceError
 from vscugan.files import disk_error, sha256, sync_file, sync_folder, write_whole
-
-#: packages that make the pictures whatever the runtime is
-PICTURE_PACKAGES = ("vscugan", "vapoursynth", "vapoursynth-bestsource")
-
-
-def _binding(facts: dict[str, Any]) -> dict[str, Any]:
-    """The facts that decide on the pictures: of the packages only those that compute them."""
-    names = (*PICTURE_PACKAGES, facts["made_by"].get("runtime"))
-    return facts | {"versions": {name: value for name, value in facts["versions"].items() if name in names}}
 
 
 class Run:
@@ -77,6 +69,7 @@ class Run:
         job = Job(
             clip=graph.clip, picture=picture, program=program, arguments=tuple(self.plan.encoder_arguments),
             format=format, folder=self.folder, journal=journal, children=self.children, emit=self.emit,
+            hardware=certificate.hardware(graph.made_by.get("device", "")),
         )  # fmt: skip
         self._compare(journal, facts)
         for note in (*source.notes, *graph.notes, *unheld_light(program, picture)):
@@ -136,7 +129,7 @@ class Run:
         for entry in journal.of_kind("begin")[:1]:
             refuse_differences(entry["plan"], plan, "parameters")
             refuse_differences({"source": entry["facts"]["source"]}, {"source": facts["source"]}, "source")
-            refuse_differences(_binding(entry["facts"]), _binding(facts), "what makes the pictures")
+            refuse_differences(binding(entry["facts"]), binding(facts), "what makes the pictures")
             return
         write_plan(self.plan)
         journal.append({"kind": "begin", "plan": plan, "facts": facts})
@@ -200,7 +193,7 @@ class Run:
     def _certificate(
         self, job: Job, graph: Graph, facts: dict[str, Any], entries: list[Entry], result: dict[str, Any]
     ) -> dict[str, Any]:
-        names = ("chunk", "start", "stop", "bytes", "sha256", "seconds", "frames", "sketches")
+        names = ("chunk", "start", "stop", "bytes", "sha256", "seconds", "hardware", "frames", "sketches")
         source = {"name": self.source_path.name, **facts["source"]}
         script = self.plan.script
         return {

@@ -15,6 +15,8 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 
 SUMS = 8
+#: samples that are added up at once, for speed alone
+ROW = 512 * SUMS
 #: codes of 8 bit; a sum of centred samples over the root of their number is far below 2**15 steps, and the rounding
 #: counts for 90 dB
 STEP = 0.02
@@ -25,25 +27,23 @@ LARGEST_PSNR = 90.0
 
 
 @lru_cache(maxsize=4)
-def _signs(count: int, plane: int) -> NDArray[np.float32]:
+def _signs(count: int, plane: int) -> NDArray[np.int8]:
     """So many random signs of a plane, the same on every machine and for ever."""
     data = hashlib.shake_128(b"vscugan sketch %d" % plane).digest(-(-count // 8))
-    bits = np.unpackbits(np.frombuffer(data, np.uint8), count=count)
-    return bits.astype(np.float32) * 2 - 1
+    return np.unpackbits(np.frombuffer(data, np.uint8), count=count).astype(np.int8) * 2 - 1
 
 
 def sketch(frame: vs.VideoFrame) -> str:
     """The sketch of a frame of integer samples, as hex."""
-    sums = np.zeros(SUMS)
+    sums = np.zeros(SUMS, np.int64)
     bits = frame.format.bits_per_sample
     pixels = 0
     for number in range(frame.format.num_planes):
         samples = np.asarray(frame[number]).reshape(-1)
-        rows = -(-samples.size // SUMS)
-        centred = np.zeros(rows * SUMS, np.float32)
-        centred[: samples.size] = samples
-        centred[: samples.size] -= 1 << bits - 1
-        sums += _signs(rows, number) @ centred.reshape(rows, SUMS)
+        signed = np.zeros(-(-samples.size // ROW) * ROW, np.int32)
+        np.subtract(samples, 1 << bits - 1, out=signed[: samples.size], dtype=np.int32)
+        signed[: samples.size] *= _signs(samples.size, number)
+        sums += signed.reshape(-1, ROW).sum(axis=0, dtype=np.int64).reshape(-1, SUMS).sum(axis=0)
         pixels = pixels or samples.size
     steps = np.rint(sums / np.sqrt(pixels / SUMS) / (1 << bits - 8) / STEP)
     return bytes(np.clip(steps, -(1 << 15), (1 << 15) - 1).astype(">i2")).hex()
