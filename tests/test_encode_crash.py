@@ -17,6 +17,8 @@ import media
 import psutil
 import pytest
 
+from vscugan.encode.folder import check_folder
+
 #: VSCUGAN_KILLS=60 makes more of them
 KILLS = int(os.environ.get("VSCUGAN_KILLS", "12"))
 CHUNKS_A_KILL = 2
@@ -337,3 +339,32 @@ def test_a_crash_between_publishing_and_tidying_is_mended(folder: Path) -> None:
     assert again.stdout.startswith("done: ")
     assert not (folder / "out.mkv.vscugan").exists()
     assert (folder / "out.mkv").read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "message"),
+    [
+        (
+            "from vscugan.encode import run\nrun.check_format = lambda program, picture: 1 / 0\n", 70,
+            "internal error, please report it with out.mkv.vscugan/worker.log: ZeroDivisionError: division by zero",
+        ),
+        (
+            "import os\nos.kill(os.getpid(), 9)\n", 9,
+            "worker must finish, got its end by SIGKILL; if memory ran out, name a smaller --memory or --tile; run the "
+            "same command again to go on",
+        ),
+        (
+            "import os\nos.write(2, b'the last words\\n')\nlogging.warning('tile: 64')\nos._exit(3)\n", 9,
+            "worker must finish, got exit code 3: the last words; run the same command again to go on",
+        ),
+    ],
+    ids=["internal", "killed", "ended"],
+)  # fmt: skip
+def test_the_log_of_what_must_be_reported_is_kept(folder: Path, fault: str, code: int, message: str) -> None:
+    media.plain(folder / "in.mkv", frames=3)
+    (folder / "slow.vpy").write_text(f"import logging\nlogging.info('tile: 128')\n{fault}{media.RESIZE}")
+    failed = run(folder, "out.mkv")
+    assert failed.returncode == code, failed.stderr
+    assert failed.stderr == f"vscugan encode: {message}\n"
+    assert "tile: 128" in (folder / "out.mkv.vscugan" / "worker.log").read_text(encoding="utf-8")
+    check_folder(folder / "out.mkv.vscugan")  # nothing of it is in the way of the next run

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,17 +15,19 @@ from typing import Any
 import pytest
 import vapoursynth as vs
 
-from vscugan.encode import encoders, y4m
-from vscugan.encode.chunks import chunk_frames, cut
+from vscugan.encode import encoders, pipeline, y4m
+from vscugan.encode.children import Children
+from vscugan.encode.chunk_check import Checked
+from vscugan.encode.chunks import Chunk, chunk_frames, cut
 from vscugan.encode.encoders import Program, check_arguments, check_format, command
-from vscugan.encode.journal import Journal
+from vscugan.encode.journal import Entry, Journal
 from vscugan.encode.lock import take_lock
 from vscugan.encode.picture import Picture, picture_of
 from vscugan.encode.plan import differences
 from vscugan.encode.progress import Progress
 from vscugan.encode.source import Timeline
 from vscugan.encode.video import CodedChunk, decode_tick, delay
-from vscugan.errors import ArgumentError, LockedError
+from vscugan.errors import ArgumentError, EncoderError, LockedError
 
 HDR_PROPS = {
     "_Matrix": 9, "_Primaries": 9, "_Transfer": 16, "_Range": 0, "_ChromaLocation": 2, "_SARNum": 8, "_SARDen": 9,
@@ -179,3 +184,49 @@ def test_progress_counts_and_estimates() -> None:
     assert told[-1]["frames"] == 100
     assert told[-1]["eta_s"] == 0
     assert told[9] == {"frames": 50, "of": 100, "fps": 2, "fps_mean": 2, "eta_s": 25, "bytes": 0, "reused": 0.25}
+
+
+def test_chunks_that_end_at_once_are_compared(tmp_path: Path, hdr: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each looks at the journal while the other has not written yet, but for the lock."""
+    both = threading.Barrier(2)
+    read = Journal.of_kind
+
+    def slow_read(journal: Journal, kind: str) -> list[Entry]:
+        entries = read(journal, kind)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.3)
+        return entries
+
+    def checked(path: Path, chunk: Chunk, size: tuple[int, int]) -> Checked:
+        return Checked(order=(0,), codec="h264", header_sha256=f"{chunk.number}")
+
+    monkeypatch.setattr(pipeline, "check_chunk", checked)
+    monkeypatch.setattr(pipeline, "refuse_unheld_video", lambda path, format: None)
+    monkeypatch.setattr(Journal, "of_kind", slow_read)
+    for name in ("chunks", "temp"):
+        (tmp_path / name).mkdir()
+    journal = Journal(tmp_path / "journal.jsonl")
+    job = pipeline.Job(
+        clip=vs.core.std.BlankClip(), picture=hdr, program=program("x264", True), arguments=(), format="matroska",
+        folder=tmp_path, journal=journal, children=Children(), emit=lambda event, /, **fields: None, hardware={},
+    )  # fmt: skip
+
+    def finish(number: int) -> str:
+        temp = job.temp_folder / f"{number:06d}.mkv"
+        temp.write_bytes(b"coded")
+        with subprocess.Popen(["true"]) as process:
+            encoding = pipeline.Encoding(chunk=Chunk(number=number, start=number, stop=number + 1), process=process,
+                                         temp=temp, log=temp.with_suffix(".log"), started=0)  # fmt: skip
+        try:
+            pipeline._finish(job, encoding)
+        except EncoderError as error:
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor(2) as pool:
+        messages = sorted(pool.map(finish, (0, 1)))
+    first = journal.entries[0]["chunk"]
+    assert messages == ["", f"chunk {1 - first} must have the stream header of chunk {first}, got another; leave out "
+                            "encoder arguments that depend on the content or the length"]  # fmt: skip
+    assert len(journal.entries) == 1
+    journal.close()

@@ -17,11 +17,11 @@ from vscugan.encode.container import muxer
 from vscugan.encode.folder import check_folder, open_file, read_file
 from vscugan.encode.lock import take_lock
 from vscugan.encode.plan import Plan
+from vscugan.encode.worker import LOG_NAME, LOG_RECORDS, UNEXPECTED
 from vscugan.errors import DiskError, PlanError, WorkerError
 from vscugan.files import disk_error
 
 Listener = Callable[[dict[str, Any]], None]
-LOG_NAME = "worker.log"
 STOP_S = 20.0
 _POSIX = os.name == "posix"
 
@@ -89,12 +89,26 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
+def _lost(code: int, folder: Path) -> WorkerError:
+    """The error for a worker that ended without a word: by which signal, or with what it said last."""
+    way_out = "run the same command again to go on"
+    if code >= 0:
+        return WorkerError(f"worker must finish, got exit code {code}: {_last_words(folder)}; {way_out}")
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    if name == "SIGKILL":
+        way_out = f"if memory ran out, name a smaller --memory or --tile; {way_out}"
+    else:
+        way_out = f"{way_out}, and report it with {folder.name}/{LOG_NAME}"
+    return WorkerError(f"worker must finish, got its end by {name}; {way_out}")
+
+
 def _last_words(folder: Path) -> str:
+    """The last line of the log that is no record of what went well."""
     try:
         lines = read_file(folder / LOG_NAME).decode(errors="replace").strip().splitlines()
     except OSError:
         lines = []
-    return lines[-1] if lines else "it said nothing"
+    return next((line for line in reversed(lines) if not line.startswith(LOG_RECORDS)), "it said nothing")
 
 
 def _listen(process: subprocess.Popen[bytes], plan: Plan, listen: Listener) -> int:
@@ -113,15 +127,14 @@ def _listen(process: subprocess.Popen[bytes], plan: Plan, listen: Listener) -> i
         listen(event)
     process.wait()
     if code is None:
-        raise WorkerError(
-            f"worker must finish, got its end with {process.returncode}: {_last_words(plan.work_folder)}; "
-            "run the same command again to go on"
-        )
+        raise _lost(process.returncode, plan.work_folder)
     return code
 
 
 def encode(plan: Plan, listen: Listener, restart: bool) -> int:
     """Run a plan in a worker; returns the exit code. ``listen`` is called with each event.
+
+    Where no chunk was finished nothing stays, but for the log of what must be reported.
 
     Raises: CuganError, and KeyboardInterrupt after the worker has ended.
     """
@@ -130,6 +143,7 @@ def encode(plan: Plan, listen: Listener, restart: bool) -> int:
         lock = take_lock(folder)
     except OSError as error:
         raise disk_error(folder, error) from error
+    is_to_be_reported = False
     try:
         if restart:
             for path in folder.iterdir():
@@ -137,10 +151,14 @@ def encode(plan: Plan, listen: Listener, restart: bool) -> int:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
         with _worker(plan, lock) as worker:
             code = _listen(worker, plan, listen)
+        is_to_be_reported = code == UNEXPECTED
         if code == 0 and not plan.keep_work:
             shutil.rmtree(folder, ignore_errors=True)
         return code
+    except WorkerError:
+        is_to_be_reported = True
+        raise
     finally:
-        if folder.exists() and not has_chunks(folder) and not has_finished(folder):
+        if folder.exists() and not (is_to_be_reported or has_chunks(folder) or has_finished(folder)):
             shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)
