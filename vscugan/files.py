@@ -6,11 +6,14 @@ import hashlib
 import os
 import sys
 import threading
+from io import FileIO
 from pathlib import Path
 
 from vscugan.errors import DiskError
 
 READ_BYTES = 1 << 20
+#: what a demuxer leaves out in the middle of a file is read at once where it is no more than so much
+LEFT_OUT_BYTES = 16 << 20
 
 
 def sync_folder(folder: Path) -> None:
@@ -58,6 +61,53 @@ def disk_error(path: Path, error: OSError) -> DiskError:
         f"{path.name} must be writable, got {error.strerror or error}; make room or rights in the output's folder, "
         "then run the same command again"
     )
+
+
+class HashedReader:
+    """A file for a demuxer that reads it through, and its sha256 without reading it once more.
+
+    What the demuxer reads in order is hashed on the way; the rest, as a rule nothing, is read at the end.
+    """
+
+    def __init__(self, file: FileIO) -> None:
+        self.name = file.name
+        self._file = file
+        self._digest = hashlib.sha256()
+        self._hashed = 0
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """As a file's."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """As a file's."""
+        return self._file.tell()
+
+    def read(self, size: int) -> bytes:
+        """As a file's."""
+        at = self._file.tell()
+        if self._hashed < at <= self._hashed + LEFT_OUT_BYTES:
+            self._catch_up(at)
+        data = self._file.read(size)
+        if at <= self._hashed < at + len(data):
+            self._digest.update(memoryview(data)[self._hashed - at :])
+            self._hashed = at + len(data)
+        return data
+
+    def _catch_up(self, stop: int | None) -> None:
+        """Read and hash up to there, None for the end; the position is left behind what was read."""
+        self._file.seek(self._hashed)
+        while stop is None or self._hashed < stop:
+            data = self._file.read(READ_BYTES if stop is None else min(READ_BYTES, stop - self._hashed))
+            if not data:
+                break
+            self._digest.update(data)
+            self._hashed += len(data)
+
+    def sha256(self) -> str:
+        """The sha256 of the whole file, as hex."""
+        self._catch_up(None)
+        return self._digest.hexdigest()
 
 
 def sha256(path: Path) -> str:

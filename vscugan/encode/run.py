@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -56,16 +55,14 @@ class Run:
         format = container.muxer(self.output)
         program = find_encoder(self.plan.encoder)
         check_arguments(program, self.plan.encoder_arguments)
-        with ThreadPoolExecutor(1) as reader:
-            digest = reader.submit(sha256, self.source_path)
-            before = identity(self.source_path)
-            source = open_source(self.source_path, lambda p: self.emit("index", percent=p), bool(self.plan.script))
-            left, header = self._check_container(source, format, program.row.codec if program.row else None)
-            graph = build(self.plan, source)
-            with graph.clip.get_frame(0) as frame:
-                picture = picture_of(graph.clip, frame.props, graph.rate)
-            check_format(program, picture)
-            facts = self._facts(graph, program, digest.result())
+        before = identity(self.source_path)
+        source = open_source(self.source_path, lambda p: self.emit("index", percent=p), bool(self.plan.script))
+        left, header = self._check_container(source, format, program.row.codec if program.row else None)
+        graph = build(self.plan, source)
+        with graph.clip.get_frame(0) as frame:
+            picture = picture_of(graph.clip, frame.props, graph.rate)
+        check_format(program, picture)
+        facts = self._facts(graph, program, source.sha256)
         job = Job(
             clip=graph.clip, picture=picture, program=program, arguments=tuple(self.plan.encoder_arguments),
             format=format, folder=self.folder, journal=journal, children=self.children, emit=self.emit,
@@ -168,23 +165,24 @@ class Run:
         )
         muxed = mux.MuxJob(
             source=self.source_path, video=source.stream, kept=tuple(kept), chunks=chunks, timeline=graph.timeline,
-            picture=job.picture, format=job.format, header=header,
+            picture=job.picture, format=job.format, header=header, contents=source.contents,
         )  # fmt: skip
         temp = self._temp
         temp.unlink(missing_ok=True)
         self.emit("mux")
-        for note in mux.mux(muxed, temp, self.children.add):
+        notes, video = mux.mux(muxed, temp, self.children.add)
+        for note in notes:
             self.emit("note", text=note)
         self.emit("check")
-        found = mux.check_result(muxed, temp)
+        found = mux.check_result(muxed, temp, video)
         try:
             sync_file(temp)
             sync_folder(temp.parent)
         except OSError as error:
             raise disk_error(temp, error) from error
-        result = {"sha256": sha256(temp), "bytes": temp.stat().st_size, **found}
+        result = {"bytes": temp.stat().st_size, **found}
         job.journal.append({"kind": "whole", "certificate": self._certificate(job, graph, facts, entries, result)})
-        self._publish(job.journal)
+        self._publish(job.journal, is_checked=True)
 
     @property
     def _temp(self) -> Path:
@@ -204,11 +202,14 @@ class Run:
             "started": round(self.started), "finished": round(time.time()),
         }  # fmt: skip
 
-    def _publish(self, journal: Journal) -> bool:
-        """Give the finished file its name; returns False where it is gone or damaged and must be made again."""
+    def _publish(self, journal: Journal, *, is_checked: bool = False) -> bool:
+        """Give the finished file its name; returns False where it is gone or damaged and must be made again.
+
+        ``is_checked``: it is the file that was just written and read through.
+        """
         content = journal.of_kind("whole")[-1]["certificate"]
         digest = content["result"]["sha256"]
-        if self._temp.exists() and sha256(self._temp) == digest:
+        if self._temp.exists() and (is_checked or sha256(self._temp) == digest):
             write_whole(self.plan.certificate, json.dumps(content, indent=1, ensure_ascii=False).encode() + b"\n")
             if not (self.output.exists() and self.output.samefile(self._temp)):
                 mux.publish(self._temp, self.output, self.plan.overwrite)

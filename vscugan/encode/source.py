@@ -20,7 +20,9 @@ import av
 import vapoursynth as vs
 
 from vscugan.cache import made_folder, unwritable
+from vscugan.encode.container import Content, Demuxer, read_through
 from vscugan.errors import SourceError
+from vscugan.files import HashedReader
 
 #: bestsource: read and write the index always, below the cache path
 CACHE_ALWAYS = 2
@@ -61,6 +63,8 @@ class Source:
     clip: vs.VideoNode
     timeline: Timeline
     stream: int
+    sha256: str  #: the file's
+    contents: dict[int, Content]  #: of each stream
     notes: tuple[str, ...]
 
 
@@ -95,21 +99,23 @@ class MainVideo:
     cropping: bytes | None  #: as the container has it
     last_ticks: int  #: how long the last frame stays
     interlaced_ticks: tuple[int, ...]  #: when the first interlaced key frames are shown
+    contents: dict[int, Content]
+    sha256: str
 
 
 def _main_video(path: Path, look_for_interlacing: bool) -> MainVideo:
     try:
-        with av.open(str(path.resolve())) as container:
+        with read_through(path) as (container, reader):
             for stream in container.streams.video:
                 if not stream.disposition & av.stream.Disposition.attached_pic:
-                    return _looked_through(container, stream, look_for_interlacing)
+                    return _looked_through(container, stream, look_for_interlacing, reader)
     except (av.FFmpegError, OSError, ValueError) as error:
         raise refusal(path, getattr(error, "strerror", None) or str(error)) from error
     raise SourceError(f"source must hold a video, got {path.name!r} with none; name a file that does")
 
 
-def _looked_through(container: Any, stream: Any, look_for_interlacing: bool) -> MainVideo:
-    """Read all packets of a stream; decode a key frame of each second where asked to: hybrids change in between."""
+def _looked_through(container: Any, stream: Any, look_for_interlacing: bool, reader: HashedReader) -> MainVideo:
+    """Read all packets; decode a key frame of each second where asked to: hybrids change in between."""
     decoder = stream.codec_context
     if decoder is None:
         raise ValueError("a codec that is not known")
@@ -117,8 +123,9 @@ def _looked_through(container: Any, stream: Any, look_for_interlacing: bool) -> 
     looked: int | None = None
     interlaced: list[int] = []
     most = SAMPLED_FRAMES if look_for_interlacing else 0
-    for packet in container.demux(stream):
-        if packet.pts is None:
+    demuxer = Demuxer(container)
+    for packet in demuxer.packets():
+        if packet.stream_index != stream.index or packet.pts is None:
             continue
         last = max(last, (packet.pts, packet.duration or 0))
         second = packet.pts * packet.time_base // 1
@@ -129,7 +136,10 @@ def _looked_through(container: Any, stream: Any, look_for_interlacing: bool) -> 
                     interlaced.append(packet.pts)
             decoder.flush_buffers()
     cropping = decoder.coded_side_data.get("frame_cropping")
-    return MainVideo(stream=stream.index, cropping=cropping, last_ticks=last[1], interlaced_ticks=tuple(interlaced))
+    return MainVideo(
+        stream=stream.index, cropping=cropping, last_ticks=last[1], interlaced_ticks=tuple(interlaced),
+        contents=demuxer.contents(), sha256=reader.sha256(),
+    )  # fmt: skip
 
 
 def _is_news(record: logging.LogRecord) -> bool:
@@ -235,7 +245,10 @@ def open_source(path: Path, progress: Callable[[int], None], is_scripted: bool) 
     if "_Alpha" in props:
         clip = clip.std.RemoveFrameProps("_Alpha")
         notes.append("transparency is left out, since no encoder here holds it")
-    return Source(path=path, clip=clip, timeline=timeline, stream=video.stream, notes=tuple(notes))
+    return Source(
+        path=path, clip=clip, timeline=timeline, stream=video.stream, sha256=video.sha256, contents=video.contents,
+        notes=tuple(notes),
+    )  # fmt: skip
 
 
 def identity(path: Path) -> tuple[int, int, int] | None:
