@@ -384,7 +384,7 @@ def facts(path: Path) -> dict[str, Any]:
             found[f"chapter {n}"] = (round(start, 3), round(end, 3), dict(chapter["metadata"]))
         counts: dict[str, int] = {}
         main = file.streams.video[0].index
-        held = contents(path, main)
+        held = contents(path)
         for stream in file.streams:
             if stream.type == "data":  # MP4's text track of the chapters
                 continue

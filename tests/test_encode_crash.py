@@ -17,6 +17,8 @@ import media
 import psutil
 import pytest
 
+from vscugan.encode.folder import check_folder
+
 #: VSCUGAN_KILLS=60 makes more of them
 KILLS = int(os.environ.get("VSCUGAN_KILLS", "12"))
 CHUNKS_A_KILL = 2
@@ -230,10 +232,16 @@ def test_the_next_run_says_what_it_found(folder: Path) -> None:
     with open(work / "journal.jsonl", "ab") as file:
         file.write(b'{"kind":"chunk","chu')  # torn by a power loss
     (work / "temp" / "000009.mkv").write_bytes(b"half")
+    resume = [*media.command("encode", folder / "in.mkv", "-o", folder / "out.mkv", "--resume")]
+    unnamed = subprocess.run(resume, capture_output=True, text=True, check=False)
+    assert unnamed.returncode == 4
+    assert unnamed.stderr == (
+        "vscugan encode: what is run must be named again with --resume, got it from out.mkv.vscugan/plan.json alone; "
+        f"where it is yours, add: --script {folder / 'slow.vpy'}\n"
+    )
     again = subprocess.run(
-        media.command("encode", folder / "in.mkv", "-o", folder / "out.mkv", "--resume"),
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [*resume, "--script", str(folder / "slow.vpy")], capture_output=True, text=True, check=False
+    )
     assert again.returncode == 0, again.stderr
     assert (
         f"found {count - 1} of 20 chunks finished ({(count - 1) * 24} frames); going on from there; chunks 1 are "
@@ -331,3 +339,32 @@ def test_a_crash_between_publishing_and_tidying_is_mended(folder: Path) -> None:
     assert again.stdout.startswith("done: ")
     assert not (folder / "out.mkv.vscugan").exists()
     assert (folder / "out.mkv").read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "message"),
+    [
+        (
+            "from vscugan.encode import run\nrun.check_format = lambda program, picture: 1 / 0\n", 70,
+            "internal error, please report it with out.mkv.vscugan/worker.log: ZeroDivisionError: division by zero",
+        ),
+        (
+            "import os\nos.kill(os.getpid(), 9)\n", 9,
+            "worker must finish, got its end by SIGKILL; if memory ran out, name a smaller --memory or --tile; run the "
+            "same command again to go on",
+        ),
+        (
+            "import os\nos.write(2, b'the last words\\n')\nlogging.warning('tile: 64')\nos._exit(3)\n", 9,
+            "worker must finish, got exit code 3: the last words; run the same command again to go on",
+        ),
+    ],
+    ids=["internal", "killed", "ended"],
+)  # fmt: skip
+def test_the_log_of_what_must_be_reported_is_kept(folder: Path, fault: str, code: int, message: str) -> None:
+    media.plain(folder / "in.mkv", frames=3)
+    (folder / "slow.vpy").write_text(f"import logging\nlogging.info('tile: 128')\n{fault}{media.RESIZE}")
+    failed = run(folder, "out.mkv")
+    assert failed.returncode == code, failed.stderr
+    assert failed.stderr == f"vscugan encode: {message}\n"
+    assert "tile: 128" in (folder / "out.mkv.vscugan" / "worker.log").read_text(encoding="utf-8")
+    check_folder(folder / "out.mkv.vscugan")  # nothing of it is in the way of the next run

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from fractions import Fraction
 from pathlib import Path
@@ -17,11 +20,13 @@ import media
 import pytest
 import vapoursynth as vs
 
-from vscugan.encode import encoders, graph, mux, source, y4m
-from vscugan.encode.chunks import chunk_frames, cut
+from vscugan.encode import encoders, graph, mux, pipeline, source, y4m
+from vscugan.encode.children import Children
+from vscugan.encode.chunk_check import Checked
+from vscugan.encode.chunks import Chunk, chunk_frames, cut
 from vscugan.encode.encoder_rows import ENCODERS
 from vscugan.encode.encoders import Program, check_arguments, check_format, command, find_encoder
-from vscugan.encode.journal import Journal
+from vscugan.encode.journal import Entry, Journal
 from vscugan.encode.lock import take_lock
 from vscugan.encode.picture import Picture, picture_of
 from vscugan.encode.plan import differences
@@ -61,17 +66,18 @@ def test_cuts_lie_on_a_grid() -> None:
 def test_a_torn_line_is_cut_off(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     journal = Journal(path)
-    journal.append({"kind": "chunk", "chunk": 0})
+    first = {"kind": "begin", "plan": {}, "facts": {}}
+    journal.append(first)
     journal.close()
     whole = path.read_bytes()
     for length in range(1, len(whole)):
         path.write_bytes(whole + whole[:length] if length < len(whole) else whole)
         again = Journal(path)
         assert again.torn
-        assert again.entries == [{"kind": "chunk", "chunk": 0}]
-        again.append({"kind": "chunk", "chunk": 1})
+        assert again.entries == [first]
+        again.append({"kind": "unpublished"})
         again.close()
-        assert path.read_bytes() == whole + whole.replace(b'"chunk":0', b'"chunk":1')
+        assert path.read_bytes() == whole + b'{"kind":"unpublished"}\n'
 
 
 def test_the_lock_goes_with_its_last_holder(tmp_path: Path) -> None:
@@ -333,3 +339,49 @@ def test_progress_counts_and_estimates() -> None:
     assert told[-1]["frames"] == 100
     assert told[-1]["eta_s"] == 0
     assert told[9] == {"frames": 50, "of": 100, "fps": 2, "fps_mean": 2, "eta_s": 25, "bytes": 0, "reused": 0.25}
+
+
+def test_chunks_that_end_at_once_are_compared(tmp_path: Path, hdr: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each looks at the journal while the other has not written yet, but for the lock."""
+    both = threading.Barrier(2)
+    read = Journal.of_kind
+
+    def slow_read(journal: Journal, kind: str) -> list[Entry]:
+        entries = read(journal, kind)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.3)
+        return entries
+
+    def checked(path: Path, chunk: Chunk, size: tuple[int, int]) -> Checked:
+        return Checked(order=(0,), codec="h264", header_sha256=f"{chunk.number}")
+
+    monkeypatch.setattr(pipeline, "check_chunk", checked)
+    monkeypatch.setattr(pipeline, "refuse_unheld_video", lambda path, format: None)
+    monkeypatch.setattr(Journal, "of_kind", slow_read)
+    for name in ("chunks", "temp"):
+        (tmp_path / name).mkdir()
+    journal = Journal(tmp_path / "journal.jsonl")
+    job = pipeline.Job(
+        clip=vs.core.std.BlankClip(), picture=hdr, program=program("x264", True), arguments=(), format="matroska",
+        folder=tmp_path, journal=journal, children=Children(), emit=lambda event, /, **fields: None, hardware={},
+    )  # fmt: skip
+
+    def finish(number: int) -> str:
+        temp = job.temp_folder / f"{number:06d}.mkv"
+        temp.write_bytes(b"coded")
+        with subprocess.Popen(["true"]) as process:
+            encoding = pipeline.Encoding(chunk=Chunk(number=number, start=number, stop=number + 1), process=process,
+                                         temp=temp, log=temp.with_suffix(".log"), started=0)  # fmt: skip
+        try:
+            pipeline._finish(job, encoding)
+        except EncoderError as error:
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor(2) as pool:
+        messages = sorted(pool.map(finish, (0, 1)))
+    first = journal.entries[0]["chunk"]
+    assert messages == ["", f"chunk {1 - first} must have the stream header of chunk {first}, got another; leave out "
+                            "encoder arguments that depend on the content or the length"]  # fmt: skip
+    assert len(journal.entries) == 1
+    journal.close()

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import threading
+from io import FileIO
 from pathlib import Path
 
 from vscugan.errors import DiskError
@@ -16,6 +17,8 @@ READ_BYTES = 1 << 20
 FULL_BYTES = 16 << 20
 #: what programs say when they can't write on
 FULL_WORDS = ("No space left", "File too large", "quota exceeded")
+#: what a demuxer leaves out in the middle of a file is read at once where it is no more than so much
+LEFT_OUT_BYTES = 16 << 20
 
 
 def sync_folder(folder: Path) -> None:
@@ -45,7 +48,8 @@ def write_whole(path: Path, content: bytes) -> None:
     """
     temp = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
-        with open(temp, "wb") as file:
+        temp.unlink(missing_ok=True)
+        with open(temp, "xb") as file:  # never through a link that someone has put there
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -67,6 +71,53 @@ def disk_error(path: Path, error: OSError) -> DiskError:
 def is_full(folder: Path, said: str) -> bool:
     """Whether a program that wrote into a folder failed for want of room, by what it ``said`` or by what is left."""
     return shutil.disk_usage(folder).free < FULL_BYTES or any(words in said for words in FULL_WORDS)
+
+
+class HashedReader:
+    """A file for a demuxer that reads it through, and its sha256 without reading it once more.
+
+    What the demuxer reads in order is hashed on the way; the rest, as a rule nothing, is read at the end.
+    """
+
+    def __init__(self, file: FileIO) -> None:
+        self.name = file.name
+        self._file = file
+        self._digest = hashlib.sha256()
+        self._hashed = 0
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """As a file's."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """As a file's."""
+        return self._file.tell()
+
+    def read(self, size: int) -> bytes:
+        """As a file's."""
+        at = self._file.tell()
+        if self._hashed < at <= self._hashed + LEFT_OUT_BYTES:
+            self._catch_up(at)
+        data = self._file.read(size)
+        if at <= self._hashed < at + len(data):
+            self._digest.update(memoryview(data)[self._hashed - at :])
+            self._hashed = at + len(data)
+        return data
+
+    def _catch_up(self, stop: int | None) -> None:
+        """Read and hash up to there, None for the end; the position is left behind what was read."""
+        self._file.seek(self._hashed)
+        while stop is None or self._hashed < stop:
+            data = self._file.read(READ_BYTES if stop is None else min(READ_BYTES, stop - self._hashed))
+            if not data:
+                break
+            self._digest.update(data)
+            self._hashed += len(data)
+
+    def sha256(self) -> str:
+        """The sha256 of the whole file, as hex."""
+        self._catch_up(None)
+        return self._digest.hexdigest()
 
 
 def sha256(path: Path) -> str:

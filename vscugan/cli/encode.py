@@ -63,8 +63,6 @@ def _given(arguments: argparse.Namespace, encoder_arguments: list[str] | None) -
         given["options"] = options
     if encoder_arguments is not None:
         given["encoder_arguments"] = encoder_arguments
-    if not 0 < given.get("chunk_s", 1) <= 3600:
-        raise ArgumentError(f"chunk must be above 0 and at most 3600 s, got {given['chunk_s']:g}; leave it out for 10")
     return given
 
 
@@ -72,9 +70,11 @@ def _encode(arguments: argparse.Namespace, encoder_arguments: list[str] | None) 
     given = _given(arguments, encoder_arguments)
     from vscugan.encode import supervise
     from vscugan.encode.plan import Plan
+    from vscugan.encode.resume import resumed
 
     plan = Plan(source=arguments.source, output=arguments.output)
-    plan = supervise.resumed(plan, given) if arguments.resume else Plan(**{**vars(plan), **given})
+    plan = resumed(plan, given) if arguments.resume else Plan(**{**vars(plan), **given})
+    plan.check()
     supervise.check_output(plan)
     show = shown(as_json=arguments.json)
     failures: list[str] = []

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from vscugan.cli.parser import Parser
 from vscugan.errors import ArgumentError
@@ -19,7 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
     parser.add_argument("result", type=os.path.abspath, help="a file that vscugan encode made")
     parser.add_argument("--source", type=os.path.abspath, help="what it was made of (default: beside it, by its name)")
-    parser.add_argument("--script", type=os.path.abspath, help="the script (default: beside the result, by its name)")
+    parser.add_argument("--script", type=os.path.abspath, help="the script it was made by, which is run")
+    parser.add_argument("--weights", type=os.path.abspath, help="the weight file of your own (default: where it was)")
     parser.add_argument("--frames", type=int, default=5, help="how many (default 5)")
     parser.add_argument("--seed", type=int, help="of the choice, to have the same frames again")
     parser.add_argument("--psnr", type=float, default=30.0, help="least dB of the coded frame (default 30)")
@@ -29,25 +31,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _verify(arguments: argparse.Namespace) -> int:
     if arguments.frames < 1:
         raise ArgumentError(f"frames must be at least 1, got {arguments.frames}; leave it out for 5")
-    from vscugan.encode.verify import Asked, verify
+    from vscugan.encode.verify import Request, verify
 
     report = verify(
-        Asked(result=Path(arguments.result), source=arguments.source, script=arguments.script,
-              frames=arguments.frames, seed=arguments.seed, least_psnr=arguments.psnr)
+        Request(result=Path(arguments.result), source=arguments.source, script=arguments.script,
+                weights=arguments.weights, frames=arguments.frames, seed=arguments.seed, least_psnr=arguments.psnr)
     )  # fmt: skip
     if arguments.json:
         print(json.dumps(report, ensure_ascii=False))
         return 0 if report["is_right"] else DIFFERS
     print(f"file: sha256 {'as in the certificate' if report['file_is_same'] else 'DIFFERS from the certificate'}")
+    for difference in report["wrong"]:
+        print(f"DIFFERENT: {difference}")
     for change in report["changed"]:
         print(f"note: {change}")
     for frame in report["frames"]:
-        same = "computed again: same bits" if frame["same"] else "computed again: DIFFERENT bits"
-        print(f"frame {frame['frame']}: {same}; coded at {frame['psnr']:.1f} dB")
+        print(_line(frame))
     print("right" if report["is_right"] else "WRONG")
     return 0 if report["is_right"] else DIFFERS
 
 
+def _line(frame: dict[str, Any]) -> str:
+    """One compared frame, for people."""
+    same = "same bits" if frame["same"] else f"DIFFERENT bits, about {frame['computed_psnr']:.0f} dB"
+    share = "no detail to compare" if frame["detail"] is None else f"with {frame['detail']:.0%} of the detail"
+    verdict = "" if frame["is_right"] else ": WRONG"
+    return f"frame {frame['frame']}: computed again: {same}; coded at {frame['psnr']:.1f} dB, {share}{verdict}"
+
+
 def run(parser: Parser, words: Sequence[str]) -> int:
     """Run the command on its words; returns the exit code."""
-    return _verify(parser.parse(words, ("--source", "--script")))
+    return _verify(parser.parse(words, ("--source", "--script", "--weights")))

@@ -5,21 +5,40 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
+import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 import vapoursynth as vs
 
 from vscugan import __version__
 from vscugan.encode.encoders import Program, find_ffmpeg, settings
+from vscugan.encode.sketch import DIGITS
+from vscugan.encode.typed import misfit
+from vscugan.encode.y4m import HASH_BYTES
 from vscugan.errors import ArgumentError
 
-FORM = 1
+FORM = 2
 #: what describe() tells that changes nothing in the picture
 UNBOUND_FACTS = ("tile",)
 PACKAGES = ("vapoursynth-bestsource", "torch", "openvino", "onnxruntime", "numpy", "av", "imageio-ffmpeg")
+#: packages that make the pictures whatever the runtime is
+PICTURE_PACKAGES = ("vscugan", "vapoursynth", "vapoursynth-bestsource")
+#: what is read of a certificate, and of each chunk in it
+FIELDS: dict[str, Any] = {
+    "frames": int, "source": dict[str, Any], "script_sha256": str | None, "parameters": dict[str, Any],
+    "versions": dict[str, str], "made_by": dict[str, str], "chunks": list[dict[str, Any]], "result": dict[str, Any],
+}  # fmt: skip
+SOURCE_FIELDS: dict[str, Any] = {"name": str, "sha256": str}
+RESULT_FIELDS: dict[str, Any] = {"sha256": str, "bytes": int, "frames": int}
+CHUNK_FIELDS: dict[str, Any] = {
+    "start": int, "stop": int, "frames": list[str], "sketches": list[str], "hardware": dict[str, str],
+}  # fmt: skip
+_HASH = re.compile(f"[0-9a-f]{{{2 * HASH_BYTES}}}")
+_SKETCH = re.compile(f"[0-9a-f]{{{DIGITS}}}")
 
 
 def versions() -> dict[str, str]:
@@ -37,6 +56,30 @@ def versions() -> dict[str, str]:
 def bound(made_by: Mapping[str, str]) -> dict[str, str]:
     """What ``describe`` tells, without what changes nothing in the picture."""
     return {name: value for name, value in made_by.items() if name not in UNBOUND_FACTS}
+
+
+def binding(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts that decide on the pictures: of the packages only those that compute them."""
+    names = (*PICTURE_PACKAGES, facts["made_by"].get("runtime"))
+    return {
+        **facts, "made_by": bound(facts["made_by"]),
+        "versions": {name: value for name, value in facts["versions"].items() if name in names},
+    }  # fmt: skip
+
+
+def hardware(devices: str) -> dict[str, str]:
+    """The kinds of processors that compute, whose last bits may be other ones; ``devices`` as ``describe`` tells."""
+    model = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), model)
+    found = {"cpu": f"{model}, {torch.backends.cpu.get_cpu_capability()}"}
+    for name in devices.split(", "):
+        if name.startswith("cuda") and torch.cuda.is_available():
+            found[name] = torch.cuda.get_device_name(torch.device(name))
+    return found
 
 
 def program_facts(program: Program, arguments: Sequence[str]) -> dict[str, str]:
@@ -69,4 +112,43 @@ def read_certificate(result: Path, suffix: str) -> dict[str, Any]:
             f"certificate must be of form {FORM}, got {content.get('form') if isinstance(content, dict) else content}; "
             "use the vscugan that wrote it"
         )
+    if fault := _fault(content):
+        raise ArgumentError(
+            f"certificate must be as vscugan wrote it, got {fault} in {path.name!r}; name a file that vscugan encode "
+            "made"
+        )
     return content
+
+
+def _fault(content: Mapping[str, Any]) -> str | None:
+    """What can't be read, in words."""
+    parts = [("", content, FIELDS)]
+    if not misfit(content, FIELDS):
+        parts += [("source: ", content["source"], SOURCE_FIELDS), ("result: ", content["result"], RESULT_FIELDS)]
+        parts += [(f"chunk {n}: ", chunk, CHUNK_FIELDS) for n, chunk in enumerate(content["chunks"])]
+    faults = (name + fault for name, values, hints in parts if (fault := misfit(values, hints)))
+    return next(faults, None)
+
+
+def contradictions(certificate: Mapping[str, Any]) -> Iterator[str]:
+    """Where a certificate contradicts itself, in words: frames without a hash or a sketch, or the same hash twice."""
+    frames = certificate["frames"]
+    if certificate["result"]["frames"] != frames:
+        yield f"it tells of {frames} frames, and of {certificate['result']['frames']} in the result"
+    stop = 0
+    sketches: dict[str, str] = {}
+    for chunk in certificate["chunks"]:
+        if chunk["start"] != stop or chunk["stop"] <= stop:
+            yield f"its chunks do not join at frame {stop}"
+        stop = chunk["stop"]
+        counts = {len(chunk["frames"]), len(chunk["sketches"]), stop - chunk["start"]}
+        values = [*map(_HASH.fullmatch, chunk["frames"]), *map(_SKETCH.fullmatch, chunk["sketches"])]
+        if len(counts) > 1 or not all(values):
+            yield f"hashes are missing from frame {chunk['start']} on"
+            return
+        for n, (digest, sketch) in enumerate(zip(chunk["frames"], chunk["sketches"], strict=True), chunk["start"]):
+            if sketches.setdefault(digest, sketch) != sketch:
+                yield f"frame {n} has the hash of another frame, and not its sketch"
+                return
+    if stop != frames:
+        yield f"its chunks hold {stop} of {frames} frames"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +16,7 @@ import av
 
 from vscugan.encode.encoders import find_ffmpeg
 from vscugan.errors import ArgumentError, PlanError
+from vscugan.files import READ_BYTES, HashedReader
 
 #: libav's muxer for each ending of an output's name
 MUXERS = {".mkv": "matroska", ".mp4": "mp4", ".m4v": "mp4"}
@@ -176,25 +178,54 @@ def copied_sha256(path: Path, stream: int, scratch: Path) -> str | None:
                "copy", "-copy_unknown", "-f", "matroska", f"file:{scratch}"]  # fmt: skip
     try:
         run = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-        return None if run.returncode else contents(scratch, -1)[0].sha256
+        return None if run.returncode else contents(scratch)[0].sha256
     finally:
         scratch.unlink(missing_ok=True)
 
 
-def contents(path: Path, skip: int) -> dict[int, Content]:
-    """What each stream of a file but one holds."""
-    hashes: dict[int, Any] = {}
-    first: dict[int, Fraction] = {}
-    with av.open(str(path.resolve())) as container:
+class Demuxer:
+    """The packets of all streams of an opened file, and what each stream holds once they have gone by."""
+
+    def __init__(self, container: Any) -> None:
+        self._container = container
+        self._hashes: dict[int, Any] = {}
+        self._first: dict[int, Fraction] = {}
         for stream in container.streams:
-            if stream.index != skip:
-                hashes[stream.index] = hashlib.sha256()
-                if isinstance(stream, av.stream.AttachmentStream):
-                    hashes[stream.index].update(stream.data or b"")
-        timed = [s for s in container.streams if s.index in hashes and s.type != "attachment"]
-        for packet in container.demux(timed) if timed else ():
+            self._hashes[stream.index] = hashlib.sha256()
+            if isinstance(stream, av.stream.AttachmentStream):
+                self._hashes[stream.index].update(stream.data or b"")
+
+    def packets(self) -> Iterator[Any]:
+        """Each packet, in the file's order, and an empty one at the end of each stream."""
+        timed = [stream for stream in self._container.streams if stream.type != "attachment"]
+        for packet in self._container.demux(timed) if timed else ():
             if packet.size:
-                hashes[packet.stream_index].update(bytes(packet))
+                self._hashes[packet.stream_index].update(bytes(packet))
                 if packet.pts is not None and packet.time_base is not None:
-                    first.setdefault(packet.stream_index, packet.pts * packet.time_base)
-    return {index: Content(sha256=digest.hexdigest(), first_s=first.get(index)) for index, digest in hashes.items()}
+                    self._first.setdefault(packet.stream_index, packet.pts * packet.time_base)
+            yield packet
+
+    def contents(self) -> dict[int, Content]:
+        """What each stream holds."""
+        return {
+            index: Content(sha256=digest.hexdigest(), first_s=self._first.get(index))
+            for index, digest in self._hashes.items()
+        }
+
+
+def contents(path: Path) -> dict[int, Content]:
+    """What each stream of a file holds."""
+    with av.open(str(path.resolve())) as container:
+        demuxer = Demuxer(container)
+        for _ in demuxer.packets():
+            pass
+    return demuxer.contents()
+
+
+@contextmanager
+def read_through(path: Path) -> Iterator[tuple[Any, HashedReader]]:
+    """A file opened to be read through once by a ``Demuxer``, and what tells its sha256 then."""
+    with open(path.resolve(), "rb", buffering=0) as file:
+        reader = HashedReader(file)
+        with av.open(reader, buffer_size=READ_BYTES) as container:
+            yield container, reader

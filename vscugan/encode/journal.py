@@ -4,36 +4,93 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 from pathlib import Path
 from typing import Any
 
+from vscugan.encode.folder import open_file
+from vscugan.encode.typed import misfit
+from vscugan.errors import PlanError
 from vscugan.files import disk_error, sync_folder
 
 Entry = dict[str, Any]
+#: what stands in an entry of each kind
+KINDS: dict[str, dict[str, Any]] = {
+    "begin": {"plan": dict[str, Any], "facts": dict[str, Any]},
+    "chunk": {
+        "chunk": int, "start": int, "stop": int, "file": str, "bytes": int, "sha256": str, "codec": str,
+        "header_sha256": str, "order": list[int], "frames": list[str], "sketches": list[str],
+        "hardware": dict[str, str], "seconds": float,
+    },
+    "whole": {"certificate": dict[str, Any]},
+    "unpublished": {},
+}  # fmt: skip
+_CHUNK_FILE = re.compile(r"\d{6}(\.[A-Za-z0-9]+)?")
+
+
+def _fault(entry: object, is_first: bool) -> str | None:
+    """What is wrong with an entry, in words; None where nothing is."""
+    kind = entry.get("kind") if isinstance(entry, dict) else None
+    if not isinstance(entry, dict) or not isinstance(kind, str) or kind not in KINDS:
+        return "an entry of no known kind"
+    if is_first != (kind == "begin"):
+        return f"an entry {kind!r} at its beginning" if is_first else "a second beginning"
+    if fault := misfit(entry, KINDS[kind]):
+        return f"an entry {kind!r} with {fault}"
+    if kind != "chunk":
+        return None
+    frames = entry["stop"] - entry["start"]
+    if not _CHUNK_FILE.fullmatch(entry["file"]):
+        return f"a chunk in the file {entry['file']!r}"
+    if frames < 1 or sorted(entry["order"]) != list(range(frames)) or len(entry["frames"]) != frames:
+        return f"a chunk of {len(entry['frames'])} frames in place of {entry['start']} to {entry['stop']}"
+    return None
 
 
 class Journal:
     """An append-only file of JSON lines; a line counts when its line feed is there.
 
     A crash in the middle of a line leaves a torn one at the end, which is cut off at the next start.
+    Raises: PlanError for a journal that vscugan can't have written.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
         is_new = not path.exists()
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
-        content = path.read_bytes()
+        self._descriptor = open_file(path, os.O_RDWR | os.O_CREAT)
+        with open(self._descriptor, "rb", closefd=False) as file:
+            content = file.read()
         whole = content[: content.rfind(b"\n") + 1]
         self.torn = len(whole) < len(content)
-        self.entries: list[Entry] = [json.loads(line) for line in whole.splitlines()]
+        try:
+            self.entries = self._checked(whole)
+        except PlanError:
+            self.close()
+            raise
         if self.torn:
             os.ftruncate(self._descriptor, len(whole))
             os.fsync(self._descriptor)
         self._bytes = len(whole)
         if is_new:
             sync_folder(path.parent)
+
+    def _checked(self, content: bytes) -> list[Entry]:
+        entries: list[Entry] = []
+        for line in content.splitlines():
+            try:
+                entry = json.loads(line)
+                fault = _fault(entry, not entries)
+            except (ValueError, RecursionError):
+                fault = "a line that is no JSON"
+            if fault:
+                raise PlanError(
+                    f"{self.path.parent.name}/{self.path.name} must be a journal, got {fault}; say --restart to throw "
+                    "the work folder away"
+                )
+            entries.append(entry)
+        return entries
 
     def append(self, entry: Entry) -> None:
         """Write one line, durably.

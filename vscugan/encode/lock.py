@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+from vscugan.encode.folder import check_folder, open_file
 from vscugan.errors import LockedError
 
 LOCK_NAME = "lock"
@@ -33,13 +34,14 @@ def take_lock(folder: Path) -> int:
     """Lock a folder; returns the open descriptor, which children may inherit and hold on to.
 
     The kernel drops the lock with its last holder, so no crash leaves one behind; the number in the file is
-    only for the message. Raises: LockedError.
+    only for the message. Raises: LockedError; PlanError for a folder that is not to be trusted.
     """
     path = folder / LOCK_NAME
     while True:
         try:
             folder.mkdir(exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            check_folder(folder)
+            descriptor = open_file(path, os.O_RDWR | os.O_CREAT)
         except FileNotFoundError:  # removed in between, by the run that held the lock until now
             if not folder.parent.is_dir():
                 raise
@@ -62,6 +64,6 @@ def take_lock(folder: Path) -> int:
 def is_in_place(descriptor: int, path: Path) -> bool:
     """Whether the locked file is still the one that the path names."""
     try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
     except FileNotFoundError:
         return False

@@ -45,6 +45,7 @@ class MuxJob:
     picture: Picture
     format: str
     header: matroska.Header | None  #: the source's, where it is put back into the file
+    contents: dict[int, container.Content]  #: of the source's streams
 
 
 def _disposition(flags: int) -> str:
@@ -140,19 +141,21 @@ def _failed(folder: Path, code: int, said: str, broken: Exception | None) -> Cug
     )
 
 
-def mux(job: MuxJob, output: Path, started: Callable[[Any], None]) -> tuple[str, ...]:
-    """Write the finished file; ``started`` is handed the process, so that a stop can end it. Returns notes for people.
+def mux(job: MuxJob, output: Path, started: Callable[[Any], None]) -> tuple[tuple[str, ...], str]:
+    """Write the finished file; ``started`` is handed the process, so that a stop can end it.
 
+    Returns notes for people, and the sha256 of the video's packets.
     The video goes through a pipe: when this process dies, the other sees the end of it and ends too.
     Raises: DiskError, WorkerError where ffmpeg was killed, ResultError.
     """
     log = output.with_suffix(".log")
     broken: Exception | None = None
+    video = ""
     covers = _written_covers(job, output.parent / "temp")
     with _running(mux_command(job, covers, output), log, started) as process:
         assert process.stdin
         try:
-            write_video(process.stdin, job.format, job.chunks, job.timeline, job.picture.colour())
+            video = write_video(process.stdin, job.format, job.chunks, job.timeline, job.picture.colour())
         except (av.FFmpegError, OSError) as error:  # what ffmpeg has to say about it is in the log
             broken = error
         finally:
@@ -165,7 +168,7 @@ def mux(job: MuxJob, output: Path, started: Callable[[Any], None]) -> tuple[str,
     log.unlink()
     if code or broken:
         raise _failed(output.parent, code, said, broken)
-    return _put_back(job, [track for track, _ in covers], output)
+    return _put_back(job, [track for track, _ in covers], output), video
 
 
 def _put_back(job: MuxJob, covers: Sequence[Track], output: Path) -> tuple[str, ...]:
@@ -182,17 +185,38 @@ def _put_back(job: MuxJob, covers: Sequence[Track], output: Path) -> tuple[str, 
     return ()
 
 
-def _shown(path: Path, stream: int) -> tuple[list[Fraction], Any]:
-    with av.open(str(path.resolve())) as file:
-        video = file.streams[stream]
-        stamps = [p.pts * p.time_base for p in file.demux(video) if p.size and p.pts is not None]
-        return sorted(Fraction(stamp) for stamp in stamps), video.time_base
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What the finished file holds, found by reading it once."""
+
+    stamps: list[Fraction]  #: of the video, sorted, in s
+    base: Fraction
+    contents: dict[int, container.Content]
+    sha256: str
 
 
-def check_result(job: MuxJob, output: Path) -> dict[str, Any]:
+def _read(path: Path, video: int) -> Found:
+    with container.read_through(path) as (file, reader):
+        demuxer, base = container.Demuxer(file), Fraction(file.streams[video].time_base)
+        ticks = [p.pts for p in demuxer.packets() if p.stream_index == video and p.size and p.pts is not None]
+        stamps = [tick * base for tick in sorted(ticks)]
+        return Found(stamps=stamps, base=base, contents=demuxer.contents(), sha256=reader.sha256())
+
+
+def _rewritten_sha256(job: MuxJob, scratch: Path) -> str:
+    """The sha256 of the video's packets as the container's muxer changes them, which it does to raw streams."""
+    try:
+        with open(scratch, "wb") as file:
+            write_video(file, job.format, job.chunks, job.timeline, job.picture.colour())
+        return container.contents(scratch)[0].sha256
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def check_result(job: MuxJob, output: Path, video: str) -> dict[str, Any]:
     """Compare the finished file with what it must be; returns what was found, for the certificate.
 
-    Raises: ResultError.
+    ``video``: the sha256 of the packets that were written. Raises: ResultError.
     """
 
     def wrong(what: str, must: object, got: object) -> ResultError:
@@ -205,7 +229,8 @@ def check_result(job: MuxJob, output: Path) -> dict[str, Any]:
     if sorted(track.kind for track in found) != sorted(kinds):
         raise wrong("streams of the result", ", ".join(kinds), ", ".join(track.kind for track in found))
     place = new_index(job, found)
-    stamps, base = _shown(output, place)
+    read = _read(output, place)
+    stamps, base = read.stamps, read.base
     wanted = [tick * job.timeline.base for tick in job.timeline.ticks]
     if len(stamps) != len(wanted):
         raise wrong("frames of the result", len(wanted), len(stamps))
@@ -213,11 +238,12 @@ def check_result(job: MuxJob, output: Path) -> dict[str, Any]:
     for n, (stamp, must) in enumerate(zip(stamps, wanted, strict=True)):
         if abs(stamp - must - shift) > base:
             raise wrong(f"timestamp of frame {n}", f"{float(must + shift):.6f} s", f"{float(stamp):.6f} s")
-    before, after = container.contents(job.source, job.video), container.contents(output, place)
+    alone, coded = output.parent / "temp" / "alone.mkv", read.contents[place].sha256
+    if video != coded != _rewritten_sha256(job, alone):
+        raise wrong("content of the video", video, coded)
     copies = []
     for track, copy in pairs(job, found):
-        old, new = before[track.index], after[copy.index]
-        alone = output.parent / "temp" / "alone.mkv"
+        old, new = job.contents[track.index], read.contents[copy.index]
         if old.sha256 != new.sha256 != container.copied_sha256(job.source, track.index, alone):
             raise wrong(f"content of {track.label}", old.sha256, new.sha256)
         if old.first_s is not None and new.first_s is not None and not track.disposition & container.COVER:
@@ -227,7 +253,10 @@ def check_result(job: MuxJob, output: Path) -> dict[str, Any]:
         copies.append({"stream": track.label, "sha256": new.sha256})
     if not copies and shift:
         raise wrong("first timestamp", f"{float(wanted[0]):.6f} s", f"{float(stamps[0]):.6f} s")
-    return {"frames": len(stamps), "last_timestamp_s": float(stamps[-1]), "shift_s": float(shift), "copied": copies}
+    return {
+        "sha256": read.sha256, "frames": len(stamps), "last_timestamp_s": float(stamps[-1]), "shift_s": float(shift),
+        "video_sha256": coded, "copied": copies,
+    }  # fmt: skip
 
 
 def new_index(job: MuxJob, found: Sequence[Track]) -> int:

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from vscugan.encode.events import Emit
 from vscugan.encode.journal import Entry, Journal
 from vscugan.encode.picture import Picture
 from vscugan.encode.progress import Progress
+from vscugan.encode.sketch import sketch
 from vscugan.encode.trial import reason
 from vscugan.errors import CuganError, DiskError, EncoderError, FrameError
 from vscugan.files import disk_error, is_full, sha256, sync_file, sync_folder
@@ -52,6 +53,9 @@ class Job:
     journal: Journal
     children: Children
     emit: Emit
+    hardware: dict[str, str]  #: what computes the frames
+    #: held from the comparison of a chunk's header with the first one's until the chunk is in the journal
+    committing: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def chunk_folder(self) -> Path:
@@ -78,6 +82,7 @@ class Encoding:
     log: Path
     started: float
     hashes: list[str] = field(default_factory=list)
+    sketches: list[str] = field(default_factory=list)
 
 
 def _widen(process: subprocess.Popen[bytes]) -> None:
@@ -130,25 +135,19 @@ def _finish(job: Job, encoding: Encoding) -> Entry:
         raise _failed(job, encoding)
     chunk, temp = encoding.chunk, encoding.temp
     checked = check_chunk(temp, chunk, (job.picture.width, job.picture.height))
-    first = job.journal.of_kind("chunk")[:1]
-    if not first:
-        refuse_unheld_video(temp, job.format)
-    for entry in first:
-        if entry["header_sha256"] != checked.header_sha256:
-            raise EncoderError(
-                f"chunk {chunk.number} must have the stream header of chunk {entry['chunk']}, got another; "
-                "leave out encoder arguments that depend on the content or the length"
-            )
     entry = {
         "kind": "chunk", "chunk": chunk.number, "start": chunk.start, "stop": chunk.stop, "file": temp.name,
         "bytes": temp.stat().st_size, "sha256": sha256(temp), "codec": checked.codec,
         "header_sha256": checked.header_sha256, "order": list(checked.order), "frames": encoding.hashes,
+        "sketches": encoding.sketches, "hardware": job.hardware,
         "seconds": round(time.monotonic() - encoding.started, 3),
     }  # fmt: skip
     try:
         sync_file(temp)
         sync_folder(temp.parent)
-        job.journal.append(entry)
+        with job.committing:
+            _check_header(job, entry, temp)
+            job.journal.append(entry)
         temp.replace(job.chunk_folder / temp.name)
         sync_folder(job.chunk_folder)
     except OSError as error:
@@ -158,13 +157,31 @@ def _finish(job: Job, encoding: Encoding) -> Entry:
     return entry
 
 
-def recover(job: Job) -> tuple[dict[int, Entry], list[int]]:
-    """The chunks of the runs before that are whole, by number, and the numbers of those that no longer are.
+def _check_header(job: Job, entry: Entry, temp: Path) -> None:
+    """Refuse a chunk whose stream header is not that of the first one, or a first one that the output can't hold.
+
+    Raises: EncoderError, PlanError.
+    """
+    for first in job.journal.of_kind("chunk")[:1]:
+        if first["header_sha256"] != entry["header_sha256"]:
+            raise EncoderError(
+                f"chunk {entry['chunk']} must have the stream header of chunk {first['chunk']}, got another; "
+                "leave out encoder arguments that depend on the content or the length"
+            )
+        return
+    refuse_unheld_video(temp, job.format)
+
+
+def recover(job: Job, chunks: Sequence[Chunk]) -> tuple[dict[int, Entry], list[int]]:
+    """Those of the chunks that the runs before have finished, by number, and the numbers of those no longer whole.
 
     What the journal does not name is removed.
     """
     whole: dict[int, Entry] = {}
     for entry in job.journal.of_kind("chunk"):
+        chunk = Chunk(number=entry["chunk"], start=entry["start"], stop=entry["stop"])
+        if chunk not in chunks or entry["file"] != job.chunk_name(chunk):
+            continue
         temp, path = job.temp_folder / entry["file"], job.chunk_folder / entry["file"]
         if not path.exists() and temp.exists():
             temp.replace(path)
@@ -194,7 +211,7 @@ def _frames(job: Job, chunks: Sequence[Chunk]) -> Iterator[vs.VideoFrame]:
 
 def _feed(job: Job, encoding: Encoding, frame: vs.VideoFrame, hasher: ThreadPoolExecutor) -> None:
     """One frame into its encoder, hashed at the same time."""
-    digest = hasher.submit(y4m.frame_hash, frame)
+    digest, sketched = hasher.submit(y4m.frame_hash, frame), hasher.submit(sketch, frame)
     pipe = encoding.process.stdin
     assert pipe
     try:
@@ -202,9 +219,10 @@ def _feed(job: Job, encoding: Encoding, frame: vs.VideoFrame, hasher: ThreadPool
         for plane in y4m.planes(frame):
             pipe.write(plane)
     except OSError as error:
-        digest.result()
+        wait((digest, sketched))
         raise _failed(job, encoding) from error
     encoding.hashes.append(digest.result())
+    encoding.sketches.append(sketched.result())
 
 
 def _reused(frame: vs.VideoFrame) -> float | None:
@@ -230,7 +248,7 @@ def encode_chunks(job: Job, chunks: Sequence[Chunk], progress: Progress) -> dict
         finally:
             slots.release()
 
-    with ThreadPoolExecutor(1) as hasher, ThreadPoolExecutor(FINISHING) as pool:
+    with ThreadPoolExecutor(2) as hasher, ThreadPoolExecutor(FINISHING) as pool:
         for chunk in chunks:
             slots.acquire()
             for done in [future for future in finishing if future.done()]:

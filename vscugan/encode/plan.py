@@ -6,12 +6,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
-from vscugan.encode.chunks import DEFAULT_CHUNK_S
-from vscugan.errors import PlanError
+from vscugan.encode.chunks import DEFAULT_CHUNK_S, LONGEST_CHUNK_S
+from vscugan.encode.folder import read_file
+from vscugan.encode.typed import misfit
+from vscugan.errors import ArgumentError, PlanError
 from vscugan.files import write_whole
-from vscugan.settings import Settings
+from vscugan.settings import Settings, validate
 
 PLAN_NAME = "plan.json"
 WORK_SUFFIX = ".vscugan"
@@ -61,9 +63,44 @@ class Plan:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Plan:
-        """From plain values; what is unknown is left out, since a newer version may have written it."""
+        """From plain values; what is unknown is left out, since a newer version may have written it.
+
+        Raises: ArgumentError, as for the same values on the command line.
+        """
         known = {f.name for f in fields(cls)}
-        return cls(**{name: value for name, value in values.items() if name in known})
+        given = {name: value for name, value in values.items() if name in known}
+        defaults = {name: value for name, value in asdict(cls(source="", output="")).items() if value != ""}
+        if fault := misfit(defaults | given, get_type_hints(cls)):
+            raise ArgumentError(f"parameters must be those of encode, got {fault}; give them on the command line")
+        plan = cls(**given)
+        plan.check()
+        return plan
+
+    def check(self) -> None:
+        """Check every value that can be checked without a file.
+
+        Raises: ArgumentError.
+        """
+        if not 0 < self.chunk_s <= LONGEST_CHUNK_S:
+            raise ArgumentError(
+                f"chunk must be above 0 and at most {LONGEST_CHUNK_S} s, got {self.chunk_s:g}; leave it out for "
+                f"{DEFAULT_CHUNK_S:g}"
+            )
+        for name in self.script_arguments:
+            if not name.isidentifier():
+                raise ArgumentError(f"arg must be NAME=VALUE, got {name!r}; write it as for vspipe -a")
+        _check_options(self.options)
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    """Raise ArgumentError where these can't be options of Upscale as the command line takes them."""
+    hints = get_type_hints(validate) | {"format": str}
+    del hints["return"], hints["report"]
+    if unknown := sorted(options.keys() - hints.keys()):
+        raise ArgumentError(f"options must be those of Upscale, got {unknown[0]}; see the README's table")
+    if fault := misfit(options, {name: hints[name] for name in options}):
+        raise ArgumentError(f"options must be those of Upscale, got {fault}; see the README's table")
+    validate(**{name: value for name, value in options.items() if name != "format"})
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -111,10 +148,11 @@ def read_plan(folder: Path) -> Plan | None:
     Raises: PlanError for a damaged one.
     """
     try:
-        return Plan.from_json(json.loads((folder / PLAN_NAME).read_text(encoding="utf-8")))
+        content = json.loads(read_file(folder / PLAN_NAME))
+        return Plan.from_json(content if isinstance(content, dict) else {})
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError) as error:
+    except (ValueError, RecursionError) as error:
         raise PlanError(
             f"{folder.name}/{PLAN_NAME} must be a plan, got {error}; say --restart to throw the work folder away"
         ) from error

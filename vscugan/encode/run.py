@@ -6,11 +6,11 @@ import hashlib
 import json
 import shlex
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from vscugan.encode import certificate, container, matroska, mux
+from vscugan.encode.certificate import binding
 from vscugan.encode.children import Children
 from vscugan.encode.chunks import chunk_frames, cut
 from vscugan.encode.encoders import check_arguments, check_format, find_encoder, settings, unheld_light
@@ -26,15 +26,6 @@ from vscugan.encode.trial import try_encoder
 from vscugan.encode.video import CodedChunk
 from vscugan.errors import PlanError, SourceError
 from vscugan.files import disk_error, sha256, sync_file, sync_folder, write_whole
-
-#: packages that make the pictures whatever the runtime is
-PICTURE_PACKAGES = ("vscugan", "vapoursynth", "vapoursynth-bestsource")
-
-
-def _binding(facts: dict[str, Any]) -> dict[str, Any]:
-    """The facts that decide on the pictures: of the packages only those that compute them."""
-    names = (*PICTURE_PACKAGES, facts["made_by"].get("runtime"))
-    return facts | {"versions": {name: value for name, value in facts["versions"].items() if name in names}}
 
 
 class Run:
@@ -66,20 +57,19 @@ class Run:
         format = container.muxer(self.output)
         program = find_encoder(self.plan.encoder)
         check_arguments(program, self.plan.encoder_arguments)
-        with ThreadPoolExecutor(1) as reader:
-            digest = reader.submit(sha256, self.source_path)
-            before = identity(self.source_path)
-            source = open_source(self.source_path, lambda p: self.emit("index", percent=p), bool(self.plan.script))
-            left, header = self._check_container(source, format, program.row.codec if program.row else None)
-            self.emit("model")
-            graph = build(self.plan, source)
-            with graph.clip.get_frame(0) as frame:
-                picture = picture_of(graph.clip, frame.props, graph.rate)
-            check_format(program, picture)
-            facts = self._facts(graph, program, digest.result())
+        before = identity(self.source_path)
+        source = open_source(self.source_path, lambda p: self.emit("index", percent=p), bool(self.plan.script))
+        left, header = self._check_container(source, format, program.row.codec if program.row else None)
+        self.emit("model")
+        graph = build(self.plan, source)
+        with graph.clip.get_frame(0) as frame:
+            picture = picture_of(graph.clip, frame.props, graph.rate)
+        check_format(program, picture)
+        facts = self._facts(graph, program, source.sha256)
         job = Job(
             clip=graph.clip, picture=picture, program=program, arguments=tuple(self.plan.encoder_arguments),
             format=format, folder=self.folder, journal=journal, children=self.children, emit=self.emit,
+            hardware=certificate.hardware(graph.made_by.get("device", "")),
         )  # fmt: skip
         if not journal.of_kind("chunk"):  # whose encoder took its arguments
             try_encoder(program, job.arguments, picture, job.temp_folder, self.children.add)
@@ -142,14 +132,14 @@ class Run:
         for entry in journal.of_kind("begin")[:1]:
             refuse_differences(entry["plan"], plan, "parameters")
             refuse_differences({"source": entry["facts"]["source"]}, {"source": facts["source"]}, "source")
-            refuse_differences(_binding(entry["facts"]), _binding(facts), "what makes the pictures")
+            refuse_differences(binding(entry["facts"]), binding(facts), "what makes the pictures")
             return
         write_plan(self.plan)
         journal.append({"kind": "begin", "plan": plan, "facts": facts})
 
     def _encode(self, job: Job, graph: Graph) -> tuple[list[Entry], dict[str, float]]:
         chunks = cut(graph.clip.num_frames, chunk_frames(self.plan.chunk_s, graph.rate, self.plan.grid_frames))
-        whole, lost = recover(job)
+        whole, lost = recover(job, chunks)
         missing = [chunk for chunk in chunks if chunk.number not in whole]
         done = sum(chunk.frames for chunk in chunks if chunk.number in whole)
         self.emit(
@@ -182,23 +172,24 @@ class Run:
         )
         muxed = mux.MuxJob(
             source=self.source_path, video=source.stream, kept=tuple(kept), chunks=chunks, timeline=graph.timeline,
-            picture=job.picture, format=job.format, header=header,
+            picture=job.picture, format=job.format, header=header, contents=source.contents,
         )  # fmt: skip
         temp = self._temp
         temp.unlink(missing_ok=True)
         self.emit("mux")
-        for note in mux.mux(muxed, temp, self.children.add):
+        notes, video = mux.mux(muxed, temp, self.children.add)
+        for note in notes:
             self.emit("note", text=note)
         self.emit("check")
-        found = mux.check_result(muxed, temp)
+        found = mux.check_result(muxed, temp, video)
         try:
             sync_file(temp)
             sync_folder(temp.parent)
         except OSError as error:
             raise disk_error(temp, error) from error
-        result = {"sha256": sha256(temp), "bytes": temp.stat().st_size, **found}
+        result = {"bytes": temp.stat().st_size, **found}
         job.journal.append({"kind": "whole", "certificate": self._certificate(job, graph, facts, entries, result)})
-        self._publish(job.journal)
+        self._publish(job.journal, is_checked=True)
 
     @property
     def _temp(self) -> Path:
@@ -207,7 +198,7 @@ class Run:
     def _certificate(
         self, job: Job, graph: Graph, facts: dict[str, Any], entries: list[Entry], result: dict[str, Any]
     ) -> dict[str, Any]:
-        names = ("chunk", "start", "stop", "bytes", "sha256", "seconds", "frames")
+        names = ("chunk", "start", "stop", "bytes", "sha256", "seconds", "hardware", "frames", "sketches")
         source = {"name": self.source_path.name, **facts["source"]}
         script = self.plan.script
         return {
@@ -218,11 +209,14 @@ class Run:
             "started": round(self.started), "finished": round(time.time()),
         }  # fmt: skip
 
-    def _publish(self, journal: Journal) -> bool:
-        """Give the finished file its name; returns False where it is gone or damaged and must be made again."""
+    def _publish(self, journal: Journal, *, is_checked: bool = False) -> bool:
+        """Give the finished file its name; returns False where it is gone or damaged and must be made again.
+
+        ``is_checked``: it is the file that was just written and read through.
+        """
         content = journal.of_kind("whole")[-1]["certificate"]
         digest = content["result"]["sha256"]
-        if self._temp.exists() and sha256(self._temp) == digest:
+        if self._temp.exists() and (is_checked or sha256(self._temp) == digest):
             write_whole(self.plan.certificate, json.dumps(content, indent=1, ensure_ascii=False).encode() + b"\n")
             if not (self.output.exists() and self.output.samefile(self._temp)):
                 mux.publish(self._temp, self.output, self.plan.overwrite)

@@ -21,8 +21,10 @@ import av
 import vapoursynth as vs
 
 from vscugan.cache import made_folder, unwritable
+from vscugan.encode.container import Content, Demuxer, read_through
 from vscugan.encode.damage import Damage, find_damage, known_damage, libav_errors, remember_damage
 from vscugan.errors import SourceError
+from vscugan.files import HashedReader
 
 #: bestsource: read and write the index always, below the cache path
 CACHE_ALWAYS = 2
@@ -64,6 +66,8 @@ class Source:
     timeline: Timeline
     stream: int
     damage: Damage
+    sha256: str  #: the file's
+    contents: dict[int, Content]  #: of each stream
     notes: tuple[str, ...]
 
 
@@ -101,21 +105,23 @@ class MainVideo:
     is_corrupt: bool  #: whether one is marked as damaged
     last_ticks: int  #: how long the last frame stays
     interlaced_ticks: tuple[int, ...]  #: when the first interlaced key frames are shown
+    contents: dict[int, Content]
+    sha256: str
 
 
 def _main_video(path: Path, look_for_interlacing: bool) -> MainVideo:
     try:
-        with av.open(str(path.resolve())) as container:
+        with read_through(path) as (container, reader):
             for stream in container.streams.video:
                 if not stream.disposition & av.stream.Disposition.attached_pic:
-                    return _looked_through(container, stream, look_for_interlacing)
+                    return _looked_through(container, stream, look_for_interlacing, reader)
     except (av.FFmpegError, OSError, ValueError) as error:
         raise refusal(path, getattr(error, "strerror", None) or str(error)) from error
     raise SourceError(f"source must hold a video, got {path.name!r} with none; name a file that does")
 
 
-def _looked_through(container: Any, stream: Any, look_for_interlacing: bool) -> MainVideo:
-    """Read all packets of a stream; decode a key frame of each second where asked to: hybrids change in between."""
+def _looked_through(container: Any, stream: Any, look_for_interlacing: bool, reader: HashedReader) -> MainVideo:
+    """Read all packets; decode a key frame of each second where asked to: hybrids change in between."""
     decoder = stream.codec_context
     if decoder is None:
         raise ValueError("a codec that is not known")
@@ -123,8 +129,11 @@ def _looked_through(container: Any, stream: Any, look_for_interlacing: bool) -> 
     looked: int | None = None
     interlaced: list[int] = []
     most = SAMPLED_FRAMES if look_for_interlacing else 0
+    demuxer = Demuxer(container)
     packets, is_corrupt = 0, False
-    for packet in container.demux(stream):
+    for packet in demuxer.packets():
+        if packet.stream_index != stream.index:
+            continue
         packets, is_corrupt = packets + bool(packet.size), is_corrupt or packet.is_corrupt
         if packet.pts is None:
             continue
@@ -140,6 +149,7 @@ def _looked_through(container: Any, stream: Any, look_for_interlacing: bool) -> 
     return MainVideo(
         stream=stream.index, cropping=told.get("frame_cropping"), rotation=_rotation(told.get("display_matrix")),
         packets=packets, is_corrupt=is_corrupt, last_ticks=last[1], interlaced_ticks=tuple(interlaced),
+        contents=demuxer.contents(), sha256=reader.sha256(),
     )  # fmt: skip
 
 
@@ -296,7 +306,8 @@ def open_source(path: Path, progress: Callable[[int], None], is_scripted: bool) 
         clip = clip.std.RemoveFrameProps("_Alpha")
         notes.append("transparency is left out, since no encoder here holds it")
     return Source(
-        path=path, clip=clip, timeline=timeline, stream=video.stream, damage=damage, notes=tuple(notes)
+        path=path, clip=clip, timeline=timeline, stream=video.stream, sha256=video.sha256, contents=video.contents,
+        damage=damage, notes=tuple(notes),
     )  # fmt: skip
 
 

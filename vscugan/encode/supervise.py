@@ -10,21 +10,19 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from vscugan.encode.container import muxer
+from vscugan.encode.folder import check_folder, open_file, read_file
 from vscugan.encode.lock import take_lock
-from vscugan.encode.plan import Plan, read_plan
+from vscugan.encode.plan import Plan
+from vscugan.encode.worker import LOG_NAME, LOG_RECORDS, UNEXPECTED
 from vscugan.errors import DiskError, PlanError, WorkerError
 from vscugan.files import disk_error
 
 Listener = Callable[[dict[str, Any]], None]
-LOG_NAME = "worker.log"
 STOP_S = 20.0
-#: what a work folder holds, without endings
-OWN_NAMES = {"lock", "journal", "plan", "worker", "chunks", "temp", "result"}
 _POSIX = os.name == "posix"
 
 
@@ -35,30 +33,18 @@ def check_output(plan: Plan) -> None:
     """
     output = Path(plan.output)
     muxer(output)
+    check_folder(plan.work_folder)
     if not output.parent.is_dir() or not os.access(output.parent, os.W_OK):
         raise DiskError(f"folder of the output must be writable, got {output.parent.name!r}; make it, or its rights")
     if output.exists() and os.path.exists(plan.source) and os.path.samefile(output, plan.source):
         raise PlanError(f"output must not be the source, got {output.name!r}; name another file")
     if output.is_dir() or (output.exists() and not plan.overwrite and not has_finished(plan.work_folder)):
         raise PlanError(f"output must not exist yet, got {output.name!r}; name another one, or say --overwrite")
-    if foreign := sorted(
-        path.name
-        for path in _entries(plan.work_folder)
-        if path.stem not in OWN_NAMES and not path.name.startswith(".plan.json.")
-    ):
-        raise PlanError(
-            f"work folder must hold nothing else, got {foreign[0]!r} in {plan.work_folder.name!r}; "
-            "move it away, or name another output"
-        )
-
-
-def _entries(folder: Path) -> list[Path]:
-    return list(folder.iterdir()) if folder.is_dir() else []
 
 
 def _journal_has(folder: Path, kind: str) -> bool:
     try:
-        return f'{{"kind":"{kind}"'.encode() in (folder / "journal.jsonl").read_bytes()
+        return f'{{"kind":"{kind}"'.encode() in read_file(folder / "journal.jsonl")
     except OSError:
         return False
 
@@ -73,25 +59,11 @@ def has_finished(folder: Path) -> bool:
     return _journal_has(folder, "whole")
 
 
-def resumed(plan: Plan, given: dict[str, Any]) -> Plan:
-    """The plan for ``--resume``: what is not ``given`` is as in the run before.
-
-    Raises: PlanError where there is none.
-    """
-    old = read_plan(plan.work_folder)
-    if old is None:
-        raise PlanError(
-            f"work folder must be there to resume, got no {plan.work_folder.name}; leave --resume out to begin"
-        )
-    options = {**old.options, **given.pop("options", {})}
-    return replace(old, source=plan.source, output=plan.output, options=options, **given)
-
-
 @contextlib.contextmanager
 def _worker(plan: Plan, lock: int) -> Iterator[subprocess.Popen[bytes]]:
     """The worker in a session of its own, so that Ctrl-C reaches only this process; it holds the lock too."""
     command = [sys.executable, "-P", "-m", "vscugan.encode.worker"]
-    with open(plan.work_folder / LOG_NAME, "wb") as log:
+    with open(open_file(plan.work_folder / LOG_NAME, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=_POSIX,
             pass_fds=(lock,) if _POSIX else (),
@@ -117,12 +89,26 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
+def _lost(code: int, folder: Path) -> WorkerError:
+    """The error for a worker that ended without a word: by which signal, or with what it said last."""
+    way_out = "run the same command again to go on"
+    if code >= 0:
+        return WorkerError(f"worker must finish, got exit code {code}: {_last_words(folder)}; {way_out}")
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    if name == "SIGKILL":
+        way_out = f"if memory ran out, name a smaller --memory or --tile; {way_out}"
+    else:
+        way_out = f"{way_out}, and report it with {folder.name}/{LOG_NAME}"
+    return WorkerError(f"worker must finish, got its end by {name}; {way_out}")
+
+
 def _last_words(folder: Path) -> str:
+    """The last line of the log that is no record of what went well."""
     try:
-        lines = (folder / LOG_NAME).read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        lines = read_file(folder / LOG_NAME).decode(errors="replace").strip().splitlines()
     except OSError:
         lines = []
-    return lines[-1] if lines else "it said nothing"
+    return next((line for line in reversed(lines) if not line.startswith(LOG_RECORDS)), "it said nothing")
 
 
 def _listen(process: subprocess.Popen[bytes], plan: Plan, listen: Listener) -> int:
@@ -141,15 +127,14 @@ def _listen(process: subprocess.Popen[bytes], plan: Plan, listen: Listener) -> i
         listen(event)
     process.wait()
     if code is None:
-        raise WorkerError(
-            f"worker must finish, got its end with {process.returncode}: {_last_words(plan.work_folder)}; "
-            "run the same command again to go on"
-        )
+        raise _lost(process.returncode, plan.work_folder)
     return code
 
 
 def encode(plan: Plan, listen: Listener, restart: bool) -> int:
     """Run a plan in a worker; returns the exit code. ``listen`` is called with each event.
+
+    Where no chunk was finished nothing stays, but for the log of what must be reported.
 
     Raises: CuganError, and KeyboardInterrupt after the worker has ended.
     """
@@ -158,6 +143,7 @@ def encode(plan: Plan, listen: Listener, restart: bool) -> int:
         lock = take_lock(folder)
     except OSError as error:
         raise disk_error(folder, error) from error
+    is_to_be_reported = False
     try:
         if restart:
             for path in folder.iterdir():
@@ -165,10 +151,14 @@ def encode(plan: Plan, listen: Listener, restart: bool) -> int:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
         with _worker(plan, lock) as worker:
             code = _listen(worker, plan, listen)
+        is_to_be_reported = code == UNEXPECTED
         if code == 0 and not plan.keep_work:
             shutil.rmtree(folder, ignore_errors=True)
         return code
+    except WorkerError:
+        is_to_be_reported = True
+        raise
     finally:
-        if folder.exists() and not has_chunks(folder) and not has_finished(folder):
+        if folder.exists() and not (is_to_be_reported or has_chunks(folder) or has_finished(folder)):
             shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)

@@ -17,6 +17,9 @@ from vscugan.errors import CuganError, DiskError
 #: 128 + SIGINT, as shells count
 STOPPED = 130
 UNEXPECTED = 70
+LOG_NAME = "worker.log"
+#: how its lines begin that are log records, unlike a traceback
+LOG_RECORDS = ("DEBUG ", "INFO ", "WARNING ")
 
 
 def _stop_with_parent(children: Children, emit: EventPipe) -> None:
@@ -45,7 +48,7 @@ def main() -> int:
     """Work on the plan; returns the exit code."""
     emit = EventPipe(os.dup(1))
     os.dup2(2, 1)  # what a script prints goes to the log
-    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     children = Children()
     plan = _plan()
     threading.Thread(target=_stop_with_parent, args=(children, emit), daemon=True).start()
@@ -64,7 +67,8 @@ def main() -> int:
     except Exception as error:
         code = UNEXPECTED
         traceback.print_exc()
-        emit("error", message=f"internal error, please report it: {type(error).__name__}: {error}", code=code)
+        report = f"internal error, please report it with {plan.work_folder.name}/{LOG_NAME}"
+        emit("error", message=f"{report}: {type(error).__name__}: {error}", code=code)
     children.kill()
     sys.stderr.flush()
     os._exit(code)  # frames in flight and plugins can't hold the process up

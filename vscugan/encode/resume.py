@@ -1,0 +1,82 @@
+"""``--resume``: which options a run takes from the work folder, and what the user must name again.
+
+A work folder may have come with a download, so its plan decides on values only. What is run by it, and what may name
+a file to be written, is taken from the command line: a script with its arguments, an encoder that is a program of the
+user's own, and encoder arguments other than numbers and presets.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from vscugan.encode.encoder_rows import ENCODERS
+from vscugan.encode.folder import check_folder
+from vscugan.encode.plan import PLAN_NAME, Plan, read_plan
+from vscugan.errors import PlanError
+
+#: the encoder arguments whose values are words that name no file
+WORDED = ("preset", "tune", "profile")
+_OPTION = re.compile(r"--?([A-Za-z][\w:-]*)")
+_NUMBERS = re.compile(r"[\d.,:+-]+")
+_WORD = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def resumed(plan: Plan, given: dict[str, Any]) -> Plan:
+    """The plan for ``--resume``: what is not ``given`` is as in the run before.
+
+    Raises: PlanError where there is none, or where the user must name again what it runs.
+    """
+    check_folder(plan.work_folder)
+    old = read_plan(plan.work_folder)
+    if old is None:
+        raise PlanError(
+            f"work folder must be there to resume, got no {plan.work_folder.name}; leave --resume out to begin"
+        )
+    if missing := [word for words in _unnamed(old, given) for word in words]:
+        raise PlanError(
+            f"what is run must be named again with --resume, got it from {plan.work_folder.name}/{PLAN_NAME} alone; "
+            f"where it is yours, add: {' '.join(map(_quoted, missing))}"
+        )
+    options = {**old.options, **given.pop("options", {})}
+    return replace(old, source=plan.source, output=plan.output, options=options, **given)
+
+
+def _unnamed(old: Plan, given: dict[str, Any]) -> Iterator[Sequence[str]]:
+    """The words of the command line that must be said again and were not."""
+    if old.script and "script" not in given:
+        yield "--script", old.script
+    if "script_arguments" not in given:
+        for name, value in old.script_arguments.items():
+            yield "--arg", f"{name}={value}"
+    is_own = old.encoder not in ENCODERS
+    if is_own and "encoder" not in given:
+        yield "--encoder", old.encoder
+    if "encoder_arguments" not in given and (is_own or not are_values(old.encoder_arguments)):
+        yield "--", *old.encoder_arguments
+
+
+def are_values(arguments: Sequence[str]) -> bool:
+    """Whether an encoder's arguments are options with numbers and presets alone, and so can name no file."""
+    worded = False
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if found := _OPTION.fullmatch(name):
+            worded = found[1] in WORDED
+            if not equals:
+                continue
+        elif equals:
+            return False
+        else:
+            value = argument
+        if not (_NUMBERS.fullmatch(value) or (worded and _WORD.fullmatch(value))):
+            return False
+        worded = False
+    return True
+
+
+def _quoted(word: str) -> str:
+    return shlex.quote(word) if word.isprintable() else repr(word)

@@ -1,0 +1,34 @@
+"""Values read from JSON against the types that they must have."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping, Sequence
+from types import UnionType
+from typing import Any
+
+
+def fits(value: object, hint: Any) -> bool:
+    """Whether a value read from JSON is of a type: a list may be a sequence, and an integer a float."""
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return True
+    if origin in (typing.Union, UnionType):
+        return any(fits(value, each) for each in inner)
+    if origin in (list, Sequence):
+        return isinstance(value, list) and all(fits(each, inner[0]) for each in value)
+    if origin is dict:
+        return isinstance(value, dict) and all(fits(each, inner[1]) for each in value.values())
+    if isinstance(value, bool):
+        return hint is bool
+    return isinstance(value, int | float if hint is float else hint)
+
+
+def misfit(values: Mapping[str, Any], hints: Mapping[str, Any]) -> str | None:
+    """The first name whose value is left out or of another type, in words; None where there is none."""
+    for name, hint in hints.items():
+        if name not in values:
+            return f"no {name}"
+        if not fits(values[name], hint):
+            return f"{name} of another type"
+    return None
