@@ -274,6 +274,11 @@ HTML = "{path} must be a weight file, got an HTML page; download the file itself
             b"\x80\x02})" + b"\x85" * 500_000 + b"K\x01s.",  # {((((...)))): 1}, whose hash is a stack overflow
             "{path} must hold UpCunet's tensors, got far more; use a file of the weights alone, or the released models",
         ),
+        (
+            "x.pth",
+            b"\x80\x04N." + b"\x80\x02N." * 4,
+            "{path} must be a pickle of protocol 2, got 4; save it again by torch.save without pickle_protocol",
+        ),
         ("x.pth", b"PK\x03\x04", DAMAGED),
         ("x.pth", zipped({"a/data/0": b"0"}), DAMAGED),
         ("x.pth", zipped({"a/data.pkl": b"\x80\x02}."}, compress_type=zipfile.ZIP_LZMA), DAMAGED),

@@ -119,7 +119,7 @@ def _check_pickles(stream: io.BytesIO, count: int, path: Path) -> None:
             if opcodes > MOST_OPCODES or stream.tell() > LARGEST_HEADER_BYTES:
                 raise WeightsError(f"{path} must hold UpCunet's tensors, got far more; {WEIGHTS_ALONE}")
             if opcode.name == "PROTO":
-                protocol = int(argument or 0)
+                protocol = max(protocol, int(argument or 0))  # lower ones are a part of it
             elif opcode.name in ("GLOBAL", "INST"):
                 _check_call(str(argument).replace(" ", "."), path)
             elif opcode.name == "STACK_GLOBAL":
