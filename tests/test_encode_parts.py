@@ -315,7 +315,7 @@ def test_what_ended_the_muxer_is_said(
     chunk = CodedChunk(path=media.plain(tmp_path / "a.mkv", 3), start=0, order=(0, 1, 2))
     timeline = Timeline(base=Fraction(1, 1000), ticks=(0, 42, 83), last_ticks=42)
     job = mux.MuxJob(source=chunk.path, video=0, kept=(), chunks=(chunk,), timeline=timeline, picture=hdr,
-                     format="matroska", header=None)  # fmt: skip
+                     format="matroska", header=None, contents={})  # fmt: skip
     monkeypatch.setattr(mux, "mux_command", lambda *_: ["sh", "-c", f"cat > {tmp_path}/pipe; {script}"])
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=100 << 20))
     with pytest.raises(kind) as error:

@@ -96,7 +96,8 @@ def test_a_plain_enlargement_is_found_out(folder: Path, capsys: pytest.CaptureFi
     """Its hash stands in the certificate of a true one."""
     content = certificate(folder)
     enlarging = f"scale=2*iw:2*ih:flags=lanczos{sharpened}"
-    media.ffmpeg("-i", folder / "a.mkv", "-vf", enlarging, "-c:v", "libx264", "-crf", 12, folder / "b.mkv")
+    coding = ("-pix_fmt", "yuv420p10le", "-c:v", "libx264", "-crf", 12)
+    media.ffmpeg("-i", folder / "a.mkv", "-vf", enlarging, *coding, folder / "b.mkv")
     content["result"] |= {"sha256": sha256(folder / "b.mkv")}
     write(folder, content)
     found = report(folder, capsys, 1, "--psnr", "20")
