@@ -28,6 +28,17 @@ class BuildPlugin(build_ext):
     def get_export_symbols(self, ext: Extension) -> list[str]:
         return ["VapourSynthPluginInit2"]
 
+    def copy_extensions_to_source(self) -> None:
+        """An editable installation holds the plugin all the same: VapourSynth looks for it in its own folder only."""
+        installed = Path(self.get_finalized_command("install").install_lib)
+        for ext in self.extensions:
+            target = installed / self.get_ext_filename(ext.name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self.copy_file(Path(self.build_lib) / self.get_ext_filename(ext.name), target)
+
+    def get_output_mapping(self) -> dict[str, str]:
+        return {} if self.editable_mode else super().get_output_mapping()
+
 
 class PlatformWheel(bdist_wheel):
     """The plugin uses the stable ABI and no Python module is native: any Python, this platform."""

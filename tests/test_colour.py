@@ -181,6 +181,31 @@ def test_gray_keeps_any_matrix(
     assert yuv.props["_Matrix"] == 6
 
 
+@pytest.mark.usefixtures("plain")
+@pytest.mark.parametrize(
+    ("format", "props"),
+    [
+        (vs.GRAY8, {"_Range": 2, "_ChromaLocation": 9, "_FieldBased": 3, "_Primaries": 3, "_Transfer": 0}),
+        (vs.GRAY16, {"_Range": 0, "_FieldBased": 2}),
+        (vs.GRAYS, {"_Range": 2, "_ChromaLocation": 9, "_FieldBased": 3, "_Matrix": 14}),
+    ],
+)
+def test_the_props_of_an_alpha_clip_do_not_matter(
+    format: int, props: dict[str, int], core: Any, art_clip: Callable[..., vs.VideoNode]
+) -> None:
+    clip = art_clip(64, 48)
+    alpha = core.resize.Point(clip, format=format, matrix=1, range_s="full")
+    marked = alpha.std.SetFrameProps(**props)
+    for arguments in ({}, {"width": 96, "format": vs.RGB24}):
+        for got in (
+            core.cugan.Upscale(clip, alpha_clip=marked, **arguments),
+            core.cugan.Upscale(core.std.ClipToProp(clip, marked), **arguments),
+        ):
+            wanted = core.cugan.Upscale(clip, alpha_clip=alpha, **arguments)
+            a, b = (c.get_frame(0).props["_Alpha"] for c in (got, wanted))
+            assert differences(a, b) == 0
+
+
 #: props, and how a YUV frame with them is refused
 REFUSED = [
     ({"_Matrix": 10}, "_Transfer must be one of 1, 6, 7, 14, 15 where _Matrix is 10, got 2"),

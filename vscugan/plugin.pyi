@@ -1,4 +1,8 @@
-"""Type of ``core.cugan`` for editors and mypy: ``cugan: "Plugin" = core.cugan``."""
+"""Type of ``core.cugan`` for editors, mypy and pyright: ``cugan: "Plugin" = core.cugan``.
+
+Type checkers know plugins by the stubs that ``vsstubs`` writes; this is narrower, and names what may be chosen.
+Without those stubs use ``vscugan.upscale``. vs-mlrt's integers for ``noise`` are for that function, too.
+"""
 
 from collections.abc import Sequence
 from typing import Literal, Protocol
@@ -9,27 +13,27 @@ class Plugin(Protocol):
     def Upscale(
         self,
         clip: vs.VideoNode,
-        scale: float = ...,
-        noise: Literal["conservative", "no-denoise", "denoise1x", "denoise2x", "denoise3x", -1, 0, 1, 2, 3] = ...,
-        model: Literal["se", "pro"] = ...,
-        weights: str = ...,
-        alpha: float = ...,
-        width: int = ...,
-        height: int = ...,
-        kernel: Literal["spline36", "lanczos", "bicubic", "area"] = ...,
-        linear: bool = ...,
-        overshoot: Literal["clip", "restore"] = ...,
-        alpha_clip: vs.VideoNode = ...,
-        tile: int | Sequence[int] = ...,
-        memory: int = ...,
-        device: str | Sequence[str] = ...,
-        backend: Literal["auto", "torch", "openvino", "onnxruntime", "tensorrt", "directml"] = ...,
-        precision: Literal["auto", "fp32", "fp16", "bf16", "int8"] = ...,
-        streams: int = ...,
-        format: int = ...,
-        report: bool = ...,
-        reuse: Literal["off", "exact", "still"] = ...,
-        segment: int = ...,
-        threshold: float = ...,
-        gates: Literal["frame", "scene"] = ...,
+        scale: float | None = None,
+        noise: Literal["conservative", "no-denoise", "denoise1x", "denoise2x", "denoise3x"] | None = None,
+        model: Literal["se", "pro"] | None = None,
+        weights: str | None = None,
+        alpha: float | None = None,
+        tile: int | Sequence[int] | None = None,
+        device: str | Sequence[str] | None = None,
+        precision: Literal["auto", "fp32", "fp16", "bf16", "int8"] | None = None,
+        streams: int | None = None,
+        format: int | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        kernel: Literal["spline36", "lanczos", "bicubic", "area"] | None = None,
+        linear: bool | None = None,
+        overshoot: Literal["clip", "restore"] | None = None,
+        alpha_clip: vs.VideoNode | None = None,
+        backend: Literal["auto", "torch", "openvino", "onnxruntime", "tensorrt", "directml"] | None = None,
+        report: bool | None = None,
+        memory: int | None = None,
+        reuse: Literal["off", "exact", "still"] | None = None,
+        segment: int | None = None,
+        threshold: float | None = None,
+        gates: Literal["frame", "scene"] | None = None,
     ) -> vs.VideoNode: ...
