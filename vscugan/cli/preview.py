@@ -132,7 +132,8 @@ def _preview(arguments: argparse.Namespace) -> int:
     }
     size = display_size(source.clip, next(iter(results.values())))
     x, y, width, height = _area(arguments.crop, *size)
-    clips = {label: rgb(clip, *size) for label, clip in {SOURCE: source.clip, **results}.items()}
+    clips = {SOURCE: rgb(source.clip, *size)}
+    clips |= {label: rgb(clip, *size, is_upscaled=True) for label, clip in results.items()}
     Path(arguments.output).mkdir(parents=True, exist_ok=True)
     code = 0
     for n in frames:

@@ -22,10 +22,13 @@ CANDIDATES, THUMBNAIL = 12, (32, 18)
 BLANK_CODES = 8
 
 
-def rgb(clip: vs.VideoNode, width: int, height: int) -> vs.VideoNode:
-    """A clip as 8-bit RGB of this size, enlarged by Spline36, in its own matrix."""
+def rgb(clip: vs.VideoNode, width: int, height: int, *, is_upscaled: bool = False) -> vs.VideoNode:
+    """A clip as 8-bit RGB of this size, enlarged by Spline36, in its own matrix.
+
+    Frames that Upscale made tell their matrix; for others it may have to be decided.
+    """
     arguments = {}
-    if clip.format.color_family == vs.YUV:
+    if clip.format.color_family == vs.YUV and not is_upscaled:
         with fetch(clip, 0) as frame:
             arguments["matrix_in"] = decided_matrix(frame.props, clip.width, clip.height)[0]
     return clip.resize.Spline36(width, height, format=vs.RGB24, **arguments)
