@@ -68,7 +68,8 @@ def _encoded(frames: int, folder: Path) -> float:
 
     source = open_source(SAMPLE, lambda percent: None, False)
     script = folder / "double.vpy"
-    script.write_text("clip.resize.Spline36(clip.width * 2, clip.height * 2).set_output()\n")
+    script.write_text("clip.resize.Spline36(clip.width * 2, clip.height * 2, format=clip.format.replace("
+                      "bits_per_sample=10).id).set_output()\n")  # fmt: skip
     graph = build(Plan(source=str(SAMPLE), output="", script=str(script)), source)
     with graph.clip.get_frame(0) as frame:
         picture = picture_of(graph.clip, frame.props, graph.rate)

@@ -317,7 +317,7 @@ FIXTURES: tuple[tuple[str, Callable[[Path], Path]], ...] = (
     ("pixels of 8:9", anamorphic),
     ("HDR10: PQ, BT.2020, mastering display, light levels", hdr10),
     ("HLG", hlg),
-    ("rotated by 90°, MP4", rotated),
+    ("rotated by 90°, with pixels of 4:3, MP4", rotated),
     ("odd size 65x49, 4:4:4", odd_size),
     ("Matroska's own cropping", cropped),
     (

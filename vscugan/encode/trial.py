@@ -60,8 +60,8 @@ def _grey(picture: Picture) -> bytes:
     return y4m.FRAME + middle.to_bytes(1 if picture.bits == 8 else 2, "little") * samples
 
 
-def _run(call: Sequence[str], picture: Picture, log: Path, started: Callable[[Any], None]) -> tuple[int, str]:
-    """Exit code and all that was said."""
+def _run(call: Sequence[str], picture: Picture, log: Path, started: Callable[[Any], None]) -> tuple[int | None, str]:
+    """Exit code, None where it took too long, and all that was said."""
     try:
         with open(log, "wb") as said:
             process = subprocess.Popen(call, stdin=subprocess.PIPE, stdout=said, stderr=said)
@@ -82,7 +82,7 @@ def _run(call: Sequence[str], picture: Picture, log: Path, started: Callable[[An
     finally:
         is_overdue = not overdue.is_alive()
         overdue.cancel()
-    return (0, "") if is_overdue else (code, log.read_text(encoding="utf-8", errors="replace"))
+    return None if is_overdue else code, log.read_text(encoding="utf-8", errors="replace")
 
 
 def try_encoder(
@@ -94,20 +94,26 @@ def try_encoder(
     """
     output = folder / f"trial{output_suffix(program, arguments)}"
 
-    def trial(own: Sequence[str]) -> tuple[int, str]:
+    def trial(own: Sequence[str]) -> tuple[str | None, str]:
+        """Why it failed, None where it did not, and all that was said."""
+        output.unlink(missing_ok=True)
         call = command(program, own, picture, output, log_level="warning")
         code, said = _run(call, picture, output.with_suffix(".log"), started)
-        if code and is_full(folder, said):
-            raise disk_error(output, OSError(reason(said) or ending(code)))
-        return code, said
+        is_written = output.exists() and output.stat().st_size > 0
+        if (not code and is_written) or code is None:
+            return None, said
+        why = reason(said) or (ending(code) if code else "it wrote nothing")
+        if is_full(folder, said):
+            raise disk_error(output, OSError(why))
+        return why, said
 
-    code, said = trial(arguments)
+    why, said = trial(arguments)
     ignored = _lines(said, _IGNORED)
-    if not code and not ignored:
+    if why is None and not ignored:
         return
-    code_without, said_without = trial([]) if program.row else (0, "")
-    if code:
-        raise _refusal(program, picture, reason(said) or ending(code), bool(code_without))
+    why_without, said_without = trial([]) if program.row else (None, "")
+    if why is not None:
+        raise _refusal(program, picture, why, why_without is not None)
     for line in ignored:
         if line not in _lines(said_without, _IGNORED):
             raise _refusal(program, picture, line, False)
