@@ -15,6 +15,7 @@
 #include <VSHelper4.h>
 #include <VapourSynth4.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -33,6 +34,9 @@ constexpr const char *kReadProps[] = {"_Matrix",         "_Range",      "_ColorR
 constexpr const char *kFormatProps[] = {"_Matrix", "_Range", "_ColorRange", "_ChromaLocation"};
 
 constexpr const char *kAlphaProp = "_Alpha";
+// why a frame can't be read, see readFrame
+constexpr const char *kUnreadableProp = "_CuganUnreadable";
+constexpr int kFewestReaders = 8; // frames that one frame asks for at once, see FRAMES_AT_ONCE
 
 class Gil {
     PyGILState_STATE state_ = PyGILState_Ensure();
@@ -281,12 +285,28 @@ private:
     }
 };
 
+// A clip that frames are read from: the clip itself, or where one frame must not fail another, Readers of it.
+class Input {
+    std::vector<std::shared_ptr<VSNode>> nodes_; // frame n comes from the (n % size)th
+
+public:
+    void add(VSNode *owned, const VSAPI *vsapi) {
+        nodes_.emplace_back(owned, [vsapi](VSNode *node) { vsapi->freeNode(node); });
+    }
+    // null where there is no clip
+    VSNode *node(int n) const { return nodes_.empty() ? nullptr : nodes_[n % nodes_.size()].get(); }
+    void addTo(std::vector<VSFilterDependency> &dependencies, int pattern) const {
+        for (auto &node : nodes_)
+            dependencies.push_back({node.get(), pattern});
+    }
+};
+
 // State of a node: a stage of the graph, or its output.
 struct Instance {
     PyObject *python; // owned; given up under the GIL
     Resizers resizers;
-    VSNode *source; // owned; where the props come from
-    VSNode *matte;  // owned; GRAYS that a stage is handed beside its input, or null
+    Input source; // where the props come from
+    Input matte;  // GRAYS that a stage is handed beside its input, or none
     VSVideoInfo vi;
     bool readsOthers; // whether a frame may need other source frames than its own
 };
@@ -294,8 +314,6 @@ struct Instance {
 void VS_CC freeInstance(void *data, VSCore *, const VSAPI *vsapi) {
     auto *d = static_cast<Instance *>(data);
     d->resizers.free(vsapi);
-    vsapi->freeNode(d->source);
-    vsapi->freeNode(d->matte);
     if (Py_IsInitialized()) { // else the interpreter is gone, and the object with it
         Gil gil;
         Ref closed(PyObject_CallMethod(d->python, "close", nullptr));
@@ -325,6 +343,56 @@ struct FrameRef {
     ~FrameRef() { vsapi->freeFrame(frame); }
 };
 
+// Reads a clip for those that need other frames than their own: a frame that can't be read must fail its own output frame
+// alone, but VapourSynth fails every frame that has asked for it. So it comes as a frame whose prop says why.
+struct Reader {
+    VSNode *node; // owned
+    VSVideoInfo vi;
+};
+
+const VSFrame *VS_CC readFrame(int n, int, void *data, void **, VSFrameContext *, VSCore *core, const VSAPI *vsapi) {
+    auto *d = static_cast<Reader *>(data);
+    char error[1024] = "";
+    // VapourSynth lets another thread work while this one waits; fmUnordered, so that one thread a Reader waits at most
+    const VSFrame *frame = vsapi->getFrame(n, d->node, error, sizeof error);
+    if (frame)
+        return frame;
+    VSFrame *marked = vsapi->newVideoFrame(&d->vi.format, d->vi.width, d->vi.height, nullptr, core);
+    vsapi->mapSetData(vsapi->getFramePropertiesRW(marked), kUnreadableProp, error, -1, dtUtf8, maReplace);
+    return marked;
+}
+
+void VS_CC freeReader(void *data, VSCore *, const VSAPI *vsapi) {
+    auto *d = static_cast<Reader *>(data);
+    vsapi->freeNode(d->node);
+    delete d;
+}
+
+// As many Readers of a clip as threads may be waiting for it.
+Input readersOf(VSNode *clip, VSCore *core, const VSAPI *vsapi) {
+    VSCoreInfo info;
+    vsapi->getCoreInfo(core, &info);
+    const VSFilterDependency dependency = {clip, rpGeneral};
+    Input input;
+    for (int i = 0; i < std::max(info.numThreads, kFewestReaders); i++) {
+        auto *data = new Reader{vsapi->addNodeRef(clip), *vsapi->getVideoInfo(clip)};
+        VSNode *made = vsapi->createVideoFilter2("UpscaleReader", &data->vi, readFrame, freeReader, fmUnordered,
+                                                 &dependency, 1, data, core);
+        if (!made)
+            throw std::runtime_error(std::string(kPrefix) + "VapourSynth refused the filter");
+        vsapi->setCacheMode(made, cmForceDisable); // the clip's own cache is enough
+        input.add(made, vsapi);
+    }
+    return input;
+}
+
+void throwIfUnreadable(const VSFrame *frame, const VSAPI *vsapi) {
+    int error = 0;
+    const char *why = vsapi->mapGetData(vsapi->getFramePropertiesRO(frame), kUnreadableProp, 0, &error);
+    if (!error)
+        throw std::runtime_error(why);
+}
+
 // A frame as Python keeps it to name it as the result of another; it holds a reference.
 Ref frameObject(const VSFrame *frame, const VSAPI *vsapi) {
     auto *held = new FrameRef{vsapi->addFrameRef(frame), vsapi};
@@ -337,29 +405,39 @@ Ref frameObject(const VSFrame *frame, const VSAPI *vsapi) {
 struct Pending {
     std::map<int, VSNode *> frames; // number -> the node that makes it for the stage; null: its props come first
     VSNode *own = nullptr;          // the node that makes the frame of the output frame's number
+    std::map<int, std::string> unreadable = {}; // number -> why a frame, not that of the own number, can't be had
 };
 
-void ask(int n, VSNode *node, Instance *d, VSFrameContext *ctx, const VSAPI *vsapi) {
-    vsapi->requestFrameFilter(n, node, ctx);
-    if (d->matte)
-        vsapi->requestFrameFilter(n, d->matte, ctx);
+void ask(int n, Instance *d, VSFrameContext *ctx, const VSAPI *vsapi) {
+    vsapi->requestFrameFilter(n, d->source.node(n), ctx);
+    if (d->matte.node(n))
+        vsapi->requestFrameFilter(n, d->matte.node(n), ctx);
 }
 
 // Asks for the frames that come out of the resizer, for those whose props are here; returns whether any was asked for.
 bool askConverted(int n, Pending *pending, Instance *d, VSFrameContext *ctx, VSCore *core, const VSAPI *vsapi) {
     bool asked = false;
     for (auto &[k, node] : pending->frames) {
-        if (node)
+        if (node || pending->unreadable.count(k))
             continue;
-        FrameRef source{vsapi->getFrameFilter(k, d->source, ctx), vsapi};
+        FrameRef source{vsapi->getFrameFilter(k, d->source.node(k), ctx), vsapi};
+        FrameRef matte{d->matte.node(k) ? vsapi->getFrameFilter(k, d->matte.node(k), ctx) : nullptr, vsapi};
         Calls calls;
-        {
+        try {
+            throwIfUnreadable(source.frame, vsapi);
+            if (matte.frame)
+                throwIfUnreadable(matte.frame, vsapi);
             Gil gil;
             Ref props = propsToDict(source.frame, vsapi);
             calls = Resize::listFrom(checked(PyObject_CallMethod(d->python, "prepare", "iO", k, props.get())).get());
+        } catch (const std::exception &e) {
+            if (k == n)
+                throw;
+            pending->unreadable[k] = e.what();
+            continue;
         }
-        node = d->resizers.node(calls, core, vsapi);
-        if (node != d->source) {
+        node = calls.empty() ? d->source.node(k) : d->resizers.node(calls, core, vsapi);
+        if (!calls.empty()) {
             vsapi->requestFrameFilter(k, node, ctx);
             asked = true;
         }
@@ -369,18 +447,28 @@ bool askConverted(int n, Pending *pending, Instance *d, VSFrameContext *ctx, VSC
     return asked;
 }
 
-// The pending frames for Python: {number: (width, planes)}; `frames` keeps them alive.
+// The pending frames for Python: {number: (width, planes, props, why it can't be read)}; `frames` keeps them alive.
 Ref pendingToDict(const Pending *pending, std::vector<std::unique_ptr<FrameRef>> &frames, Instance *d,
                   VSFrameContext *ctx, const VSAPI *vsapi) {
     Ref dict = checked(PyDict_New());
-    for (auto &[k, node] : pending->frames) {
-        frames.emplace_back(new FrameRef{vsapi->getFrameFilter(k, node, ctx), vsapi});
-        const VSFrame *in = frames.back()->frame;
-        frames.emplace_back(new FrameRef{d->matte ? vsapi->getFrameFilter(k, d->matte, ctx) : nullptr, vsapi});
-        Ref planes = planesToList(in, frames.back()->frame, nullptr, vsapi), key = checked(PyLong_FromLong(k));
-        Ref entry = checked(Py_BuildValue("(iO)", vsapi->getFrameWidth(in, 0), planes.get()));
+    const auto add = [&](int k, Ref entry) {
+        Ref key = checked(PyLong_FromLong(k));
         if (PyDict_SetItem(dict.get(), key.get(), entry.get()) < 0)
             raisePython();
+    };
+    for (auto &[k, node] : pending->frames) {
+        if (!node)
+            continue;
+        frames.emplace_back(new FrameRef{vsapi->getFrameFilter(k, node, ctx), vsapi});
+        const VSFrame *in = frames.back()->frame;
+        VSNode *matte = d->matte.node(k);
+        frames.emplace_back(new FrameRef{matte ? vsapi->getFrameFilter(k, matte, ctx) : nullptr, vsapi});
+        Ref planes = planesToList(in, frames.back()->frame, nullptr, vsapi), props = propsToDict(in, vsapi);
+        add(k, checked(Py_BuildValue("(iOOs)", vsapi->getFrameWidth(in, 0), planes.get(), props.get(), "")));
+    }
+    for (auto &[k, why] : pending->unreadable) {
+        Ref text = checked(PyUnicode_DecodeUTF8(why.data(), why.size(), "replace")); // it may have been cut short
+        add(k, checked(Py_BuildValue("(i[]{}O)", 0, text.get())));
     }
     return dict;
 }
@@ -420,16 +508,17 @@ const VSFrame *compute(int n, Pending *pending, Instance *d, VSFrameContext *ctx
     for (auto &[k, node] : pending->frames) { // Python has copied what it needs, and there may be many
         if (k == n)
             continue; // its props are needed at the end
-        vsapi->releaseFrameEarly(node, k, ctx);
-        if (node != d->source)
-            vsapi->releaseFrameEarly(d->source, k, ctx);
-        if (d->matte)
-            vsapi->releaseFrameEarly(d->matte, k, ctx);
+        if (node && node != d->source.node(k))
+            vsapi->releaseFrameEarly(node, k, ctx);
+        vsapi->releaseFrameEarly(d->source.node(k), k, ctx);
+        if (d->matte.node(k))
+            vsapi->releaseFrameEarly(d->matte.node(k), k, ctx);
     }
     pending->frames.clear();
+    pending->unreadable.clear();
     for (int k : further) {
         pending->frames[k] = nullptr;
-        ask(k, d->source, d, ctx, vsapi);
+        ask(k, d, ctx, vsapi);
     }
     return nullptr;
 }
@@ -446,8 +535,8 @@ const VSFrame *stageFrame(int n, int reason, Instance *d, void **frameData, VSFr
                           const VSAPI *vsapi) {
     if (reason == arInitial) {
         tell("begin", n, d);
-        *frameData = new Pending{{{n, nullptr}}, nullptr};
-        ask(n, d->source, d, ctx, vsapi);
+        *frameData = new Pending{{{n, nullptr}}};
+        ask(n, d, ctx, vsapi);
         return nullptr;
     }
     auto *pending = static_cast<Pending *>(*frameData);
@@ -475,10 +564,11 @@ const VSFrame *stageFrame(int n, int reason, Instance *d, void **frameData, VSFr
 const VSFrame *outputFrame(int n, int reason, Instance *d, void **frameData, VSFrameContext *ctx, VSCore *core,
                            const VSAPI *vsapi) {
     if (reason == arInitial)
-        vsapi->requestFrameFilter(n, d->source, ctx);
+        vsapi->requestFrameFilter(n, d->source.node(n), ctx);
     if (reason != arAllFramesReady)
         return nullptr;
-    FrameRef source{vsapi->getFrameFilter(n, d->source, ctx), vsapi};
+    FrameRef source{vsapi->getFrameFilter(n, d->source.node(n), ctx), vsapi};
+    throwIfUnreadable(source.frame, vsapi);
     Calls calls;
     Entries entries;
     int newFormat = 0;
@@ -590,20 +680,34 @@ VSNode *build(PyObject *graph, VSNode *source, VSNode *matte, VSCore *core, cons
             Py_INCREF(step.python);
     }
     NodeRef at{vsapi->addNodeRef(source), vsapi};
+    const bool readsOthers = std::any_of(steps.begin(), steps.end(), [](const Step &step) { return step.readsOthers; });
+    const auto inputOf = [&](VSNode *node, bool isRead) {
+        Input input;
+        if (node && isRead)
+            return readersOf(node, core, vsapi);
+        if (node)
+            input.add(vsapi->addNodeRef(node), vsapi);
+        return input;
+    };
+    const Input clip = inputOf(source, readsOthers);
     for (size_t i = 0; i < steps.size(); i++) {
         const bool isOutput = i + 1 == steps.size();
-        VSNode *props = isOutput ? source : at.node, *beside = i == 0 ? matte : nullptr;
-        auto *data = new Instance{steps[i].python, Resizers(vsapi->addNodeRef(at.node)), vsapi->addNodeRef(props),
-                                  beside ? vsapi->addNodeRef(beside) : nullptr, steps[i].vi, steps[i].readsOthers};
+        auto *data = new Instance{steps[i].python,
+                                  Resizers(vsapi->addNodeRef(at.node)),
+                                  isOutput || i == 0 ? clip : inputOf(at.node, false),
+                                  inputOf(i == 0 ? matte : nullptr, steps[i].readsOthers),
+                                  steps[i].vi,
+                                  steps[i].readsOthers};
         const int pattern = steps[i].readsOthers ? rpGeneral : rpStrictSpatial;
-        VSFilterDependency dependencies[3] = {{at.node, pattern}};
-        int count = 1;
-        for (VSNode *other : {props, beside})
-            if (other && other != at.node)
-                dependencies[count++] = {other, pattern};
+        std::vector<VSFilterDependency> dependencies;
+        data->source.addTo(dependencies, pattern);
+        data->matte.addTo(dependencies, pattern);
+        if (at.node != data->source.node(0))
+            dependencies.push_back({at.node, pattern});
         VSNode *made = vsapi->createVideoFilter2(isOutput ? "UpscaleOutput" : "Upscale", &data->vi,
                                                  isOutput ? getFrame<outputFrame> : getFrame<stageFrame>, freeInstance,
-                                                 fmParallel, dependencies, count, data, core);
+                                                 fmParallel, dependencies.data(), static_cast<int>(dependencies.size()),
+                                                 data, core);
         vsapi->freeNode(at.node);
         at.node = made;
         if (!made)
