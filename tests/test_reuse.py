@@ -27,7 +27,7 @@ from vscugan.reuse.chained import StillBlocks
 from vscugan.reuse.changes import CELL_PX, changed, differences
 from vscugan.reuse.contents import Contents, content_hash
 from vscugan.reuse.mode import Source, Target
-from vscugan.reuse.recent import Recent
+from vscugan.reuse.lru_cache import LRUCache
 from vscugan.settings import validate
 
 DATA = Path(__file__).parent / "data"
@@ -283,7 +283,7 @@ def test_a_hash_knows_every_bit_and_the_shape() -> None:
 
 
 def test_recent_keeps_to_its_bytes() -> None:
-    recent: Recent[int, str] = Recent(100)
+    recent: LRUCache[int, str] = LRUCache(100)
     for n in range(50):
         recent.put(n, "x", 30)
         assert recent.bytes <= 100
@@ -439,11 +439,11 @@ def test_what_is_kept_is_bounded(tiny: vs.VideoNode) -> None:
         while wanted:
             assert len(wanted) <= 8
             wanted = mode.compute(n, {k: sources[k] for k in wanted}, target) or []
-        assert mode._canvases.bytes <= 4 * one
+        assert mode._accumulators.bytes <= 4 * one
         mode.end(n)
         assert not mode._sources
         assert not mode._passed
-        assert not mode._awaited
+        assert not mode._chain.awaited
 
 
 @pytest.fixture(scope="module")

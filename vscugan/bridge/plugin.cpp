@@ -13,6 +13,7 @@
 
 #include <VSHelper4.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -30,6 +31,9 @@ constexpr const char *kReadProps[] = {"_Matrix",         "_Range",      "_ColorR
 constexpr const char *kFormatProps[] = {"_Matrix", "_Range", "_ColorRange", "_ChromaLocation"};
 
 constexpr const char *kAlphaProp = "_Alpha";
+// why a frame can't be read, see readFrame
+constexpr const char *kUnreadableProp = "_CuganUnreadable";
+constexpr int kFewestReaders = 8; // frames that one frame asks for at once, see FRAMES_AT_ONCE
 
 void setItem(PyObject *dict, const char *key, PyObject *value) {
     Ref owned = checked(value);
@@ -231,12 +235,74 @@ private:
     }
 };
 
+// A clip that frames are read from: the clip itself, or where one frame must not fail another, Readers of it.
+class Input {
+    std::vector<std::shared_ptr<Node>> nodes_; // frame n comes from the (n % size)th
+
+public:
+    void add(Node node) { nodes_.push_back(std::make_shared<Node>(std::move(node))); }
+    // null where there is no clip
+    VSNode *node(int n) const { return nodes_.empty() ? nullptr : nodes_[n % nodes_.size()]->get(); }
+    void addTo(std::vector<VSFilterDependency> &dependencies, int pattern) const {
+        for (auto &node : nodes_)
+            dependencies.push_back({node->get(), pattern});
+    }
+};
+
+// Reads a clip for those that need other frames than their own: a frame that can't be read must fail its own output frame
+// alone, but VapourSynth fails every frame that has asked for it. So it comes as a frame whose prop says why.
+struct Reader {
+    Node node;
+    VSVideoInfo vi;
+};
+
+const VSFrame *VS_CC readFrame(int n, int, void *data, void **, VSFrameContext *, VSCore *core, const VSAPI *vsapi) {
+    auto *d = static_cast<Reader *>(data);
+    char error[1024] = "";
+    // VapourSynth lets another thread work while this one waits; fmUnordered, so that one thread a Reader waits at most
+    const VSFrame *frame = vsapi->getFrame(n, d->node.get(), error, sizeof error);
+    if (frame)
+        return frame;
+    VSFrame *marked = vsapi->newVideoFrame(&d->vi.format, d->vi.width, d->vi.height, nullptr, core);
+    vsapi->mapSetData(vsapi->getFramePropertiesRW(marked), kUnreadableProp, error, -1, dtUtf8, maReplace);
+    return marked;
+}
+
+void VS_CC freeReader(void *data, VSCore *, const VSAPI *) { delete static_cast<Reader *>(data); }
+
+// As many Readers of a clip as threads may be waiting for it.
+Input readersOf(VSNode *clip, VSCore *core, const VSAPI *vsapi) {
+    VSCoreInfo info;
+    vsapi->getCoreInfo(core, &info);
+    const VSFilterDependency dependency = {clip, rpGeneral};
+    Input input;
+    for (int i = 0; i < std::max(info.numThreads, kFewestReaders); i++) {
+        std::unique_ptr<Reader> data(new Reader{another(clip, vsapi), *vsapi->getVideoInfo(clip)});
+        Node made{vsapi->createVideoFilter2("UpscaleReader", &data->vi, readFrame, freeReader, fmUnordered, &dependency,
+                                            1, data.get(), core),
+                  vsapi};
+        if (!made) // VapourSynth has not taken the data
+            throw std::runtime_error(std::string(kPrefix) + "VapourSynth refused the filter");
+        data.release();
+        vsapi->setCacheMode(made.get(), cmForceDisable); // the clip's own cache is enough
+        input.add(std::move(made));
+    }
+    return input;
+}
+
+void throwIfUnreadable(const VSFrame *frame, const VSAPI *vsapi) {
+    int error = 0;
+    const char *why = vsapi->mapGetData(vsapi->getFramePropertiesRO(frame), kUnreadableProp, 0, &error);
+    if (!error)
+        throw std::runtime_error(why);
+}
+
 // State of a node: a stage of the graph, or its output.
 struct Instance {
     Held python;
     Resizers resizers;
-    Node source; // where the props come from
-    Node matte;  // GRAYS that a stage is handed beside its input, or null
+    Input source; // where the props come from
+    Input matte;  // GRAYS that a stage is handed beside its input, or none
     VSVideoInfo vi;
     bool readsOthers; // whether a frame may need other source frames than its own
 
@@ -274,30 +340,45 @@ Ref frameObject(const VSFrame *frame, const VSAPI *vsapi) {
 struct Pending {
     std::map<int, VSNode *> frames; // number -> the node that makes it for the stage; null: its props come first
     VSNode *own = nullptr;          // the node that makes the frame of the output frame's number
+    std::map<int, std::string> unreadable; // number -> why a frame, not that of the own number, can't be had
 };
 
-void ask(int n, VSNode *node, Instance *d, VSFrameContext *ctx, const VSAPI *vsapi) {
-    vsapi->requestFrameFilter(n, node, ctx);
-    if (d->matte)
-        vsapi->requestFrameFilter(n, d->matte.get(), ctx);
+void ask(int n, Instance *d, VSFrameContext *ctx, const VSAPI *vsapi) {
+    for (const Input *input : {&d->source, &d->matte})
+        if (VSNode *node = input->node(n))
+            vsapi->requestFrameFilter(n, node, ctx);
+}
+
+// The matte's frame beside a source frame; null where there is none.
+Frame matteOf(int n, Instance *d, VSFrameContext *ctx, const VSAPI *vsapi) {
+    VSNode *matte = d->matte.node(n);
+    return {matte ? vsapi->getFrameFilter(n, matte, ctx) : nullptr, vsapi};
 }
 
 // Asks for the frames that come out of the resizer, for those whose props are here; returns whether any was asked for.
 bool askConverted(int n, Pending *pending, Instance *d, VSFrameContext *ctx, VSCore *core, const VSAPI *vsapi) {
     bool asked = false;
     for (auto &[k, node] : pending->frames) {
-        if (node)
+        if (node || pending->unreadable.count(k))
             continue;
-        Frame source{vsapi->getFrameFilter(k, d->source.get(), ctx), vsapi};
+        Frame source{vsapi->getFrameFilter(k, d->source.node(k), ctx), vsapi}, matte = matteOf(k, d, ctx, vsapi);
         Calls calls;
-        {
+        try {
+            throwIfUnreadable(source.get(), vsapi);
+            if (matte)
+                throwIfUnreadable(matte.get(), vsapi);
             Gil gil;
             Ref props = propsToDict(source.get(), vsapi);
             Ref answer = checked(PyObject_CallMethod(d->python.get(), "prepare", "iO", k, props.get()));
             calls = Resize::listFrom(answer.get());
+        } catch (const std::exception &e) {
+            if (k == n)
+                throw;
+            pending->unreadable[k] = e.what();
+            continue;
         }
-        node = d->resizers.node(calls, core, vsapi);
-        if (node != d->source.get()) {
+        node = calls.empty() ? d->source.node(k) : d->resizers.node(calls, core, vsapi);
+        if (!calls.empty()) {
             vsapi->requestFrameFilter(k, node, ctx);
             asked = true;
         }
@@ -307,16 +388,24 @@ bool askConverted(int n, Pending *pending, Instance *d, VSFrameContext *ctx, VSC
     return asked;
 }
 
-// The pending frames for Python: {number: (width, planes)}.
+// The pending frames for Python: {number: (width, planes, props, why it can't be read)}.
 Ref pendingToDict(const Pending *pending, Instance *d, PyObject *views, VSFrameContext *ctx, const VSAPI *vsapi) {
     Ref dict = checked(PyDict_New());
-    for (auto &[k, node] : pending->frames) {
-        Frame in{vsapi->getFrameFilter(k, node, ctx), vsapi};
-        Frame matte{d->matte ? vsapi->getFrameFilter(k, d->matte.get(), ctx) : nullptr, vsapi};
-        Ref planes = planesToList(in.get(), matte.get(), nullptr, views, vsapi), key = checked(PyLong_FromLong(k));
-        Ref entry = checked(Py_BuildValue("(iO)", vsapi->getFrameWidth(in.get(), 0), planes.get()));
+    const auto add = [&](int k, Ref entry) {
+        Ref key = checked(PyLong_FromLong(k));
         if (PyDict_SetItem(dict.get(), key.get(), entry.get()) < 0)
             raisePython();
+    };
+    for (auto &[k, node] : pending->frames) {
+        if (!node)
+            continue;
+        Frame in{vsapi->getFrameFilter(k, node, ctx), vsapi}, matte = matteOf(k, d, ctx, vsapi);
+        Ref planes = planesToList(in.get(), matte.get(), nullptr, views, vsapi), props = propsToDict(in.get(), vsapi);
+        add(k, checked(Py_BuildValue("(iOOs)", vsapi->getFrameWidth(in.get(), 0), planes.get(), props.get(), "")));
+    }
+    for (auto &[k, why] : pending->unreadable) {
+        Ref text = checked(PyUnicode_DecodeUTF8(why.data(), why.size(), "replace")); // it may have been cut short
+        add(k, checked(Py_BuildValue("(i[]{}O)", 0, text.get())));
     }
     return dict;
 }
@@ -364,16 +453,15 @@ NewFrame compute(int n, Pending *pending, Instance *d, VSFrameContext *ctx, VSCo
     for (auto &[k, node] : pending->frames) { // Python has copied what it needs, and there may be many
         if (k == n)
             continue; // its props are needed at the end
-        vsapi->releaseFrameEarly(node, k, ctx);
-        if (node != d->source.get())
-            vsapi->releaseFrameEarly(d->source.get(), k, ctx);
-        if (d->matte)
-            vsapi->releaseFrameEarly(d->matte.get(), k, ctx);
+        for (VSNode *from : {node == d->source.node(k) ? nullptr : node, d->source.node(k), d->matte.node(k)})
+            if (from)
+                vsapi->releaseFrameEarly(from, k, ctx);
     }
     pending->frames.clear();
+    pending->unreadable.clear();
     for (int k : further) {
         pending->frames[k] = nullptr;
-        ask(k, d->source.get(), d, ctx, vsapi);
+        ask(k, d, ctx, vsapi);
     }
     return {};
 }
@@ -392,7 +480,7 @@ const VSFrame *stageFrame(int n, int reason, Instance *d, void **frameData, VSFr
         auto pending = std::make_unique<Pending>();
         pending->frames[n] = nullptr;
         tell("begin", n, d);
-        ask(n, d->source.get(), d, ctx, vsapi);
+        ask(n, d, ctx, vsapi);
         *frameData = pending.release();
         return nullptr;
     }
@@ -421,10 +509,11 @@ const VSFrame *stageFrame(int n, int reason, Instance *d, void **frameData, VSFr
 const VSFrame *outputFrame(int n, int reason, Instance *d, void **frameData, VSFrameContext *ctx, VSCore *core,
                            const VSAPI *vsapi) {
     if (reason == arInitial)
-        vsapi->requestFrameFilter(n, d->source.get(), ctx);
+        vsapi->requestFrameFilter(n, d->source.node(n), ctx);
     if (reason != arAllFramesReady)
         return nullptr;
-    Frame source{vsapi->getFrameFilter(n, d->source.get(), ctx), vsapi};
+    Frame source{vsapi->getFrameFilter(n, d->source.node(n), ctx), vsapi};
+    throwIfUnreadable(source.get(), vsapi);
     Calls calls;
     Entries entries;
     int newFormat = 0;
@@ -533,22 +622,33 @@ Node build(PyObject *graph, VSNode *source, VSNode *matte, VSCore *core, const V
             raisePython();
         add(graph);
     }
+    const auto inputOf = [&](VSNode *node, bool isRead) {
+        Input input;
+        if (node && isRead)
+            return readersOf(node, core, vsapi);
+        if (node)
+            input.add(another(node, vsapi));
+        return input;
+    };
+    const bool readsOthers = std::any_of(steps.begin(), steps.end(), [](const Step &step) { return step.readsOthers; });
+    const Input clip = inputOf(source, readsOthers);
     Node at = another(source, vsapi);
     for (Step &step : steps) {
         const bool isFirst = &step == &steps.front(), isOutput = &step == &steps.back();
-        VSNode *props = isOutput ? source : at.get(), *beside = isFirst ? matte : nullptr;
         std::unique_ptr<Instance> data(new Instance{std::move(step.python), Resizers(another(at.get(), vsapi)),
-                                                    another(props, vsapi), another(beside, vsapi), step.vi,
+                                                    isFirst || isOutput ? clip : inputOf(at.get(), false),
+                                                    inputOf(isFirst ? matte : nullptr, step.readsOthers), step.vi,
                                                     step.readsOthers});
         const int pattern = step.readsOthers ? rpGeneral : rpStrictSpatial;
-        VSFilterDependency dependencies[3] = {{at.get(), pattern}};
-        int count = 1;
-        for (VSNode *other : {props, beside})
-            if (other && other != at.get())
-                dependencies[count++] = {other, pattern};
+        std::vector<VSFilterDependency> dependencies;
+        data->source.addTo(dependencies, pattern);
+        data->matte.addTo(dependencies, pattern);
+        if (at.get() != data->source.node(0))
+            dependencies.push_back({at.get(), pattern});
         Node made{vsapi->createVideoFilter2(isOutput ? "UpscaleOutput" : "Upscale", &data->vi,
                                             isOutput ? getFrame<outputFrame> : getFrame<stageFrame>, freeInstance,
-                                            fmParallel, dependencies, count, data.get(), core),
+                                            fmParallel, dependencies.data(), static_cast<int>(dependencies.size()),
+                                            data.get(), core),
                   vsapi};
         if (!made) // VapourSynth has not taken the data
             throw std::runtime_error(std::string(kPrefix) + "VapourSynth refused the filter");

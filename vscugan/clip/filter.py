@@ -96,7 +96,7 @@ class ColourGraph(Graph):
         props = {**props, **corrected}
         write: dict[str, int | float | str] = {**sar_props(props, source_size, self._conversion.size, target)}
         if self._report:
-            write |= {**self._engine.report(), **self._mode.told(n)}
+            write |= {**self._engine.report(), **self._mode.report(n)}
         if source.color_family == target.color_family == colour.YUV:
             matrix, was_decided = colour.decided_matrix(props, *source_size)
             if was_decided:

@@ -26,8 +26,8 @@ from vscugan.reuse.mode import Mode, SameAs, Source, Target
 
 #: A plane as the bridge hands it over: bytes, height in px, stride in bytes.
 Plane = tuple[memoryview, int, int]
-#: A frame as the bridge hands it over: width in px, planes.
-Frame = tuple[int, list[Plane]]
+#: A frame as the bridge hands it over: width in px, planes, props, and why it can't be read, empty where it was read.
+Frame = tuple[int, list[Plane], Props, str]
 
 
 def array(plane: Plane, width: int) -> NDArray[np.float32]:
@@ -68,6 +68,7 @@ class Stage(ABC):
 
         ``frames``: of the input, at first frame ``n``; ``made``: the frame that ``target`` belongs to. Instead of
         None it may return a list of frames to be called with first, or an earlier ``made`` of the same content.
+        Frame ``n`` was read; others may not have been.
         """
 
     def close(self) -> None:  # noqa: B027  nothing to free, for most
@@ -89,7 +90,6 @@ class Network(Stage):
     ) -> None:
         super().__init__(size[0] * scale, size[1] * scale, colour.RGBS)
         self._mode, self._source, self._size, self._has_matte, self._log = mode, source, size, has_matte, log
-        self._cuts: dict[int, bool] = {}
         self.reads_others, self.begin, self.end = mode.reads_others, mode.begin, mode.end
 
     @worded
@@ -101,28 +101,28 @@ class Network(Stage):
                 f"frame {n} must carry no alpha where the first frame has none, got _Alpha; "
                 "hand the whole clip's alpha over as alpha_clip, or drop it with std.RemoveFrameProps(clip, '_Alpha')"
             )
-        if "_SceneChangePrev" in props:
-            self._cuts[n] = bool(props["_SceneChangePrev"])
         return colour.to_rgb(props, self._source, *self._size)
 
     @worded
     def compute(self, n: int, frames: dict[int, Frame], target: list[Plane], made: object) -> object:
         """Upscale the picture, its transparent part filled with the colour around."""
-        sources = {k: Source(picture=self._picture(frame), cut=self._cuts.get(k)) for k, frame in frames.items()}
-        answer = self._mode.compute(n, sources, Target(planes=[array(p, self.width) for p in target], frame=made))
+        unreadable = {k: error for k, (_, _, _, error) in frames.items() if error}
+        sources = {k: self._copy(frame) for k, frame in frames.items() if k not in unreadable}
+        results = Target(planes=[array(p, self.width) for p in target], frame=made)
+        answer = self._mode.compute(n, sources, results, unreadable)
         return answer.frame if isinstance(answer, SameAs) else answer
 
     @staticmethod
-    def _picture(frame: Frame) -> NDArray[np.float32]:
+    def _copy(frame: Frame) -> Source:
         """A copy of a frame as three planes."""
-        width, source = frame
+        width, source, props, _ = frame
         planes = [array(p, width) for p in source]
         matte = planes.pop() if len(planes) in (2, 4) else None
         rgb = np.stack(planes if len(planes) == 3 else planes * 3)
         if matte is not None:
             x, visible = torch.from_numpy(rgb)[None], torch.from_numpy(matte.copy())[None, None]
             rgb = pictures.bleed(x, visible)[0].numpy()
-        return rgb
+        return Source(picture=rgb, cut=bool(props["_SceneChangePrev"]) if "_SceneChangePrev" in props else None)
 
     def close(self) -> None:
         """Tell what was saved."""
@@ -140,7 +140,7 @@ class Matte(Stage):
     @worded
     def compute(self, n: int, frames: dict[int, Frame], target: list[Plane], made: object) -> object:
         """Upscale the matte; one of a single value needs no network."""
-        width, source = frames[n]
+        width, source, *_ = frames[n]
         matte, out = array(source[0], width).copy(), array(target[0], self.width)
         if matte.min() == matte.max():  # opaque, most of the time
             out[:] = matte[0, 0]
@@ -178,7 +178,7 @@ class Area(Stage):
     @worded
     def compute(self, n: int, frames: dict[int, Frame], target: list[Plane], made: object) -> object:
         """Average."""
-        width, source = frames[n]
+        width, source, *_ = frames[n]
         x = torch.from_numpy(np.stack([array(p, width) for p in source]))[None]
         for plane, values in zip(target, pictures.area(x, self.height, self.width)[0].numpy(), strict=True):
             array(plane, self.width)[:] = values

@@ -2,12 +2,13 @@
 
 Frames are cut into segments on a fixed grid, and at scene cuts; segments into epochs. Within an epoch each frame's
 decision follows from the one before, so it is a pure function of the epoch's frames up to this one: whoever
-asks in whatever order gets the same. Nothing of the network's results is looked at.
+asks in whatever order gets the same. After a frame that can't be read everything starts anew. Nothing of the network's
+results is looked at.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from vscugan.reuse.areas import areas_to_compute
 from vscugan.reuse.changes import changed, differences
+from vscugan.reuse.lru_cache import LRUCache
 from vscugan.tiling.geometry import Rectangle
 
 Picture = NDArray[np.float32]
@@ -33,8 +35,12 @@ DRIFTED_CODES = 2.0
 GIVE_UP_AFTER = 8
 #: Where nobody has told, a scene begins with a frame whose mean cell differs by more codes than this.
 CUT_CODES = 24
-#: Epochs whose last frame is kept to go on from.
-KEPT_EPOCHS = 3
+#: Bytes of the frames that are kept to go on from, beside those of awaited epochs: at most two frames an epoch.
+STATES_BYTES = 256 << 20
+#: Bytes of the decisions that are kept, beside those of awaited epochs.
+DECISIONS_BYTES = 64 << 20
+#: What a decision takes in a dict, and each of its rectangles: counted with tracemalloc.
+DECISION_BYTES, RECTANGLE_BYTES = 300, 380
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,12 +52,17 @@ class Decision:
     gates_of: int  #: the frame whose gates are used
     areas: tuple[Rectangle, ...] = ()  #: what changes from the frame before to this one, where it is not the base
     reused: float = 0.0  #: share of the frame's pixels that were not computed
-    passing: bool = False  #: not compared with the frame before: hardly one after it takes its gates
+    uncompared: bool = False  #: not compared with the frame before: hardly one after it takes its gates
+
+    @property
+    def bytes(self) -> int:
+        """What it takes in memory."""
+        return DECISION_BYTES + RECTANGLE_BYTES * len(self.areas)
 
 
 @dataclass(kw_only=True)
-class _Front:
-    """The last frame of an epoch that was decided."""
+class _ChainState:
+    """The last frame of an epoch that was decided, and what the next one is compared with."""
 
     n: int
     decision: Decision
@@ -60,9 +71,30 @@ class _Front:
     whole_in_a_row: int = 0
     owns_reference: bool = False
 
+    @property
+    def bytes(self) -> int:
+        """Of the frames that it holds."""
+        return self.reference.nbytes + (0 if self.gates_source is self.reference else self.gates_source.nbytes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Unreadable:
+    """In place of a state: the last frame that was decided could not be read, so the next one starts anew."""
+
+    n: int
+    bytes = 0
+
+    @property
+    def decision(self) -> Decision:
+        """As if it stood alone, should it be read after all."""
+        return Decision(segment=self.n, base=self.n, gates_of=self.n)
+
 
 class Chain:
     """Decisions, frame by frame. Not safe to call from several threads.
+
+    Frames that somebody waits for are announced by ``begin`` and ``end``: between them nothing of their epochs is
+    dropped, so that waiters can't make each other start anew for ever.
 
     ``halo_px``: see ``areas_to_compute``; ``blocks``: whether parts of frames are reused; else every frame is
     computed whole, and only gates are held.
@@ -70,96 +102,138 @@ class Chain:
 
     def __init__(self, *, segment: int, threshold: float, halo_px: int, blocks: bool) -> None:
         self._segment, self._threshold, self._halo_px, self._blocks = segment, threshold, halo_px, blocks
-        self._decisions: dict[int, Decision] = {}
-        self._fronts: OrderedDict[int, _Front] = OrderedDict()
+        self._awaited: dict[int, Counter[int]] = {}  # by epoch
+        self._states: LRUCache[int, _ChainState | _Unreadable] = LRUCache(STATES_BYTES, self._awaited.__contains__)
+        self._epochs: LRUCache[int, dict[int, Decision]] = LRUCache(DECISIONS_BYTES, self._awaited.__contains__)
+
+    @property
+    def bytes(self) -> int:
+        """Of all that is kept."""
+        return self._states.bytes + self._epochs.bytes
+
+    def begin(self, n: int) -> None:
+        """Somebody waits for frame ``n`` now."""
+        self._awaited.setdefault(self._epoch(n), Counter())[n] += 1
+
+    def end(self, n: int) -> None:
+        """One fewer waits for frame ``n``."""
+        epoch = self._epoch(n)
+        awaited = self._awaited[epoch]
+        awaited[n] -= 1
+        if not awaited[n]:
+            del awaited[n]
+        if not awaited:
+            del self._awaited[epoch]
+            self._states.trim()
+            self._epochs.trim()
+
+    def is_awaited(self, n: int) -> bool:
+        """Whether somebody waits for frame ``n``."""
+        return n in self._awaited.get(self._epoch(n), ())
+
+    @property
+    def awaited(self) -> int:
+        """How many frames somebody waits for."""
+        return sum(len(frames) for frames in self._awaited.values())
 
     def __getitem__(self, n: int) -> Decision:
-        """The decision on a frame that was decided."""
-        return self._decisions[n]
+        """The decision on a frame; KeyError where it is not decided, or was dropped."""
+        decisions = self._epochs.get(self._epoch(n))
+        if decisions is None:
+            raise KeyError(n)
+        return decisions[n]
 
     def next_undecided(self, n: int) -> int | None:
         """The frame that must be added next on the way to frame ``n``, None where ``n`` is decided."""
-        if n in self._decisions:
+        epoch = self._epoch(n)
+        if n in (self._epochs.get(epoch) or ()):
             return None
-        front = self._fronts.get(self._epoch(n))
-        return self._epoch(n) * self._segment * EPOCH_SEGMENTS if front is None or front.n >= n else front.n + 1
+        state = self._states.get(epoch)
+        return epoch * self._segment * EPOCH_SEGMENTS if state is None or state.n >= n else state.n + 1
 
-    def add(self, n: int, source: Picture, cut: bool | None) -> None:
+    def add(self, n: int, source: Picture | None, cut: bool | None = None) -> None:
         """Decide frame ``n``, which is what ``next_undecided`` has said.
 
-        ``source``: (3, H, W), not written to afterwards; ``cut``: whether a scene begins here, None = not known.
+        ``source``: (3, H, W), not written to afterwards, None where the frame can't be read; ``cut``: whether a scene
+        begins here, None = not known.
         """
         epoch = self._epoch(n)
-        front = self._fronts.pop(epoch, None)
-        if front is None or front.n + 1 != n:
-            front = self._anew(n, n, source)
+        before = self._states.pop(epoch)  # should anything fail, the epoch starts anew
+        state: _ChainState | _Unreadable
+        if source is None:
+            state = _Unreadable(n=n)
+        elif isinstance(before, _ChainState) and before.n + 1 == n:
+            state = self._following(before, n, source, cut)
         else:
-            front = self._following(front, n, source, cut)
-        self._fronts[epoch] = front
-        self._decisions[n] = front.decision
-        while len(self._fronts) > KEPT_EPOCHS:
-            self._fronts.popitem(last=False)
+            state = self._anew(n, n, source)
+        self._states.put(epoch, state, state.bytes)
+        decisions = self._epochs.get(epoch) or {}
+        decisions[n] = state.decision
+        self._epochs.put(epoch, decisions, sum(decision.bytes for decision in decisions.values()))
 
     def _epoch(self, n: int) -> int:
         return n // (self._segment * EPOCH_SEGMENTS)
 
-    def _anew(self, n: int, segment: int, source: Picture, whole_in_a_row: int = 0, *, passing: bool = False) -> _Front:
+    @staticmethod
+    def _anew(
+        n: int, segment: int, source: Picture, whole_in_a_row: int = 0, *, uncompared: bool = False
+    ) -> _ChainState:
         """Frame ``n`` whole, with its own gates."""
-        return _Front(
+        return _ChainState(
             n=n,
-            decision=Decision(segment=segment, base=n, gates_of=n, passing=passing),
+            decision=Decision(segment=segment, base=n, gates_of=n, uncompared=uncompared),
             reference=source,
             gates_source=source,
             whole_in_a_row=whole_in_a_row,
         )
 
-    def _following(self, front: _Front, n: int, source: Picture, cut: bool | None) -> _Front:
+    def _following(self, state: _ChainState, n: int, source: Picture, cut: bool | None) -> _ChainState:
         on_grid = n % self._segment == 0
-        segment = n if on_grid else front.decision.segment
+        segment = n if on_grid else state.decision.segment
         if cut:
             return self._anew(n, n, source)
-        if self._blocks and front.whole_in_a_row >= GIVE_UP_AFTER and not on_grid:
-            return self._anew(n, segment, source, front.whole_in_a_row, passing=True)
-        difference = differences(front.reference, source)
+        if self._blocks and state.whole_in_a_row >= GIVE_UP_AFTER and not on_grid:
+            return self._anew(n, segment, source, state.whole_in_a_row, uncompared=True)
+        difference = differences(state.reference, source)
         if cut is None and difference.mean() > CUT_CODES:
             return self._anew(n, n, source)
         if not self._blocks:
-            return self._held(front, n, segment, source, difference)
-        if self._aged(front, source, difference):
-            return self._anew(n, segment, source, 1 if on_grid else front.whole_in_a_row + 1)
+            return self._held(state, n, segment, source, difference)
+        if self._aged(state, source, difference):
+            return self._anew(n, segment, source, 1 if on_grid else state.whole_in_a_row + 1)
         cells = changed(difference, self._threshold)
         size = (source.shape[1], source.shape[2])
         areas = areas_to_compute(cells, size, halo_px=self._halo_px, margin_cells=MARGIN_CELLS, most=MOST_OF_WHOLE)
         if areas is None:
-            return self._anew(n, segment, source, 1 if on_grid else front.whole_in_a_row + 1)
+            return self._anew(n, segment, source, 1 if on_grid else state.whole_in_a_row + 1)
         if on_grid:
-            return self._held(front, n, segment, source, difference)
-        return self._partly(front, n, source, areas)
+            return self._held(state, n, segment, source, difference)
+        return self._partly(state, n, source, areas)
 
-    def _held(self, front: _Front, n: int, segment: int, source: Picture, difference: Difference) -> _Front:
+    def _held(self, state: _ChainState, n: int, segment: int, source: Picture, difference: Difference) -> _ChainState:
         """Frame ``n`` whole, with the gates that are in use; at a segment's start new ones if they have aged."""
-        if n == segment and self._aged(front, source, difference):
+        if n == segment and self._aged(state, source, difference):
             return self._anew(n, segment, source)
-        decision = Decision(segment=segment, base=n, gates_of=front.decision.gates_of)
-        return _Front(n=n, decision=decision, reference=source, gates_source=front.gates_source)
+        decision = Decision(segment=segment, base=n, gates_of=state.decision.gates_of)
+        return _ChainState(n=n, decision=decision, reference=source, gates_source=state.gates_source)
 
     @staticmethod
-    def _aged(front: _Front, source: Picture, difference: Difference) -> bool:
-        """Whether the gates in use are too old for this frame; ``difference`` is that to the front's reference."""
-        if front.gates_source is not front.reference:
-            difference = differences(front.gates_source, source)
+    def _aged(state: _ChainState, source: Picture, difference: Difference) -> bool:
+        """Whether the gates in use are too old for this frame; ``difference`` is that to the state's reference."""
+        if state.gates_source is not state.reference:
+            difference = differences(state.gates_source, source)
         return not difference.mean() <= DRIFTED_CODES
 
-    def _partly(self, front: _Front, n: int, source: Picture, areas: list[Rectangle]) -> _Front:
+    def _partly(self, state: _ChainState, n: int, source: Picture, areas: list[Rectangle]) -> _ChainState:
         """Frame ``n`` from the one before, with ``areas`` computed."""
-        reference = front.reference
-        if areas and not front.owns_reference:
+        reference = state.reference
+        if areas and not state.owns_reference:
             reference = reference.copy()
         computed = np.zeros(source.shape[1:], np.bool_)
         for area in areas:
             reference[:, *area.index] = source[:, *area.index]
             computed[area.index] = True
-        before = front.decision
+        before = state.decision
         decision = Decision(
             segment=before.segment,
             base=before.base,
@@ -167,10 +241,10 @@ class Chain:
             areas=tuple(areas),
             reused=1 - float(computed.mean()),
         )
-        return _Front(
+        return _ChainState(
             n=n,
             decision=decision,
             reference=reference,
-            gates_source=front.gates_source,
-            owns_reference=front.owns_reference or bool(areas),
+            gates_source=state.gates_source,
+            owns_reference=state.owns_reference or bool(areas),
         )

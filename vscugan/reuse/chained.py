@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import threading
 from abc import abstractmethod
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor
 
 from vscugan.engine import Engine, FrameGates
+from vscugan.errors import FrameError
 from vscugan.reuse.chain import Chain, Decision
 from vscugan.reuse.contents import Contents, content_hash
-from vscugan.reuse.mode import Answer, Counts, Mode, Source, Target
-from vscugan.reuse.recent import Recent
+from vscugan.reuse.lru_cache import LRUCache
+from vscugan.reuse.mode import NONE_UNREADABLE, Answer, Counts, Mode, Source, Target
 
-#: Source frames that are asked for at once: the host holds all of them.
+#: Source frames that one frame asks for at once: the host holds all of them.
 FRAMES_AT_ONCE = 8
+#: And all that are waited for together, as long as each may ask for one.
+ALL_FRAMES_AT_ONCE = 64
 #: Gates take about 1.5 kB a frame and pass.
 GATES_BYTES = 16 << 20
 
@@ -28,54 +30,70 @@ class Chained(Mode):
     reads_others = True
 
     def __init__(self, engine: Engine, chain: Chain) -> None:
+        super().__init__()
         self._engine, self._chain = engine, chain
-        self._lock = threading.Lock()  # for all that follows
-        self._awaited: Counter[int] = Counter()
+        self._lock = threading.Lock()  # for all that follows, and the chain
         self._sources: dict[int, Source] = {}  # of awaited frames
-        self._gates: Recent[int, FrameGates] = Recent(GATES_BYTES)
-        self._counts, self._counted = Counts(), set[int]()
+        self._gates: LRUCache[int, FrameGates] = LRUCache(GATES_BYTES)
+        self._counts = Counts()
 
     def begin(self, n: int) -> None:
         """See ``Mode``."""
         with self._lock:
-            self._awaited[n] += 1
+            self._chain.begin(n)
 
     def end(self, n: int) -> None:
         """See ``Mode``."""
         with self._lock:
-            self._awaited[n] -= 1
-            if self._awaited[n] <= 0:
-                del self._awaited[n]
+            self._chain.end(n)
+            if not self._chain.is_awaited(n):
                 self._forget(n)
 
     def _forget(self, n: int) -> None:
         """Nobody waits for frame ``n`` any more."""
         self._sources.pop(n, None)
 
-    def compute(self, n: int, sources: Mapping[int, Source], target: Target) -> Answer:
+    def compute(
+        self, n: int, sources: Mapping[int, Source], target: Target, unreadable: Mapping[int, str] = NONE_UNREADABLE
+    ) -> Answer:
         """See ``Mode``."""
         with self._lock:
-            self._sources |= {k: source for k, source in sources.items() if k in self._awaited}
+            self._sources |= {k: source for k, source in sources.items() if self._chain.is_awaited(k)}
             here = {**sources, **self._sources}
-            missing = self._decide(n, here)
+            missing = self._decide(n, here, unreadable)
             if missing:
-                return missing
+                return self._first(missing)
             decision = self._chain[n]
         answer = self._make(n, decision, here, target)
+        if isinstance(answer, list):
+            for k in answer:
+                if k in unreadable:
+                    raise FrameError(
+                        f"frame {k} must stay readable for frame {n}, got {unreadable[k]}; ask for frame {n} again"
+                    )
+            with self._lock:
+                return self._first(answer)
+        reused = decision.reused if answer is None else 1.0  # another content's frame was not computed at all
+        self._reports.put(n, {"CuganReused": reused, "CuganSegment": decision.segment})
         with self._lock:
-            if not isinstance(answer, list) and n not in self._counted:
-                self._counted.add(n)
-                self._counts.frames += 1
-                self._counts.whole += answer is None and decision.base == n
-                self._counts.computed += 1 - decision.reused if answer is None else 0
+            self._counts.frames += 1
+            self._counts.whole += answer is None and decision.base == n
+            self._counts.computed += 1 - reused
         return answer
 
-    def _decide(self, n: int, here: Mapping[int, Source]) -> list[int]:
+    def _first(self, missing: Sequence[int]) -> list[int]:
+        """Those that are asked for now: the more frames are waited for, the fewer by each."""
+        return list(missing[: max(1, min(FRAMES_AT_ONCE, ALL_FRAMES_AT_ONCE // max(1, self._chain.awaited)))])
+
+    def _decide(self, n: int, here: Mapping[int, Source], unreadable: Mapping[int, str]) -> list[int]:
         """Go on to frame ``n``; returns the frames that must be read for it."""
         while (k := self._chain.next_undecided(n)) is not None:
-            if k not in here:
-                return [m for m in range(k, n + 1) if m not in here][:FRAMES_AT_ONCE]
-            self._chain.add(k, here[k].picture, here[k].cut)
+            if k in here:
+                self._chain.add(k, here[k].picture, here[k].cut)
+            elif k in unreadable:
+                self._chain.add(k, None)
+            else:
+                return [m for m in range(k, n + 1) if m not in here and m not in unreadable]
         return []
 
     @abstractmethod
@@ -92,17 +110,11 @@ class Chained(Mode):
         return found
 
     def _keep_gates(self, n: int, gates: FrameGates) -> None:
-        """For frames to come; ``gates`` may be empty, where they were not told."""
+        """For frames to come; ``gates`` may be empty, where they were not asked for."""
         if not gates:
             return
         with self._lock:
             self._gates.put(n, gates, sum(gate.nbytes for each in gates for gate in each))
-
-    def told(self, n: int) -> dict[str, int | float]:
-        """Share of the frame that was not computed, and the first frame of its segment."""
-        with self._lock:
-            decision = self._chain[n] if self._chain.next_undecided(n) is None else None
-        return {} if decision is None else {"CuganReused": decision.reused, "CuganSegment": decision.segment}
 
     def close(self) -> str:
         """See ``Mode``."""
@@ -115,7 +127,6 @@ class HeldGates(Chained):
     def __init__(self, engine: Engine, chain: Chain, contents: Contents | None) -> None:
         super().__init__(engine, chain)
         self._contents = contents
-        self._same = set[int]()
 
     def _make(self, n: int, decision: Decision, here: Mapping[int, Source], target: Target) -> Answer:
         own = decision.gates_of == n
@@ -134,16 +145,7 @@ class HeldGates(Chained):
             return None
         # with its own gates given to it a frame is not quite, bit by bit, what it is when it makes them
         key = (content_hash(picture), decision.gates_of, own)
-        same = self._contents.once(key, target, make)
-        if same is not None:
-            with self._lock:
-                self._same.add(n)
-        return same
-
-    def told(self, n: int) -> dict[str, int | float]:
-        """As every chained frame; one that was made of another's content was not computed at all."""
-        told = super().told(n)
-        return told | {"CuganReused": 1.0} if n in self._same else told
+        return self._contents.once(key, target, make)
 
     def close(self) -> str:
         """See ``Mode``."""
@@ -153,7 +155,7 @@ class HeldGates(Chained):
 
 
 @dataclass(kw_only=True)
-class _Canvas:
+class _Accumulator:
     """A frame that was computed whole, and what has become of it by the frames after it."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -169,75 +171,81 @@ class StillBlocks(Chained):
 
     def __init__(self, engine: Engine, chain: Chain, limit: int) -> None:
         super().__init__(engine, chain)
-        self._canvases: Recent[int, _Canvas] = Recent(limit)
+        self._unfinished: dict[int, int] = {}  # awaited frames that are on their way -> their bases
+        self._accumulators: LRUCache[int, _Accumulator] = LRUCache(limit, lambda k: k in self._unfinished.values())
         self._passed: dict[int, Tensor] = {}  # awaited frames that another one's way led through
 
     def _forget(self, n: int) -> None:
         super()._forget(n)
         self._passed.pop(n, None)
+        if self._unfinished.pop(n, None) is not None:
+            self._accumulators.trim()
 
     def _make(self, n: int, decision: Decision, here: Mapping[int, Source], target: Target) -> Answer:
         with self._lock:
-            canvas = self._canvases.get(decision.base)
-            if canvas is None:
-                canvas = _Canvas()
-                self._canvases.put(decision.base, canvas, 0)
-        with canvas.lock:  # whoever holds it has all that it needs to go on
+            accumulator = self._accumulators.get(decision.base)
+            if accumulator is None:
+                accumulator = _Accumulator()
+                self._accumulators.put(decision.base, accumulator, 0)
+        with accumulator.lock:  # whoever holds it has all that it needs to go on
             with self._lock:
                 here = {**here, **self._sources}
                 passed = self._passed.get(n)
             if passed is not None:
                 self._engine.show(passed, here[n].picture, target.planes, n)
                 return None
-            missing = self._advance(canvas, n, decision, here)
+            missing = self._advance(accumulator, n, decision, here)
             if missing:
+                with self._lock:
+                    self._unfinished[n] = decision.base
                 return missing
-            assert canvas.pictures is not None
-            self._engine.show(canvas.pictures[-1], here[n].picture, target.planes, n)
+            assert accumulator.pictures is not None
+            self._engine.show(accumulator.pictures[-1], here[n].picture, target.planes, n)
         return None
 
-    def _advance(self, canvas: _Canvas, n: int, decision: Decision, here: Mapping[int, Source]) -> list[int]:
-        """Bring the canvas to frame ``n`` as far as the sources reach; returns those to read first."""
-        base, giver = decision.base, decision.gates_of
+    def _advance(self, accumulator: _Accumulator, n: int, decision: Decision, here: Mapping[int, Source]) -> list[int]:
+        """Bring the accumulator to frame ``n`` as far as the sources reach; returns those to read first."""
+        base, gate_source = decision.base, decision.gates_of
         with self._lock:
             needed = [k for k in range(base + 1, n + 1) if self._chain[k].areas]
-            passing = self._chain[base].passing
-        if canvas.pictures is None or canvas.at > n:
-            gates = None if giver == base else self._gates_of(giver, here)
-            if base not in here or (gates is None and giver != base):
-                return [k for k in dict.fromkeys((giver, base, *needed)) if k not in here][:FRAMES_AT_ONCE]
-            told = giver == base and not passing and self._engine.tells_gates
-            rendered = self._engine.render(here[base].picture, base, gates, with_gates=told)
-            canvas.pictures, canvas.at = rendered.pictures, base
+            uncompared = self._chain[base].uncompared
+        if accumulator.pictures is None or accumulator.at > n:
+            gates = None if gate_source == base else self._gates_of(gate_source, here)
+            if base not in here or (gates is None and gate_source != base):
+                return [k for k in dict.fromkeys((gate_source, base, *needed)) if k not in here]
+            with_gates = gate_source == base and not uncompared and self._engine.tells_gates
+            rendered = self._engine.render(here[base].picture, base, gates, with_gates=with_gates)
+            accumulator.pictures, accumulator.at = rendered.pictures, base
             self._keep_gates(base, rendered.gates)
             with self._lock:
-                self._canvases.put(base, canvas, sum(p.nbytes for p in canvas.pictures))
-        for k in range(canvas.at + 1, n + 1):
-            self._keep_passed(canvas)
+                self._accumulators.put(base, accumulator, sum(p.nbytes for p in accumulator.pictures))
+        for k in range(accumulator.at + 1, n + 1):
+            self._keep_passed(accumulator)
             with self._lock:
                 areas = self._chain[k].areas
             if areas:
-                gates = self._gates_of(giver, here)
+                gates = self._gates_of(gate_source, here)
                 if k not in here or gates is None:
-                    left = [*([] if gates else [giver]), *(m for m in needed if m >= k)]
-                    return [m for m in left if m not in here][:FRAMES_AT_ONCE]
-                pictures, canvas.pictures = canvas.pictures, None  # half painted, if it fails
+                    left = [*([] if gates else [gate_source]), *(m for m in needed if m >= k)]
+                    return [m for m in left if m not in here]
+                pictures, accumulator.pictures = accumulator.pictures, None  # half painted, if it fails
                 assert pictures is not None
                 self._engine.repaint(pictures, here[k].picture, areas, gates, k)
-                canvas.pictures = pictures
-            canvas.at = k
+                accumulator.pictures = pictures
+            accumulator.at = k
         return []
 
-    def _keep_passed(self, canvas: _Canvas) -> None:
-        """Keep the canvas's picture for those who wait for it, before it changes."""
-        assert canvas.pictures is not None
+    def _keep_passed(self, accumulator: _Accumulator) -> None:
+        """Keep the accumulator's picture for those who wait for it, before it changes."""
+        assert accumulator.pictures is not None
         with self._lock:
-            if canvas.at in self._awaited and canvas.at not in self._passed:
-                self._passed[canvas.at] = canvas.pictures[-1].clone()
+            if self._chain.is_awaited(accumulator.at) and accumulator.at not in self._passed:
+                self._passed[accumulator.at] = accumulator.pictures[-1].clone()
 
     def close(self) -> str:
         """See ``Mode``."""
         with self._lock:
-            self._canvases.clear()
+            self._accumulators.clear()
             self._passed.clear()
+            self._unfinished.clear()
         return super().close()

@@ -8,8 +8,8 @@ from collections.abc import Callable, Hashable
 import numpy as np
 import xxhash
 
+from vscugan.reuse.lru_cache import LRUCache
 from vscugan.reuse.mode import Picture, SameAs, Target
-from vscugan.reuse.recent import Recent
 
 
 def content_hash(picture: Picture) -> bytes:
@@ -23,7 +23,7 @@ class Contents:
     """The frames that were made last, by the content they were made of. Safe to call from several threads."""
 
     def __init__(self, limit: int) -> None:
-        self._kept: Recent[Hashable, object] = Recent(limit)
+        self._kept: LRUCache[Hashable, object] = LRUCache(limit)
         self._in_flight: dict[Hashable, threading.Event] = {}
         self._lock = threading.Lock()
 

@@ -7,18 +7,20 @@ from collections.abc import Mapping
 
 from vscugan.engine import Engine
 from vscugan.reuse.contents import Contents, content_hash
-from vscugan.reuse.mode import Answer, Counts, Mode, Source, Target
+from vscugan.reuse.mode import NONE_UNREADABLE, Answer, Counts, Mode, Source, Target
 
 
 class EachFrame(Mode):
     """Every frame is computed, or where ``contents`` is given, every content."""
 
     def __init__(self, engine: Engine, contents: Contents | None) -> None:
+        super().__init__()
         self._engine, self._contents = engine, contents
         self._counts, self._lock = Counts(), threading.Lock()
-        self._same: set[int] = set()
 
-    def compute(self, n: int, sources: Mapping[int, Source], target: Target) -> Answer:
+    def compute(
+        self, n: int, sources: Mapping[int, Source], target: Target, unreadable: Mapping[int, str] = NONE_UNREADABLE
+    ) -> Answer:
         """See ``Mode``."""
         picture = sources[n].picture
 
@@ -33,13 +35,8 @@ class EachFrame(Mode):
             self._counts.frames += 1
             self._counts.whole += same is None
             self._counts.computed += same is None
-            if same is not None:
-                self._same.add(n)
+        self._reports.put(n, {"CuganReused": float(same is not None)})
         return same
-
-    def told(self, n: int) -> dict[str, int | float]:
-        """Whether the frame was made of another's content."""
-        return {} if self._contents is None else {"CuganReused": float(n in self._same)}
 
     def close(self) -> str:
         """See ``Mode``."""
