@@ -26,8 +26,8 @@ from vscugan.reuse.chain import EPOCH_SEGMENTS, Chain
 from vscugan.reuse.chained import StillBlocks
 from vscugan.reuse.changes import CELL_PX, changed, differences
 from vscugan.reuse.contents import Contents, content_hash
-from vscugan.reuse.mode import Source, Target
 from vscugan.reuse.lru_cache import LRUCache
+from vscugan.reuse.mode import Source, Target
 from vscugan.settings import validate
 
 DATA = Path(__file__).parent / "data"
