@@ -18,12 +18,17 @@ MEANINGS = {
 }
 
 
-def describe_exit(returncode: int) -> str:
-    """The end of a child process, by what ``subprocess`` returns: negative for a signal."""
-    if returncode >= 0:
-        return f"exit code {returncode}"
+def signal_name(returncode: int) -> str:
+    """The signal that ended a child process, by what ``subprocess`` returns, which is negative then."""
     try:
-        name = signal.Signals(-returncode).name
+        return signal.Signals(-returncode).name
     except ValueError:
         return f"signal {-returncode}"
+
+
+def describe_exit(returncode: int) -> str:
+    """The end of a child process, by what ``subprocess`` returns."""
+    if returncode >= 0:
+        return f"exit code {returncode}"
+    name = signal_name(returncode)
     return f"{name} ({MEANINGS[name]})" if name in MEANINGS else name

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import threading
 
+from vscugan.exits import signal_name
+
 
 def ending(code: int) -> str:
-    """How a process ended, for people, by its exit code: a killed one's is its signal's, negative."""
-    names = {each.value: each.name for each in signal.Signals}
-    return f"its end by {names.get(-code, f'signal {-code}')}" if code < 0 else f"its end with exit code {code}"
+    """How a process ended, for people, by what ``subprocess`` returns."""
+    return f"its end by {signal_name(code)}" if code < 0 else f"its end with exit code {code}"
 
 
 class Children:

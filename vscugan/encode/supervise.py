@@ -19,6 +19,7 @@ from vscugan.encode.lock import take_lock
 from vscugan.encode.plan import Plan
 from vscugan.encode.worker import LOG_NAME, LOG_RECORDS, UNEXPECTED
 from vscugan.errors import DiskError, PlanError, WorkerError
+from vscugan.exits import signal_name
 from vscugan.files import disk_error
 
 Listener = Callable[[dict[str, Any]], None]
@@ -94,7 +95,7 @@ def _lost(code: int, folder: Path) -> WorkerError:
     way_out = "run the same command again to go on"
     if code >= 0:
         return WorkerError(f"worker must finish, got exit code {code}: {_last_words(folder)}; {way_out}")
-    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    name = signal_name(code)
     if name == "SIGKILL":
         way_out = f"if memory ran out, name a smaller --memory or --tile; {way_out}"
     else:
