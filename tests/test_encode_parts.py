@@ -188,14 +188,17 @@ def test_what_vscugan_says_itself_is_taken(tmp_path: Path, hdr: Picture, name: s
     ("script", "kind", "message"),
     [
         ("echo x265 [info]: hello; case \"$*\" in *--crff*) echo \"x265: unrecognized option '--crff'\" >&2; exit 1; "
-         "esac", ArgumentError, "encoder arguments must be those of x265, got its answer: x265: unrecognized option "
-         "'--crff'; correct what stands behind --"),
+         "esac; cat >trial.hevc", ArgumentError, "encoder arguments must be those of x265, got its answer: x265: "
+         "unrecognized option '--crff'; correct what stands behind --"),
         ("case \"$*\" in *--crff*) echo Unprocessed tokens: --crff; esac; cat >trial.hevc", ArgumentError,
          "encoder arguments must be those of x265, got its answer: Unprocessed tokens: --crff; correct what stands "
          "behind --"),
         ("echo Unknown option: chromaloc; cat >trial.hevc", None, ""),  # not the user's
         ("echo 'x265 [error]: crf'; case \"$*\" in *--crff*) exit 0; esac; cat >trial.hevc", ArgumentError,
          "encoder arguments must be those of x265, got its answer: crf; correct what stands behind --"),
+        ("echo 'x265 [error]: stuck'; exec sleep 60", EncoderError, "encoder x265 must take 64x48 px YUV420P10, got "
+         "its answer: stuck; use another --encoder, --format or size"),
+        ("exec sleep 60", None, ""),  # only slow
         ("cat >/dev/null", EncoderError, "encoder x265 must take 64x48 px YUV420P10, got its answer: it wrote nothing; "
          "use another --encoder, --format or size"),
         ("echo 'x265 [error]: too small'; exit 3", EncoderError, "encoder x265 must take 64x48 px YUV420P10, got its "
@@ -207,10 +210,12 @@ def test_what_vscugan_says_itself_is_taken(tmp_path: Path, hdr: Picture, name: s
 def test_a_tool_is_tried_before_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hdr: Picture, script: str, kind: type | None, message: str
 ) -> None:
-    (tmp_path / "x265").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "x265").write_text(f"#!/bin/sh\n[ $1 = --version ] && exit\n{script}\n")
     (tmp_path / "x265").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.chdir(tmp_path)
+    if "sleep" in script:
+        monkeypatch.setattr("vscugan.encode.trial.TRIAL_S", 0.6)
     with nullcontext() if kind is None else pytest.raises(kind) as error:
         try_encoder(find_encoder("x265"), ["--crff", "5"], hdr, tmp_path, lambda process: None)
     assert kind is None or str(error.value) == message

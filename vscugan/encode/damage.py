@@ -30,7 +30,7 @@ AV_LOG_ERROR, AV_LOG_QUIET = 16, -8
 STDERR = 2
 #: so many spans of frames stand in a note; the certificate has them all
 MOST_SPANS = 12
-_LIBAV_LINE = re.compile(r"^\[[^\]]+ @ \w+\] (.+)$", re.MULTILINE)
+_LIBAV_LINE = re.compile(r"^(?:\[[^\]]+ @ \w+\] (.+)| +Last message repeated .+)\n?", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,10 +95,9 @@ def libav_errors() -> Iterator[list[str]]:
             sys.stderr.flush()
             os.dup2(kept, STDERR)
             log.seek(0)
-            said = log.read()
-            errors += _LIBAV_LINE.findall(said.decode(errors="replace"))
-            if not errors:  # somebody else's words
-                os.write(STDERR, said)
+            said = log.read().decode(errors="replace")
+            errors += filter(None, _LIBAV_LINE.findall(said))
+            os.write(STDERR, _LIBAV_LINE.sub("", said).encode())  # somebody else's words
 
 
 def find_damage(path: Path, stream: int, ticks: Sequence[int], said: str) -> Damage:

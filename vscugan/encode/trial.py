@@ -21,8 +21,8 @@ from vscugan.errors import ArgumentError, CuganError, EncoderError
 from vscugan.files import disk_error, is_full
 
 FRAMES = 2
-#: an encoder that needs longer than this for them is not judged
-TRIAL_S = 120.0
+#: an encoder that needs longer than this for them, and has told no fault, is not judged
+TRIAL_S = 60.0
 #: how x264, x265, SVT-AV1 and ffmpeg say that they pass over an option or its value
 _IGNORED = re.compile(
     r"unknown option|unrecognized option|error parsing option|unprocessed (token|argument)|invalid value for|"
@@ -100,7 +100,7 @@ def try_encoder(
         call = command(program, own, picture, output, log_level="warning")
         code, said = _run(call, picture, output.with_suffix(".log"), started)
         is_written = output.exists() and output.stat().st_size > 0
-        if (not code and is_written) or code is None:
+        if (is_written if code == 0 else code is None and not _lines(said, _FAULT)):
             return None, said
         why = reason(said) or (ending(code) if code else "it wrote nothing")
         if is_full(folder, said):
