@@ -59,7 +59,7 @@ def test_cuts_lie_on_a_grid() -> None:
 def test_a_torn_line_is_cut_off(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     journal = Journal(path)
-    first = {"kind": "begin", "plan": {}, "facts": {}}
+    first = {"kind": "begin", "plan": {}, "facts": {"source": {}, "versions": {}, "made_by": {}}}
     journal.append(first)
     journal.close()
     whole = path.read_bytes()
