@@ -208,7 +208,8 @@ def test_chunks_that_end_at_once_are_compared(tmp_path: Path, hdr: Picture, monk
     journal = Journal(tmp_path / "journal.jsonl")
     job = pipeline.Job(
         clip=vs.core.std.BlankClip(), picture=hdr, program=program("x264", True), arguments=(), format="matroska",
-        folder=tmp_path, journal=journal, children=Children(), emit=lambda event, /, **fields: None, hardware={},
+        folder=tmp_path, journal=journal, children=Children(), emit=lambda event, /, **fields: None,
+        first=(0, vs.core.std.BlankClip().get_frame(0)), made_by={}, hardware={},
     )  # fmt: skip
 
     def finish(number: int) -> str:

@@ -10,13 +10,13 @@ import av
 import media
 import pytest
 
-from vscugan.encode import mux
+from vscugan.encode import mux, pipeline
 from vscugan.encode.children import Children
 from vscugan.encode.encoders import find_ffmpeg
 from vscugan.encode.lock import take_lock
 from vscugan.encode.plan import Plan
 from vscugan.encode.run import Run
-from vscugan.errors import ResultError
+from vscugan.errors import EncoderError, ResultError
 from vscugan.files import HashedReader, sha256
 
 #: each frame that is computed leaves its number in a file
@@ -31,13 +31,13 @@ out.std.ModifyFrame(out, count).set_output()
 X264 = ("x264", ["--preset", "ultrafast"])
 
 
-def work(source: Path, output: Path, encoder: str, arguments: list[str]) -> None:
+def work(source: Path, output: Path, encoder: str, arguments: list[str], chunk_s: float = 10) -> None:
     """Encode in this process."""
     script = output.with_suffix(".vpy")
     script.write_text(COUNTED)
     plan = Plan(
         source=str(source), output=str(output), script=str(script), encoder=encoder, encoder_arguments=arguments,
-        script_arguments={"log": str(output.with_suffix(".log"))},
+        chunk_s=chunk_s, script_arguments={"log": str(output.with_suffix(".log"))},
     )  # fmt: skip
     lock = take_lock(plan.work_folder)
     try:
@@ -63,6 +63,26 @@ def test_files_are_read_and_frames_computed_no_more_than_they_must_be(tmp_path: 
     assert (characters_read() - before) / source.stat().st_size < 5.5
     computed = (tmp_path / "b.log").read_text().split()
     assert sorted(map(int, computed)) == list(range(24))
+
+
+def test_a_resumed_run_computes_what_is_missing_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, output, log = media.plain(tmp_path / "a.mkv", frames=60), tmp_path / "b.mkv", tmp_path / "b.log"
+    real = pipeline._finish
+
+    def failing(job: pipeline.Job, encoding: pipeline.Encoding) -> Any:
+        if encoding.chunk.number:
+            encoding.process.wait()
+            raise EncoderError("no more")
+        return real(job, encoding)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "_finish", failing)
+        with pytest.raises(EncoderError, match="no more"):
+            work(source, output, *X264, chunk_s=1)
+    log.unlink()
+    work(source, output, *X264, chunk_s=1)
+    assert sorted(map(int, log.read_text().split())) == list(range(24, 60))
+    assert len(media.frame_hashes(output)) == 60
 
 
 def test_the_video_of_the_result_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
