@@ -66,7 +66,7 @@ def test_cuts_lie_on_a_grid() -> None:
 def test_a_torn_line_is_cut_off(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     journal = Journal(path)
-    first = {"kind": "begin", "plan": {}, "facts": {}}
+    first = {"kind": "begin", "plan": {}, "facts": {"source": {}, "versions": {}, "made_by": {}}}
     journal.append(first)
     journal.close()
     whole = path.read_bytes()
@@ -373,7 +373,8 @@ def test_chunks_that_end_at_once_are_compared(tmp_path: Path, hdr: Picture, monk
     journal = Journal(tmp_path / "journal.jsonl")
     job = pipeline.Job(
         clip=vs.core.std.BlankClip(), picture=hdr, program=program("x264", True), arguments=(), format="matroska",
-        folder=tmp_path, journal=journal, children=Children(), emit=lambda event, /, **fields: None, hardware={},
+        folder=tmp_path, journal=journal, children=Children(), emit=lambda event, /, **fields: None,
+        first=(0, vs.core.std.BlankClip().get_frame(0)), made_by={}, hardware={},
     )  # fmt: skip
 
     def finish(number: int) -> str:

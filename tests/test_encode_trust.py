@@ -20,7 +20,8 @@ from vscugan.files import write_whole
 
 AWAY = "; move it away, or name another output"
 THROW = "; say --restart to throw the work folder away"
-BEGIN: dict[str, Any] = {"kind": "begin", "plan": {}, "facts": {}}
+BEGIN: dict[str, Any] = {"kind": "begin", "plan": {}, "facts": {"source": {}, "versions": {}, "made_by": {}}}
+WHOLE: dict[str, Any] = {"kind": "whole", "certificate": {"result": {"sha256": "00", "bytes": 9, "frames": 2}}}
 CHUNK: dict[str, Any] = {
     "kind": "chunk", "chunk": 0, "start": 0, "stop": 2, "file": "000000.mkv", "bytes": 9, "sha256": "00",
     "codec": "h264", "header_sha256": "00", "order": [0, 1], "frames": ["00", "00"], "sketches": ["00", "00"],
@@ -199,6 +200,9 @@ def test_a_plan_is_checked_like_the_command_line(
         ([CHUNK], "an entry 'chunk' at its beginning"),
         ([BEGIN, BEGIN], "a second beginning"),
         ([{"kind": "begin", "plan": {}}], "an entry 'begin' with no facts"),
+        ([BEGIN | {"facts": {"source": 1}}], "an entry 'begin' with facts: source of another type"),
+        ([BEGIN, WHOLE | {"certificate": {"result": 1}}], "an entry 'whole' with certificate: result of another type"),
+        ([BEGIN, WHOLE | {"certificate": {"result": {}}}], "an entry 'whole' with certificate: result: no sha256"),
         ([BEGIN, CHUNK | {"bytes": "9"}], "an entry 'chunk' with bytes of another type"),
         ([BEGIN, CHUNK | {"order": [0, None]}], "an entry 'chunk' with order of another type"),
         ([BEGIN, CHUNK | {"file": "../../x"}], "a chunk in the file '../../x'"),
@@ -217,7 +221,7 @@ def test_a_journal_is_checked(work: Path, entries: list[Any], fault: str) -> Non
 
 
 def test_a_journal_that_is_its_own_is_read(work: Path) -> None:
-    (work / "journal.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in (BEGIN, CHUNK)))
+    (work / "journal.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in (BEGIN, CHUNK, WHOLE)))
     journal = Journal(work / "journal.jsonl")
-    assert journal.entries == [BEGIN, CHUNK]
+    assert journal.entries == [BEGIN, CHUNK, WHOLE]
     journal.close()

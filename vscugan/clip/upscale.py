@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import vapoursynth as vs
 
@@ -85,11 +86,16 @@ def describe(clip: vs.VideoNode) -> dict[str, str]:
     Raises: vs.Error where the frame does not tell.
     """
     with clip.get_frame(0) as frame:
-        told = {
-            name.removeprefix("Cugan").lower(): str(value)
-            for name, value in frame.props.items()
-            if name.startswith("Cugan") and isinstance(value, str)
-        }
+        told = read_report(frame.props)
     if not told:
         raise vs.Error(f"{PREFIX}clip must tell what made it, got a frame without Cugan props; make it with report=1")
     return told
+
+
+def read_report(props: Mapping[str, Any]) -> dict[str, str]:
+    """What ``describe`` tells, of the props of any frame; nothing where they do not tell."""
+    return {
+        name.removeprefix("Cugan").lower(): str(value)
+        for name, value in props.items()
+        if name.startswith("Cugan") and isinstance(value, str)
+    }

@@ -28,12 +28,12 @@ PACKAGES = ("vapoursynth-bestsource", "torch", "openvino", "onnxruntime", "numpy
 #: packages that make the pictures whatever the runtime is
 PICTURE_PACKAGES = ("vscugan", "vapoursynth", "vapoursynth-bestsource")
 #: what is read of a certificate, and of each chunk in it
-FIELDS: dict[str, Any] = {
-    "frames": int, "source": dict[str, Any], "script_sha256": str | None, "parameters": dict[str, Any],
-    "versions": dict[str, str], "made_by": dict[str, str], "chunks": list[dict[str, Any]], "result": dict[str, Any],
-}  # fmt: skip
-SOURCE_FIELDS: dict[str, Any] = {"name": str, "sha256": str}
 RESULT_FIELDS: dict[str, Any] = {"sha256": str, "bytes": int, "frames": int}
+FIELDS: dict[str, Any] = {
+    "frames": int, "source": {"name": str, "sha256": str}, "script_sha256": str | None,
+    "parameters": dict[str, Any], "versions": dict[str, str], "made_by": dict[str, str],
+    "chunks": list[dict[str, Any]], "result": RESULT_FIELDS,
+}  # fmt: skip
 CHUNK_FIELDS: dict[str, Any] = {
     "start": int, "stop": int, "frames": list[str], "sketches": list[str], "hardware": dict[str, str],
 }  # fmt: skip
@@ -122,12 +122,10 @@ def read_certificate(result: Path, suffix: str) -> dict[str, Any]:
 
 def _fault(content: Mapping[str, Any]) -> str | None:
     """What can't be read, in words."""
-    parts = [("", content, FIELDS)]
-    if not misfit(content, FIELDS):
-        parts += [("source: ", content["source"], SOURCE_FIELDS), ("result: ", content["result"], RESULT_FIELDS)]
-        parts += [(f"chunk {n}: ", chunk, CHUNK_FIELDS) for n, chunk in enumerate(content["chunks"])]
-    faults = (name + fault for name, values, hints in parts if (fault := misfit(values, hints)))
-    return next(faults, None)
+    if fault := misfit(content, FIELDS):
+        return fault
+    faults = ((n, misfit(chunk, CHUNK_FIELDS)) for n, chunk in enumerate(content["chunks"]))
+    return next((f"chunk {n}: {fault}" for n, fault in faults if fault), None)
 
 
 def contradictions(certificate: Mapping[str, Any]) -> Iterator[str]:

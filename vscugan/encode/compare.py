@@ -4,7 +4,7 @@ A coded frame differs from the computed one by the encoder's loss, which hides w
 only their distance is asked for: a Lanczos enlargement may be nearer to the computed frame (32 dB) than a small file
 of the true one. So the computed frame is taken apart into what plain enlargements of the source explain, sharpened or
 blurred as they like (a least-squares fit), and the rest, its detail. A coded frame holds a share of that detail: 1
-without loss; 0.8 at x264's CRF 30; 0 for any plain enlargement, however sharp; up to 0.13 where sharpening is not
+without loss; 0.8 at x264's CRF 30; 0 for any plain enlargement, however sharp; up to 0.27 where sharpening is not
 linear.
 """
 

@@ -21,8 +21,10 @@ FOLDERS = ("chunks", "temp")
 OWN_NAMES = {"lock", "journal", "plan", "worker", "result", *FOLDERS}
 #: ``write_whole``'s unfinished files
 UNFINISHED = ".plan.json."
-#: what stands in ``chunks`` and ``temp``: files of one chunk, covers, and a stream alone
-_OWN_PARTS = re.compile(r"\d{6}(\..*)?|cover\d+\.\w+|alone\.mkv")
+#: what stands in ``chunks`` and ``temp``: files of one chunk or of a trial, covers, a stream alone
+_OWN_PARTS = re.compile(r"(\d{6}|trial)(\..*)?|cover\d+\.\w+|alone\.mkv")
+#: what NFS calls a file that is removed while it is open
+_NFS = ".nfs"
 #: written in place, so another name of theirs would be written to as well
 _IN_PLACE = {"lock", "journal.jsonl", "worker.log", "result.log"}
 #: not on Windows, where only privileged users make links
@@ -72,6 +74,8 @@ def _check(folder: Path, path: Path, is_own_name: bool) -> None:
     try:
         status = path.lstat()
     except FileNotFoundError:  # another run is at work
+        return
+    if path.name.startswith(_NFS) and stat.S_ISREG(status.st_mode):
         return
     name, kind = path.relative_to(folder).as_posix(), _kind(path, status)
     what = f"{name!r} in {folder.name!r}"

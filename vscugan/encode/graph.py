@@ -11,7 +11,7 @@ from typing import Any
 
 import vapoursynth as vs
 
-from vscugan.clip.upscale import describe, upscale
+from vscugan.clip.upscale import upscale
 from vscugan.clip.wording import unworded
 from vscugan.encode.encoder_rows import DEFAULT_BITS, ENCODERS
 from vscugan.encode.plan import Plan
@@ -24,12 +24,11 @@ COMMON_RATES = (Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 10
 
 @dataclass(frozen=True, kw_only=True)
 class Graph:
-    """What is encoded: the clip, when its frames are shown, and what computes it."""
+    """What is encoded: the clip, and when its frames are shown."""
 
     clip: vs.VideoNode
     timeline: Timeline
     rate: Fraction
-    made_by: dict[str, str]
     notes: tuple[str, ...] = ()
 
 
@@ -131,8 +130,4 @@ def build(plan: Plan, source: Source) -> Graph:
         notes.append(
             f"the script makes {clip.num_frames} frames of {source.clip.num_frames}: shown at a constant {clip.fps} fps"
         )
-    try:
-        made_by = describe(clip)
-    except vs.Error:  # a script without Upscale, or without report=1
-        made_by = {}
-    return Graph(clip=clip, timeline=timeline, rate=_rate(timeline, declared), made_by=made_by, notes=tuple(notes))
+    return Graph(clip=clip, timeline=timeline, rate=_rate(timeline, declared), notes=tuple(notes))

@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from vscugan.encode.certificate import RESULT_FIELDS
 from vscugan.encode.folder import open_file
 from vscugan.encode.typed import misfit
 from vscugan.errors import PlanError
@@ -17,13 +18,16 @@ from vscugan.files import disk_error, sync_folder
 Entry = dict[str, Any]
 #: what stands in an entry of each kind
 KINDS: dict[str, dict[str, Any]] = {
-    "begin": {"plan": dict[str, Any], "facts": dict[str, Any]},
+    "begin": {
+        "plan": dict[str, Any],
+        "facts": {"source": dict[str, Any], "versions": dict[str, str], "made_by": dict[str, str]},
+    },
     "chunk": {
         "chunk": int, "start": int, "stop": int, "file": str, "bytes": int, "sha256": str, "codec": str,
         "header_sha256": str, "order": list[int], "frames": list[str], "sketches": list[str],
         "hardware": dict[str, str], "seconds": float,
     },
-    "whole": {"certificate": dict[str, Any]},
+    "whole": {"certificate": {"result": RESULT_FIELDS}},
     "unpublished": {},
 }  # fmt: skip
 _CHUNK_FILE = re.compile(r"\d{6}(\.[A-Za-z0-9]+)?")
@@ -43,7 +47,8 @@ def _fault(entry: object, is_first: bool) -> str | None:
     frames = entry["stop"] - entry["start"]
     if not _CHUNK_FILE.fullmatch(entry["file"]):
         return f"a chunk in the file {entry['file']!r}"
-    if frames < 1 or sorted(entry["order"]) != list(range(frames)) or len(entry["frames"]) != frames:
+    counts = {len(entry["order"]), len(entry["frames"]), len(entry["sketches"])}
+    if frames < 1 or counts != {frames} or sorted(entry["order"]) != list(range(frames)):
         return f"a chunk of {len(entry['frames'])} frames in place of {entry['start']} to {entry['stop']}"
     return None
 

@@ -53,7 +53,9 @@ class Job:
     journal: Journal
     children: Children
     emit: Emit
-    hardware: dict[str, str]  #: what computes the frames
+    first: tuple[int, vs.VideoFrame]  #: a frame that is computed already, and its number
+    made_by: dict[str, str]  #: what computes the frames, as they tell
+    hardware: dict[str, str]
     #: held from the comparison of a chunk's header with the first one's until the chunk is in the journal
     committing: threading.Lock = field(default_factory=threading.Lock)
 
@@ -206,6 +208,12 @@ def _frames(job: Job, chunks: Sequence[Chunk]) -> Iterator[vs.VideoFrame]:
     picture = job.picture
     frame_bytes = picture.width * picture.height * (1 if picture.is_gray else 3) * (2 if picture.bits > 8 else 1)
     waiting = max(2, min(MOST_WAITING, WAITING_BYTES // frame_bytes))
+    if chunks[0].start == job.first[0]:
+        with job.first[1] as first:
+            yield first
+        if row.num_frames == 1:
+            return
+        row = row[1:]
     yield from row.frames(prefetch=waiting, close=True)
 
 

@@ -9,23 +9,42 @@ import time
 from pathlib import Path
 from typing import Any
 
+import vapoursynth as vs
+
+from vscugan.clip.upscale import read_report
 from vscugan.encode import certificate, container, matroska, mux
 from vscugan.encode.certificate import binding
 from vscugan.encode.children import Children
-from vscugan.encode.chunks import chunk_frames, cut
+from vscugan.encode.chunks import Chunk, chunk_frames, cut
 from vscugan.encode.encoders import check_arguments, check_format, find_encoder, settings, unheld_light
 from vscugan.encode.events import Emit
 from vscugan.encode.graph import Graph, build
 from vscugan.encode.journal import Entry, Journal
-from vscugan.encode.picture import picture_of
+from vscugan.encode.picture import Picture, picture_of
 from vscugan.encode.pipeline import Job, encode_chunks, recover
 from vscugan.encode.plan import Plan, refuse_differences, wanted, write_plan
 from vscugan.encode.progress import Progress
 from vscugan.encode.source import Source, check_readable, identity, open_source
 from vscugan.encode.trial import try_encoder
 from vscugan.encode.video import CodedChunk
-from vscugan.errors import PlanError, SourceError
+from vscugan.errors import FrameError, PlanError, SourceError
 from vscugan.files import disk_error, sha256, sync_file, sync_folder, write_whole
+
+
+def _described(picture: Picture) -> Any:
+    """The picture as it is read from the journal."""
+    return json.loads(json.dumps(picture.described()))
+
+
+def _computed(graph: Graph, n: int) -> vs.VideoFrame:
+    """A frame of the clip.
+
+    Raises: FrameError.
+    """
+    try:
+        return graph.clip.get_frame(n)
+    except vs.Error as error:
+        raise FrameError(f"frame must be computed, got {error}; finished chunks are kept") from error
 
 
 class Run:
@@ -62,18 +81,20 @@ class Run:
         left, header = self._check_container(source, format, program.row.codec if program.row else None)
         self.emit("model")
         graph = build(self.plan, source)
-        with graph.clip.get_frame(0) as frame:
-            picture = picture_of(graph.clip, frame.props, graph.rate)
+        n = self._first_missing(journal, graph)
+        first = _computed(graph, n)
+        made_by = read_report(first.props)
+        picture = self._picture(journal, graph, n, first)
         check_format(program, picture)
-        facts = self._facts(graph, program, source.sha256)
+        facts = self._facts(graph, program, source.sha256, made_by)
         job = Job(
             clip=graph.clip, picture=picture, program=program, arguments=tuple(self.plan.encoder_arguments),
             format=format, folder=self.folder, journal=journal, children=self.children, emit=self.emit,
-            hardware=certificate.hardware(graph.made_by.get("device", "")),
+            first=(n, first), made_by=made_by, hardware=certificate.hardware(made_by.get("device", "")),
         )  # fmt: skip
         if not journal.of_kind("chunk"):  # whose encoder took its arguments
             try_encoder(program, job.arguments, picture, job.temp_folder, self.children.add)
-        self._compare(journal, facts)
+        self._compare(journal, facts, picture)
         for note in (*source.notes, *graph.notes, *unheld_light(program, picture)):
             self.emit("note", text=note)
         entries, times = self._encode(job, graph)
@@ -84,6 +105,22 @@ class Run:
             )
         facts |= {"timings": times, "source": facts["source"] | source.damage.described()}
         self._finish(job, graph, source, header, left, entries, facts)
+
+    def _chunks(self, graph: Graph) -> tuple[Chunk, ...]:
+        return cut(graph.clip.num_frames, chunk_frames(self.plan.chunk_s, graph.rate, self.plan.grid_frames))
+
+    def _first_missing(self, journal: Journal, graph: Graph) -> int:
+        """The first frame that is to be computed, as far as the journal tells; 0 where there is none."""
+        finished = {entry["chunk"] for entry in journal.of_kind("chunk")}
+        return next((chunk.start for chunk in self._chunks(graph) if chunk.number not in finished), 0)
+
+    def _picture(self, journal: Journal, graph: Graph, n: int, frame: vs.VideoFrame) -> Picture:
+        """The picture of frame 0, which is not computed for it where frame ``n``, computed anyway, has the same."""
+        picture = picture_of(graph.clip, frame.props, graph.rate)
+        if not n or any(entry.get("picture") == _described(picture) for entry in journal.of_kind("begin")):
+            return picture
+        with _computed(graph, 0) as begin:
+            return picture_of(graph.clip, begin.props, graph.rate)
 
     def _check_container(
         self, source: Source, format: str, codec: str | None
@@ -115,7 +152,7 @@ class Run:
         self.emit("note", text=matroska.left_to_libav("it finds other tracks"))
         return None, beyond
 
-    def _facts(self, graph: Graph, program: Any, digest: str) -> dict[str, Any]:
+    def _facts(self, graph: Graph, program: Any, digest: str, made_by: dict[str, str]) -> dict[str, Any]:
         script = self.plan.script
         return {
             "source": {"sha256": digest, "bytes": self.source_path.stat().st_size},
@@ -123,10 +160,10 @@ class Run:
             "frames": graph.clip.num_frames,
             "versions": certificate.versions(),
             "encoder": certificate.program_facts(program, self.plan.encoder_arguments),
-            "made_by": certificate.bound(graph.made_by),
+            "made_by": certificate.bound(made_by),
         }
 
-    def _compare(self, journal: Journal, facts: dict[str, Any]) -> None:
+    def _compare(self, journal: Journal, facts: dict[str, Any], picture: Picture) -> None:
         """Compare with what the run before wrote down, or write it down."""
         plan = wanted(self.plan)
         for entry in journal.of_kind("begin")[:1]:
@@ -135,10 +172,10 @@ class Run:
             refuse_differences(binding(entry["facts"]), binding(facts), "what makes the pictures")
             return
         write_plan(self.plan)
-        journal.append({"kind": "begin", "plan": plan, "facts": facts})
+        journal.append({"kind": "begin", "plan": plan, "facts": facts, "picture": _described(picture)})
 
     def _encode(self, job: Job, graph: Graph) -> tuple[list[Entry], dict[str, float]]:
-        chunks = cut(graph.clip.num_frames, chunk_frames(self.plan.chunk_s, graph.rate, self.plan.grid_frames))
+        chunks = self._chunks(graph)
         whole, lost = recover(job, chunks)
         missing = [chunk for chunk in chunks if chunk.number not in whole]
         done = sum(chunk.frames for chunk in chunks if chunk.number in whole)
@@ -146,7 +183,7 @@ class Run:
             "plan", frames=graph.clip.num_frames, chunks=len(chunks), width=graph.clip.width, height=graph.clip.height,
             encoder=job.program.name, inside_ffmpeg=job.program.is_ffmpeg, format=job.picture.format_name,
             settings=shlex.join(settings(job.program, job.arguments)),
-            rate=str(graph.rate), vfr=not graph.timeline.is_constant, made_by=graph.made_by,
+            rate=str(graph.rate), vfr=not graph.timeline.is_constant, made_by=job.made_by,
         )  # fmt: skip
         if whole or lost or job.journal.torn:
             self.emit("found", chunks=len(whole), of=len(chunks), frames=done, damaged=lost, torn=job.journal.torn)
@@ -204,7 +241,7 @@ class Run:
         return {
             "form": certificate.FORM, **facts, "source": source,
             "parameters": wanted(self.plan) | {"script": Path(script).name if script else None},
-            "muxer": certificate.muxer_name(), "picture": job.picture.described(), "made_by": graph.made_by,
+            "muxer": certificate.muxer_name(), "picture": job.picture.described(), "made_by": job.made_by,
             "chunks": [{name: entry[name] for name in names} for entry in entries], "result": result,
             "started": round(self.started), "finished": round(time.time()),
         }  # fmt: skip
