@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import tracemalloc
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -336,8 +339,6 @@ def test_decisions_are_bounded_and_decided_again_the_same_way(monkeypatch: pytes
 
 
 def test_what_a_decision_takes_is_counted() -> None:
-    import tracemalloc
-
     chain = Chain(segment=24, threshold=3, halo_px=18, blocks=True)
     pictures = [np.tile(moving_box(n), (1, 8, 8)) for n in range(24)]  # many areas
     tracemalloc.start()
@@ -359,3 +360,17 @@ def test_reports_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     served(mode, range(30))
     assert [n for n in range(30) if mode.report(n)] == list(range(20, 30))
     assert mode.report(29) == {"CuganReused": pytest.approx(0.9, abs=0.1), "CuganSegment": 24}
+
+
+@pytest.mark.parametrize("kind", ["still", "scene"])
+def test_a_mode_goes_with_its_last_reference(kind: str) -> None:
+    """It holds the engine and the log, which must not outlive VapourSynth's core: no reference cycles."""
+    mode = mode_of(kind)
+    served(mode, range(5))
+    gone = weakref.ref(mode)
+    gc.disable()
+    try:
+        del mode
+        assert gone() is None
+    finally:
+        gc.enable()
