@@ -174,15 +174,15 @@ def test_far_seeks_decide_each_frame_on_their_way_once(
 
 
 def test_far_seeks_by_threads_end(tiny: vs.VideoNode, core: Any, added: list[int]) -> None:  # noqa: F811
-    clip = core.std.Loop(tiny, 16)
+    clip = core.std.Loop(tiny, 8)
     threads = core.num_threads
     core.num_threads = 8
     try:
-        up = core.cugan.Upscale(clip, reuse="still", segment=12, backend="torch")[40:480:48]
-        assert sum(1 for _ in up.frames(prefetch=10, close=True)) == 10
+        up = core.cugan.Upscale(clip, reuse="still", segment=8, backend="torch")[30:240:32]
+        assert sum(1 for _ in up.frames(prefetch=7, close=True)) == 7
     finally:
         core.num_threads = threads
-    assert len(added) == 10 * 41
+    assert len(added) == 7 * 31
 
 
 def test_frames_far_into_their_segment_are_begun_once_each_with_little_memory() -> None:
@@ -278,18 +278,18 @@ def failed(up: vs.VideoNode, order: list[int], wanted: dict[int, bytes]) -> dict
 def test_a_lost_source_frame_loses_no_other(
     tiny: vs.VideoNode, core: Any, arguments: dict[str, str]  # noqa: F811
 ) -> None:
-    clip, lost = tiny[:16], {3, 9}
+    clip, lost = tiny[:12], {3, 9}
     source = lossy(core, clip, lost)
 
     def upscaled() -> vs.VideoNode:
         return core.cugan.Upscale(source, segment=4, backend="torch", **arguments)
 
     up = upscaled()
-    wanted = {n: bits(up.get_frame(n)) for n in range(16) if n not in lost}
+    wanted = {n: bits(up.get_frame(n)) for n in range(12) if n not in lost}
     threads = core.num_threads
     core.num_threads = 8
     try:
-        errors = failed(upscaled(), random.Random(0).sample(range(16), 16), wanted)
+        errors = failed(upscaled(), random.Random(0).sample(range(12), 12), wanted)
     finally:
         core.num_threads = threads
     assert set(errors) == lost
@@ -326,7 +326,7 @@ def test_decisions_are_bounded_and_decided_again_the_same_way(monkeypatch: pytes
     monkeypatch.setattr(chain_module, "DECISIONS_BYTES", limit := 40_000)
     monkeypatch.setattr(chain_module, "STATES_BYTES", 2 * FRAME_BYTES)
     mode = mode_of(segment=4)
-    order = random.Random(0).choices(range(400), k=150)
+    order = random.Random(0).choices(range(400), k=80)
 
     def watch() -> None:
         an_epoch = 4 * EPOCH_SEGMENTS * 1500
@@ -340,7 +340,7 @@ def test_decisions_are_bounded_and_decided_again_the_same_way(monkeypatch: pytes
 
 def test_what_a_decision_takes_is_counted() -> None:
     chain = Chain(segment=24, threshold=3, halo_px=18, blocks=True)
-    pictures = [np.tile(moving_box(n), (1, 8, 8)) for n in range(24)]  # many areas
+    pictures = [np.tile(moving_box(n), (1, 4, 8)) for n in range(12)]  # many areas
     tracemalloc.start()
     try:
         for n, picture in enumerate(pictures):
@@ -350,7 +350,7 @@ def test_what_a_decision_takes_is_counted() -> None:
         taken = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, "*/vscugan/*")])
     finally:
         tracemalloc.stop()
-    assert sum(len(chain[n].areas) for n in range(24)) > 80
+    assert sum(len(chain[n].areas) for n in range(12)) > 20
     assert sum(line.size for line in taken.statistics("filename")) == pytest.approx(chain._epochs.bytes, rel=0.25)
 
 
