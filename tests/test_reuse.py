@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import motion
@@ -20,15 +21,16 @@ from hypothesis import strategies as st
 from test_process import vspipe
 
 from vscugan import engine as engine_module
-from vscugan.engine import Engine
+from vscugan.engine import Engine, Spent
 from vscugan.reuse.areas import areas_to_compute
 from vscugan.reuse.chain import EPOCH_SEGMENTS, Chain
 from vscugan.reuse.chained import StillBlocks
 from vscugan.reuse.changes import CELL_PX, changed, differences
 from vscugan.reuse.contents import Contents, content_hash
 from vscugan.reuse.lru_cache import LRUCache
-from vscugan.reuse.mode import Source, Target
+from vscugan.reuse.mode import Counts, Source, Target
 from vscugan.settings import validate
+from vscugan.tiling.geometry import Rectangle, Span
 
 DATA = Path(__file__).parent / "data"
 HALO_PX = 18
@@ -282,18 +284,32 @@ def test_a_hash_knows_every_bit_and_the_shape() -> None:
     assert content_hash(np.asfortranarray(x)) == content_hash(x)
 
 
-def test_recent_keeps_to_its_bytes() -> None:
-    recent: LRUCache[int, str] = LRUCache(100)
+def test_an_lru_cache_keeps_to_its_bytes() -> None:
+    cache: LRUCache[int, str] = LRUCache(100)
     for n in range(50):
-        recent.put(n, "x", 30)
-        assert recent.bytes <= 100
-    assert recent.get(46) is None
-    assert recent.get(47) == "x"  # now used last
-    recent.put(50, "y", 30)
-    assert recent.get(47) == "x"
-    recent.put(51, "large", 1000)
-    assert recent.get(51) == "large"
-    assert recent.bytes == 1000
+        cache.put(n, "x", 30)
+        assert cache.bytes <= 100
+    assert cache.get(46) is None
+    assert cache.get(47) == "x"  # now used last
+    cache.put(50, "y", 30)
+    assert cache.get(47) == "x"
+    cache.put(51, "large", 1000)
+    assert cache.get(51) == "large"
+    assert cache.bytes == 1000
+    assert cache.pop(51) == "large"
+    assert cache.pop(51) is None
+    assert cache.bytes == 0
+
+
+def test_what_is_pinned_is_not_dropped() -> None:
+    pinned = {0, 3}
+    cache: LRUCache[int, str] = LRUCache(60, pinned.__contains__)
+    for n in range(6):
+        cache.put(n, "x", 30)
+    assert [n for n in range(6) if cache.get(n)] == [0, 3, 5]
+    pinned.clear()
+    cache.trim()
+    assert [n for n in range(6) if cache.get(n)] == [3, 5]
 
 
 # ---- still
@@ -361,26 +377,6 @@ def test_little_memory_changes_no_bit(tiny: vs.VideoNode, monkeypatch: pytest.Mo
     vs.core.std.SetVideoCache(up, mode=0)
     for n in [*range(tiny.num_frames), *range(tiny.num_frames - 1, -1, -3)]:
         assert bits(up.get_frame(n)) == wanted[n]
-
-
-def test_a_lost_source_frame_loses_no_other(tiny: vs.VideoNode, core: Any) -> None:
-    wanted = bits_of(still_of(tiny))
-    lost = [True]
-
-    def fails(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
-        if n == 6 and lost[0]:
-            raise RuntimeError("the disk is gone")
-        return f
-
-    up = still_of(core.std.ModifyFrame(tiny, tiny, fails))
-    for n in (5, 6, 7, 9, 17):
-        if n in (6, 7, 9):  # those of its epoch that follow
-            with pytest.raises(vs.Error, match="the disk is gone"):
-                up.get_frame(n)
-        else:
-            assert bits(up.get_frame(n)) == wanted[n]
-    lost[0] = False
-    assert bits(up.get_frame(7)) == wanted[7]
 
 
 def test_a_frame_that_fails_leaves_nothing_half_painted(core: Any, tiny: vs.VideoNode) -> None:
@@ -613,6 +609,25 @@ def test_scene_gates_go_with_exact(core: Any, caption: vs.VideoNode) -> None:
 
 
 # ---- what it says
+
+
+def test_the_summary_does_not_count_what_warms_up(picture: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter((0, 9, 9, 10, 10, 12, 12, 12.5))  # begin and end of each frame
+    monkeypatch.setattr(engine_module, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    engine = Engine(validate(backend="torch"))
+    x, gates = picture[:, :16, :16], None
+    for _ in range(3):
+        rendered = engine.render(x)
+        gates = rendered.gates
+    assert gates is not None
+    area = Rectangle(rows=Span(start=0, stop=8), columns=Span(start=0, stop=8))
+    engine.repaint(rendered.pictures, x, [area], gates)
+    assert engine.spent == Spent(whole_frames=2, whole_s=3, part_s=0.5)
+    counts = Counts(frames=10, whole=4, computed=5)
+    assert counts.words(engine.spent) == "reuse: 10 frames, 50% of their pixels computed, about 8 s saved"
+    # what a whole frame costs is not known from the first one
+    assert counts.words(Spent(part_s=0.5)) == "reuse: 10 frames, 50% of their pixels computed"
+    assert Counts(frames=10, whole=10, computed=10).words(engine.spent) == ""
 
 
 @pytest.mark.parametrize(

@@ -35,3 +35,21 @@ def test_a_request_is_made_once_for_each_session() -> None:
     assert workspace.request(other, list) is not made
     workspace.clear()
     assert workspace.request(session, list) is not made
+
+
+def test_memory_is_bounded_by_what_a_frame_has_used() -> None:
+    """A frame takes ever larger parts, none of which fits into what the one before has left."""
+    workspace = Workspace()
+    for size in (100, 30):  # a whole frame
+        workspace.take((1, 1, size, 100), torch.float32, torch.contiguous_format, CPU)
+    workspace.give_all()
+    whole = workspace.bytes
+    assert whole == 130 * 100 * 4
+    small = workspace.take((1, 1, 1, 8), torch.float32, torch.contiguous_format, CPU)
+    workspace.give(small)
+    for width in range(10, 300):
+        workspace.take((1, 1, 1, width), torch.float32, torch.contiguous_format, CPU)
+        workspace.give_all()
+        assert workspace.bytes <= whole
+    workspace.clear()
+    assert workspace.bytes == 0

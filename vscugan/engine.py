@@ -79,7 +79,10 @@ class Rendered:
 
 @dataclass(kw_only=True)
 class Spent:
-    """Time that lanes have computed, not counting what frames waited for them."""
+    """Time that lanes have computed, not counting what frames waited for them.
+
+    Of whole frames, the first one in each workspace does not count: it warms up.
+    """
 
     whole_frames: int = 0
     whole_s: float = 0.0
@@ -285,9 +288,10 @@ class Engine:
             np.copyto(host.numpy(), source)
             yield lane, slot.workspace, host.to(lane.passes[0].runtime.device, non_blocking=True).unsqueeze_(0)
             seconds = time.perf_counter() - start
+            is_counted, workspace.is_warm = whole and workspace.is_warm, whole or workspace.is_warm
         with self._spent_lock:
-            self.spent.whole_frames += whole
-            self.spent.whole_s += seconds if whole else 0
+            self.spent.whole_frames += is_counted
+            self.spent.whole_s += seconds if is_counted else 0
             self.spent.part_s += 0 if whole else seconds
 
     def _write(self, y: Tensor, x: Tensor, target: Sequence[NDArray[np.float32]], n: int) -> None:

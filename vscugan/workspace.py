@@ -11,12 +11,24 @@ from torch import Tensor
 
 
 class Workspace:
-    """Belongs to one frame in flight at a time; not safe to share between threads."""
+    """Belongs to one frame in flight at a time; not safe to share between threads.
+
+    Its memory is bounded: what no frame has used for longest is freed until no more is left than the frame that used
+    most has used. ``is_warm``: whether a whole frame was computed in it, so that the next one costs what it should.
+    """
 
     def __init__(self) -> None:
+        self.is_warm = False
         self._requests: dict[int, Any] = {}
-        self._free: list[Tensor] = []
+        self._free: list[Tensor] = []  # what was used last comes last
         self._taken: dict[int, Tensor] = {}  # by the address of the tensor that was handed out
+        self._used: dict[int, int] = {}  # bytes of what this frame has used, by address
+        self._most_bytes = 0  # that a frame has used
+
+    @property
+    def bytes(self) -> int:
+        """Of all its memory."""
+        return sum(b.numel() for b in (*self._free, *self._taken.values()))
 
     def take(
         self, shape: Sequence[int], dtype: torch.dtype, memory_format: torch.memory_format, device: torch.device
@@ -35,6 +47,7 @@ class Workspace:
         else:
             buffer = torch.empty(max(need, 1), dtype=torch.uint8)
         self._taken[buffer.data_ptr()] = buffer
+        self._used[buffer.data_ptr()] = buffer.numel()
         flat = buffer[:need].view(dtype)
         if memory_format == torch.channels_last:
             n, c, h, w = shape
@@ -56,12 +69,19 @@ class Workspace:
         return found
 
     def give_all(self) -> None:
-        """Take back everything that is out, as after an error."""
+        """Take back everything that is out: the frame is done."""
         self._free += self._taken.values()
         self._taken.clear()
+        self._most_bytes = max(self._most_bytes, sum(self._used.values()))
+        self._used.clear()
+        excess = self.bytes - self._most_bytes
+        while excess > 0:
+            excess -= self._free.pop(0).numel()
 
     def clear(self) -> None:
         """Free everything."""
         self._requests.clear()
         self._free.clear()
         self._taken.clear()
+        self._used.clear()
+        self._most_bytes = 0

@@ -4,7 +4,8 @@
 //   clip -> [resize] -> Upscale (one node per stage) -> ... -> [resize to the output] -> UpscaleOutput
 //   alpha -> [resize to gray] -> Upscale -> ... -> [resize] -> UpscaleOutput -> attached to the clip's output
 //
-// A stage may need other source frames than its own: it answers with their numbers until it has all of them.
+// A stage may need other source frames than its own: it answers with their numbers until it has all of them. It reads
+// through Readers, so that a frame that can't be read fails its own output frame alone.
 // The resize nodes depend on the frame's colour props, so they are made when a frame needs them, one for
 // each set of arguments, and kept. Two rules keep threads apart: our mutex is only taken without the GIL
 // and held while nobody else's code runs, and the GIL is never held across a call that may wait for a frame.
@@ -258,7 +259,7 @@ struct Reader {
 
 const VSFrame *VS_CC readFrame(int n, int, void *data, void **, VSFrameContext *, VSCore *core, const VSAPI *vsapi) {
     auto *d = static_cast<Reader *>(data);
-    char error[1024] = "";
+    char error[8192] = "";
     // VapourSynth lets another thread work while this one waits; fmUnordered, so that one thread a Reader waits at most
     const VSFrame *frame = vsapi->getFrame(n, d->node.get(), error, sizeof error);
     if (frame)

@@ -171,8 +171,10 @@ class StillBlocks(Chained):
 
     def __init__(self, engine: Engine, chain: Chain, limit: int) -> None:
         super().__init__(engine, chain)
-        self._unfinished: dict[int, int] = {}  # awaited frames that are on their way -> their bases
-        self._accumulators: LRUCache[int, _Accumulator] = LRUCache(limit, lambda k: k in self._unfinished.values())
+        unfinished: dict[int, int] = {}  # awaited frames that are on their way -> their bases
+        self._unfinished = unfinished
+        # no reference to self: what the mode holds must go with it, not when Python collects cycles
+        self._accumulators: LRUCache[int, _Accumulator] = LRUCache(limit, lambda k: k in unfinished.values())
         self._passed: dict[int, Tensor] = {}  # awaited frames that another one's way led through
 
     def _forget(self, n: int) -> None:

@@ -115,9 +115,11 @@ class Counts:
     computed: float = 0.0  #: in frames
 
     def words(self, spent: Spent) -> str:
-        """The summary, where something was saved."""
-        if self.computed >= self.frames or not spent.whole_frames:
+        """The summary, where something was saved; how much time only where it is known what a whole frame costs."""
+        if self.computed >= self.frames:
             return ""
+        summary = f"reuse: {self.frames} frames, {self.computed / self.frames:.0%} of their pixels computed"
+        if not spent.whole_frames:
+            return summary
         saved = (self.frames - self.whole) * spent.whole_s / spent.whole_frames - spent.part_s
-        share = self.computed / self.frames
-        return f"reuse: {self.frames} frames, {share:.0%} of their pixels computed, about {max(saved, 0):.0f} s saved"
+        return f"{summary}, about {max(saved, 0):.0f} s saved"
