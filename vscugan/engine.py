@@ -288,7 +288,8 @@ class Engine:
             np.copyto(host.numpy(), source)
             yield lane, slot.workspace, host.to(lane.passes[0].runtime.device, non_blocking=True).unsqueeze_(0)
             seconds = time.perf_counter() - start
-            is_counted, workspace.is_warm = whole and workspace.is_warm, whole or workspace.is_warm
+            is_counted = whole and slot.workspace.is_warm
+            slot.workspace.is_warm |= whole
         with self._spent_lock:
             self.spent.whole_frames += is_counted
             self.spent.whole_s += seconds if is_counted else 0
