@@ -44,12 +44,13 @@ MATRIX_RGB, MATRIX_709, MATRIX_UNSPECIFIED, MATRIX_170M = 0, 1, 2, 6
 #: What the resizer can turn into RGB: 709, FCC, 470bg, 170m, 240m, YCgCo, 2020ncl, 2020cl,
 #: chromaticity-derived ncl and cl, ICtCp
 KNOWN_MATRICES = (1, 4, 5, 6, 7, 8, 9, 10, 12, 13, 14)
-_PRIMARIES_XYZ = (1, 4, 5, 6, 7, 8, 9, 11, 12, 22)
+#: all but unspecified and XYZ (10)
+_RGB_PRIMARIES = (1, 4, 5, 6, 7, 8, 9, 11, 12, 22)
 #: What the resizer must know beside a matrix that is defined by the transfer or the primaries.
 MATRIX_NEEDS: dict[int, dict[str, tuple[int, ...]]] = {
     10: {"_Transfer": (1, 6, 7, 14, 15)},
-    12: {"_Primaries": _PRIMARIES_XYZ},
-    13: {"_Transfer": (1, 4, 5, 6, 7, *range(9, 19)), "_Primaries": _PRIMARIES_XYZ},
+    12: {"_Primaries": _RGB_PRIMARIES},
+    13: {"_Transfer": (1, 4, 5, 6, 7, *range(9, 19)), "_Primaries": _RGB_PRIMARIES},
     14: {"_Transfer": (16, 18), "_Primaries": (9,)},
 }
 
