@@ -16,6 +16,7 @@ import vapoursynth as vs
 from conftest import DATA, painted
 
 from vscugan.__main__ import main
+from vscugan.encode import verify
 from vscugan.encode.certificate import contradictions
 from vscugan.encode.sketch import LARGEST_PSNR, sketch, sketch_psnr
 from vscugan.files import sha256
@@ -89,6 +90,26 @@ def test_frames_are_computed_again(folder: Path, capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().err == (
         "vscugan verify: source must be the certificate's, got another sha256 of 'a.mkv'; name the right one\n"
     )
+
+
+def test_a_frame_that_is_not_computed_ends_nothing(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, tried = verify._compared, list[int]()
+
+    def compared(computed: Any, coded: Any, n: int, *rest: Any, **named: Any) -> dict[str, Any]:
+        tried.append(n)
+        if len(tried) == 1:
+            raise vs.Error("cugan.Upscale: no light")
+        return real(computed, coded, n, *rest, **named)
+
+    monkeypatch.setattr(verify, "_compared", compared)
+    first, second = report(folder, capsys, 1)["frames"]
+    assert first == {"frame": tried[0], "error": "no light", "same": False, "is_right": False}
+    assert second["is_right"]
+    tried.clear()
+    assert main(["verify", str(folder / "b.mkv"), "--frames", "1", "--seed", "1"]) == 1
+    assert f"frame {tried[0]}: not computed: no light: WRONG\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("sharpened", ["", ",unsharp=3:3:1"])

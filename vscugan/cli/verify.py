@@ -53,6 +53,8 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 def _line(frame: dict[str, Any]) -> str:
     """One compared frame, for people."""
+    if error := frame.get("error"):
+        return f"frame {frame['frame']}: not computed: {error}: WRONG"
     same = "same bits" if frame["same"] else f"DIFFERENT bits, about {frame['computed_psnr']:.0f} dB"
     share = "no detail to compare" if frame["detail"] is None else f"with {frame['detail']:.0%} of the detail"
     verdict = "" if frame["is_right"] else ": WRONG"

@@ -18,6 +18,7 @@ from typing import Any
 import vapoursynth as vs
 
 from vscugan.clip.upscale import read_report
+from vscugan.clip.wording import first_line
 from vscugan.encode import certificate
 from vscugan.encode.compare import detail, plain_enlargements, psnr
 from vscugan.encode.graph import build
@@ -163,14 +164,24 @@ def _frames(
     for n in sorted(chosen):
         digest, sketched, hardware = expected[n]
         changed = [*computed.changed, *differences({"processor": hardware}, {"processor": computed.hardware})]
-        with computed.clip.get_frame(n) as again, coded.get_frame(n) as frame:
-            is_same, near = frame_hash(again) == digest, sketch_psnr(sketch(again), sketched)
-            coded_near = psnr(again, frame)
-            share = detail(again, frame, [node.get_frame(n) for node in computed.plain]) if computed.plain else None
-        is_computed = is_same or (bool(changed) and near >= computed.least_psnr)
-        is_coded = coded_near >= request.least_psnr and (share is None or share >= LEAST_DETAIL)
-        yield {
-            "frame": n, "same": is_same, "computed_psnr": round(near, 1), "psnr": round(coded_near, 2),
-            "detail": None if share is None else round(share, 3), "is_right": is_computed and is_coded,
-            "changed": changed,
+        try:
+            found = _compared(computed, coded, n, digest, sketched, may_differ=bool(changed))
+            has_detail = found["detail"] is None or found["detail"] >= LEAST_DETAIL
+            found["is_right"] = found.pop("is_computed") and found["psnr"] >= request.least_psnr and has_detail
+        except vs.Error as error:  # the other frames are compared all the same
+            found = {"error": first_line(error), "same": False, "is_right": False}
+        yield {"frame": n, "changed": changed} | found
+
+
+def _compared(
+    computed: _Computed, coded: vs.VideoNode, n: int, digest: str, sketched: str, *, may_differ: bool
+) -> dict[str, Any]:
+    """Frame ``n`` computed again, against its hash and sketch, and against the coded one."""
+    with computed.clip.get_frame(n) as again, coded.get_frame(n) as frame:
+        is_same, near = frame_hash(again) == digest, sketch_psnr(sketch(again), sketched)
+        share = detail(again, frame, [node.get_frame(n) for node in computed.plain]) if computed.plain else None
+        return {
+            "same": is_same, "computed_psnr": round(near, 1), "psnr": round(psnr(again, frame), 2),
+            "detail": None if share is None else round(share, 3),
+            "is_computed": is_same or (may_differ and near >= computed.least_psnr),
         }  # fmt: skip
