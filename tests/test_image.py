@@ -177,6 +177,7 @@ def test_one_bad_name_or_frame_does_not_end_the_others(
     for name in names:
         Image.fromarray(ramp(3, np.uint8)).save(tmp_path / name)
     (tmp_path / "none").mkdir()
+    (tmp_path / "notes.txt").touch()
 
     def fetch(clip: vs.VideoNode, n: int) -> vs.VideoFrame:
         if n == 2:
@@ -184,17 +185,18 @@ def test_one_bad_name_or_frame_does_not_end_the_others(
         return shots.fetch(clip, n)
 
     monkeypatch.setattr(upscaler, "fetch", fetch)
-    sources = [tmp_path / name for name in ("no.png", "none", *names)]
+    sources = [tmp_path / name for name in ("no.png", "none", "notes.txt", *names)]
     assert image(*sources, "-o", tmp_path / "out") == 3
     out, err = capsys.readouterr()
     assert [line.split("'")[1] for line in out.splitlines()] == [str(tmp_path / "out" / n) for n in ("1.png", "3.png")]
     lines = err.splitlines()
-    assert lines[:2] == [
+    assert lines[:3] == [
         "vscugan image: source must be a picture or a folder, got 'no.png', which is not there; check the name",
         "vscugan image: folder must hold pictures, got 'none' with none; name another one",
+        "vscugan image: result must end in .png, .jpg, .jpeg, .webp, .avif, .tif, .tiff, got 'notes.txt'; say --to png",
     ]
-    assert lines[2].startswith("vscugan image: '2.png': ")
-    assert len(lines) == 3
+    assert lines[3].startswith("vscugan image: '2.png': ")
+    assert len(lines) == 4
     (tmp_path / "out" / "1.png").unlink()
     monkeypatch.setattr(upscaler, "fetch", lambda clip, n: fetch(clip, 2))
     assert image(tmp_path / "1.png", "-o", tmp_path / "out") == 1

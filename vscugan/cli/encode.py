@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 from collections.abc import Sequence
 from typing import Any
 
-from vscugan.cli.guard import interruption, say, silence
+from vscugan.cli.guard import interruption, say
 from vscugan.cli.options import add_upscale, given_upscale
 from vscugan.cli.parser import Parser
 from vscugan.cli.progress import shown
@@ -80,10 +79,7 @@ def _encode(arguments: argparse.Namespace, encoder_arguments: list[str] | None) 
     failures: list[str] = []
 
     def listen(event: dict[str, Any]) -> None:
-        try:
-            show(event)
-        except OSError:  # the reader of the lines is gone, or their disk is full; that ends no night's work
-            silence()
+        show(event)
         if event["event"] == "error":
             failures.append(event["message"])
 
@@ -91,16 +87,14 @@ def _encode(arguments: argparse.Namespace, encoder_arguments: list[str] | None) 
         code = supervise.encode(plan, listen, arguments.restart)
     except KeyboardInterrupt as error:
         text, code = interruption(error)
-        with contextlib.suppress(OSError):  # the terminal may be gone
-            show({"event": "interrupted", "code": code})
-            show.close()
+        show({"event": "interrupted", "code": code})
+        show.close()
         kept = supervise.has_chunks(plan.work_folder)
         hint = "run the same command again to go on" if kept else "no chunk was finished yet, nothing is left behind"
         say("encode", f"{text}; {hint}")
         return code
     finally:
-        with contextlib.suppress(OSError):
-            show.close()
+        show.close()
     for message in failures:
         say("encode", message)
     return code

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -11,7 +10,7 @@ import time
 import traceback
 from collections.abc import Callable
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn, TextIO
 
 from vscugan.clip.wording import first_line
 from vscugan.errors import ArgumentError, CuganError, DiskError, FrameError
@@ -54,8 +53,38 @@ def raise_swallowed() -> None:
         raise _signals.last
 
 
+class Output:
+    """A stream of text that goes on into nothing when it can't be written: its reader is gone, or the disk is full."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """As a stream's."""
+        try:
+            return self._stream.write(text)
+        except OSError:
+            self._give_up()
+            return len(text)
+
+    def flush(self) -> None:
+        """As a stream's."""
+        try:
+            self._stream.flush()
+        except OSError:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
+
+
 def prepare_process() -> None:
-    """Open what the shell has closed, and let signals end commands in order."""
+    """Open what the shell has closed, let nothing fail for want of a reader, and let signals end commands in order."""
     for descriptor, name in ((0, "stdin"), (1, "stdout"), (2, "stderr")):
         if getattr(sys, name) is None:  # closed, as by >&-; the next file that is opened would take its place
             mode = os.O_RDONLY if descriptor == 0 else os.O_WRONLY
@@ -65,6 +94,7 @@ def prepare_process() -> None:
                 os.close(opened)
             stream = open(descriptor, "r" if descriptor == 0 else "w", encoding="utf-8", closefd=False)  # noqa: SIM115
             setattr(sys, name, stream)
+    sys.stdout, sys.stderr = Output(sys.stdout), Output(sys.stderr)
     for name in INTERRUPTED:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP
@@ -75,17 +105,15 @@ def leave(code: int) -> NoReturn:
     """End the process; after an interruption at once, whatever frames are still being computed."""
     _signals.is_tidying = True
     if code in INTERRUPTED.values():
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError):
-                stream.flush()
+        sys.stdout.flush()
+        sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
 
 
 def say(command: str, text: str) -> None:
-    """One line on stderr; nobody reading it is no reason to fail."""
-    with contextlib.suppress(OSError, ValueError):
-        print(f"{f'vscugan {command}'.rstrip()}: {text}", file=sys.stderr, flush=True)
+    """One line on stderr."""
+    print(f"{f'vscugan {command}'.rstrip()}: {text}", file=sys.stderr, flush=True)
 
 
 def interruption(error: KeyboardInterrupt) -> tuple[str, int]:
@@ -93,11 +121,6 @@ def interruption(error: KeyboardInterrupt) -> tuple[str, int]:
     _signals.is_tidying = True
     name = str(error) if isinstance(error, Ended) else "SIGINT"
     return ("interrupted" if name == "SIGINT" else f"ended by {name}"), INTERRUPTED[name]
-
-
-def silence() -> None:
-    """Send what is still printed to nowhere, where nobody reads it any more."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _explained(error: Exception) -> tuple[str, int]:
@@ -123,24 +146,18 @@ def guarded(command: str, function: Callable[[], int], *, as_json: bool = False)
     """
     try:
         try:
-            code = function()
-            sys.stdout.flush()
-            return code
+            return function()
         except Exception:
             raise_swallowed()
             raise
     except KeyboardInterrupt as error:
         event = "interrupted"
         text, code = interruption(error)
-    except BrokenPipeError:  # whoever read the output is gone
-        silence()
-        return 0
     except Exception as error:
         event = "error"
         text, code = _explained(error)
     if as_json:
         told = {"event": event} | ({"message": text} if event == "error" else {}) | {"code": code}
-        with contextlib.suppress(OSError):
-            print(json.dumps(told, ensure_ascii=False), flush=True)
+        print(json.dumps(told, ensure_ascii=False), flush=True)
     say(command, text)
     return code

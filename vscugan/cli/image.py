@@ -60,8 +60,8 @@ def _is_file(output: Path) -> bool:
     return output.suffix.lower() in ENDINGS and not output.is_dir()
 
 
-def targets(arguments: argparse.Namespace, pairs: list[Pair]) -> list[Pair]:
-    """Each picture and where its result goes, checked before anything is computed.
+def targets(arguments: argparse.Namespace, pairs: list[Pair], errors: list[CuganError]) -> list[Pair]:
+    """Each picture and where its result goes, checked before anything is computed; names of no picture join the errors.
 
     Raises: ArgumentError.
     """
@@ -74,9 +74,11 @@ def targets(arguments: argparse.Namespace, pairs: list[Pair]) -> list[Pair]:
         target = output if is_file else output / place
         if arguments.to and not is_file:
             target = target.with_suffix(f".{arguments.to}")
-        if target.suffix.lower() not in ENDINGS:
-            raise ArgumentError(f"result must end in {', '.join(ENDINGS)}, got {target.name!r}; say --to png")
-        made.append((source, target))
+        if target.suffix.lower() in ENDINGS:
+            made.append((source, target))
+        else:
+            ending = f"result must end in {', '.join(ENDINGS)}, got {target.name!r}; say --to png"
+            errors.append(ArgumentError(ending))
     if len({target for _, target in made}) < len(made):
         raise ArgumentError("results must have names of their own, got one name twice; name another folder for some")
     return made
@@ -161,7 +163,7 @@ def _image(arguments: argparse.Namespace) -> int:
 
     output = Path(arguments.output)
     found_pairs, errors = found(arguments.sources, output)
-    pairs = targets(arguments, found_pairs)
+    pairs = targets(arguments, found_pairs, errors)
     results = None if _is_file(output) else Results(output, described(options, arguments.quality))
     missing = _missing(pairs, results, arguments.overwrite)
     if len(missing) < len(pairs):
