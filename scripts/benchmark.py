@@ -16,6 +16,7 @@ import csv
 import importlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -398,7 +399,7 @@ def report() -> None:
     """Write a heading, a plot and a table for each machine into docs/speed.md."""
     parts = []
     for machine, rows in latest().items():
-        plot = REPORT.with_name(f"speed-{rows[0]['instructions'].lower().replace(' ', '-')}.svg")
+        plot = REPORT.with_name(f"speed-{re.sub('[^a-z0-9]+', '-', machine.lower()).strip('-')}.svg")
         draw(rows, plot)
         versions = ", ".join(f"{name} {rows[-1][name]}" for name in ("torch", "openvino", "onnxruntime", "ncnn"))
         parts.append(f"## {machine}\n\n{versions}\n\n![frames per second]({plot.name})\n\n{markdown(table(rows))}\n")

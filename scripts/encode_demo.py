@@ -88,13 +88,13 @@ def what_computes() -> list[str]:
         from vscugan.runtime.openvino_runtime import adds_int8_exactly, native_precisions
 
         if "bf16" in native_precisions(lane.device):
-            faster.append('precision="bf16": up to 3.8 times as fast on this CPU, at 58 dB to fp32')
+            faster.append('precision="bf16": 3.8 times as fast on CPUs with AMX, at 58 dB to fp32')
         if adds_int8_exactly():
-            faster.append('precision="int8": 2 to 5 times as fast on this CPU, at 45 dB to fp32 or better')
+            faster.append('precision="int8": 5 times as fast with AMX, about 2 with AVX-512 VNNI, at 45 dB to fp32 or better')
     elif lane.device.type == "cpu":
         faster.append("OpenVINO: 1.3 times as fast on x86-64 CPUs, pip install openvino onnx")
     if lane.device.type == "cpu":
-        faster.append("a GPU: this torch sees none")
+        faster.append("a GPU that torch can use; it sees none here")
     return [f"computed by {engine.summary}; faster here:", *(f"  {line}" for line in faster)]
 
 

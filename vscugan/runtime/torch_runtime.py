@@ -16,8 +16,8 @@ from vscugan.workspace import Workspace
 def native_precisions(device: torch.device) -> tuple[str, ...]:
     """The precisions below fp32 that a device has instructions for.
 
-    On a CPU what the CPU has and oneDNN, which computes the convolutions, may use; versions of torch that do not tell
-    what the CPU has (before 2.10) count as none.
+    On a CPU what the CPU has and oneDNN, which computes the convolutions, may use; where torch does not
+    tell what the CPU has (before 2.10) that counts as none.
     """
     if device.type == "cuda":
         return ("fp16", "bf16") if torch.cuda.get_device_capability(device) >= (8, 0) else ("fp16",)
