@@ -90,7 +90,7 @@ def what_computes() -> list[str]:
         if "bf16" in native_precisions(lane.device):
             faster.append('precision="bf16": 3.8 times as fast on CPUs with AMX, at 58 dB to fp32')
         if adds_int8_exactly():
-            faster.append('precision="int8": 5 times as fast with AMX, about 2 with AVX-512 VNNI, at 45 dB to fp32 or better')
+            faster.append('precision="int8": 5 times as fast with AMX, about 2 with VNNI, at 45 dB to fp32 or better')
     elif lane.device.type == "cpu":
         faster.append("OpenVINO: 1.3 times as fast on x86-64 CPUs, pip install openvino onnx")
     if lane.device.type == "cpu":
