@@ -141,7 +141,7 @@ def test_what_compute_keeps_is_taken_back_or_keeps_its_frame(
         compute = stage.compute
 
         def keeping(n: int, frames: dict[int, Any], target: list[Any], made: object) -> object:
-            width, source = frames[n]
+            width, source, *_ = frames[n]
             views.extend((source[0][0], source[1][0], target[0][0], target[1][0]))
             arrays.extend((array(source[1], width), array(target[1], width * 2)))
             return compute(n, frames, target, made)

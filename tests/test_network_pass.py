@@ -155,6 +155,12 @@ def test_a_gpu_has_memory_of_its_own(kind: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(getattr(torch, kind), "mem_get_info", lambda device: (device.index + 5, 99))
     assert free_bytes(torch.device(kind, 2)) == 7
 
+    def fails(device: torch.device) -> None:
+        raise RuntimeError("The device doesn't support querying the available free memory")
+
+    monkeypatch.setattr(getattr(torch, kind), "mem_get_info", fails)  # an integrated one
+    assert free_bytes(torch.device(kind, 2)) > 1 << 20
+
 
 def test_memory_of_the_leanest_plan_does_not_grow_with_the_frame() -> None:
     architecture, plan = ARCHITECTURES[2], Plan(tile=(256, 256), waiting=Waiting.NOWHERE)

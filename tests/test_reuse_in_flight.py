@@ -21,7 +21,7 @@ from vscugan.engine import Rendered, Spent
 from vscugan.errors import FrameError
 from vscugan.reuse import chain as chain_module
 from vscugan.reuse import mode as mode_module
-from vscugan.reuse.chain import DECISIONS_BYTES, EPOCH_SEGMENTS, Chain
+from vscugan.reuse.chain import DECISIONS_BYTES, EPOCH_SEGMENTS, STATES_BYTES, Chain
 from vscugan.reuse.chained import ALL_FRAMES_AT_ONCE, HeldGates, StillBlocks
 from vscugan.reuse.mode import Mode, Reports, Source, Target
 
@@ -185,6 +185,21 @@ def test_far_seeks_by_threads_end(tiny: vs.VideoNode, core: Any, added: list[int
     assert len(added) == 7 * 31
 
 
+def test_a_source_that_is_made_of_earlier_results_ends(tiny: vs.VideoNode, core: Any) -> None:  # noqa: F811
+    up = None
+
+    def of_the_frame_before(n: int) -> vs.VideoNode:
+        return tiny if up is None or not n else core.std.Loop(up[n - 1].resize.Bicubic(tiny.width, tiny.height), 0)
+
+    threads = core.num_threads
+    core.num_threads = 2
+    try:
+        up = core.cugan.Upscale(core.std.FrameEval(tiny, of_the_frame_before), reuse="still", backend="torch")
+        up.get_frame(17).close()
+    finally:
+        core.num_threads = threads
+
+
 def test_frames_far_into_their_segment_are_begun_once_each_with_little_memory() -> None:
     """A frame that needs more sources than it may ask for at once keeps its half-made picture meanwhile."""
     mode = mode_of(limit=1)
@@ -250,6 +265,7 @@ def test_a_frame_that_was_read_and_is_lost_later_is_named(kind: str) -> None:
     with pytest.raises(FrameError) as caught:
         served(mode, [9], lost=[0])
     assert str(caught.value) == f"frame 0 must stay readable for frame 9, got {LOST}; ask for frame 9 again"
+    assert served(mode, [9], lost=[0]).keys() == {9}  # asked for again it starts behind the lost one
 
 
 def lossy(core: Any, clip: vs.VideoNode, lost: set[int]) -> vs.VideoNode:
@@ -321,12 +337,17 @@ def test_a_frame_that_is_refused_or_whose_alpha_is_lost_loses_no_other(
 # ---- what is kept
 
 
-def test_decisions_are_bounded_and_decided_again_the_same_way(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("states_bytes", [2 * FRAME_BYTES, STATES_BYTES])
+def test_decisions_are_bounded_and_decided_again_the_same_way(
+    states_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wanted = served(mode_of(segment=4), range(400))
     monkeypatch.setattr(chain_module, "DECISIONS_BYTES", limit := 40_000)
-    monkeypatch.setattr(chain_module, "STATES_BYTES", 2 * FRAME_BYTES)
+    monkeypatch.setattr(chain_module, "STATES_BYTES", states_bytes)
     mode = mode_of(segment=4)
     order = random.Random(0).choices(range(400), k=80)
+    # on from states whose decisions are gone
+    order += [16 * epoch + at for at in (8, 13) for epoch in range(25)]
 
     def watch() -> None:
         an_epoch = 4 * EPOCH_SEGMENTS * 1500

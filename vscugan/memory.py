@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -14,7 +15,8 @@ _UNKNOWN_BYTES = 4 << 30
 def free_bytes(device: torch.device) -> int:
     """Free bytes of the device's memory; of the host's, its cgroup's limit included, for the CPU and Apple's GPUs."""
     if device.type in ("cuda", "xpu"):
-        return int(getattr(torch, device.type).mem_get_info(device)[0])
+        with suppress(RuntimeError):  # an integrated GPU has the host's, and can't tell
+            return int(getattr(torch, device.type).mem_get_info(device)[0])
     return min(_host_available(), _cgroup_left())
 
 

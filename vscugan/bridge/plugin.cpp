@@ -34,7 +34,6 @@ constexpr const char *kFormatProps[] = {"_Matrix", "_Range", "_ColorRange", "_Ch
 constexpr const char *kAlphaProp = "_Alpha";
 // why a frame can't be read, see readFrame
 constexpr const char *kUnreadableProp = "_CuganUnreadable";
-constexpr int kFewestReaders = 8; // frames that one frame asks for at once, see FRAMES_AT_ONCE
 
 void setItem(PyObject *dict, const char *key, PyObject *value) {
     Ref owned = checked(value);
@@ -190,6 +189,20 @@ Node invoke(const char *plugin, const char *function, const Map &args, VSCore *c
     return {vsapi->mapGetNode(out.get(), "clip", 0, nullptr), vsapi};
 }
 
+// A node of ours, which takes the data.
+template <typename T>
+Node created(const char *name, VSFilterGetFrame getFrame, VSFilterFree free,
+             const std::vector<VSFilterDependency> &dependencies, std::unique_ptr<T> data, VSCore *core,
+             const VSAPI *vsapi) {
+    Node made{vsapi->createVideoFilter2(name, &data->vi, getFrame, free, fmParallel, dependencies.data(),
+                                        static_cast<int>(dependencies.size()), data.get(), core),
+              vsapi};
+    if (!made) // VapourSynth has not taken the data
+        throw std::runtime_error(std::string(kPrefix) + "VapourSynth refused the filter");
+    data.release();
+    return made;
+}
+
 // One input and its resize nodes, made on demand.
 class Resizers {
     Node input_;
@@ -236,22 +249,9 @@ private:
     }
 };
 
-// A clip that frames are read from: the clip itself, or where one frame must not fail another, Readers of it.
-class Input {
-    std::vector<std::shared_ptr<Node>> nodes_; // frame n comes from the (n % size)th
-
-public:
-    void add(Node node) { nodes_.push_back(std::make_shared<Node>(std::move(node))); }
-    // null where there is no clip
-    VSNode *node(int n) const { return nodes_.empty() ? nullptr : nodes_[n % nodes_.size()]->get(); }
-    void addTo(std::vector<VSFilterDependency> &dependencies, int pattern) const {
-        for (auto &node : nodes_)
-            dependencies.push_back({node->get(), pattern});
-    }
-};
-
 // Reads a clip for those that need other frames than their own: a frame that can't be read must fail its own output frame
-// alone, but VapourSynth fails every frame that has asked for it. So it comes as a frame whose prop says why.
+// alone, but VapourSynth fails every frame that has asked for it. So it comes as a frame whose prop says why. A resizer
+// behind it asks the clip once more: what can be read only sometimes fails those that have asked.
 struct Reader {
     Node node;
     VSVideoInfo vi;
@@ -260,35 +260,24 @@ struct Reader {
 const VSFrame *VS_CC readFrame(int n, int, void *data, void **, VSFrameContext *, VSCore *core, const VSAPI *vsapi) {
     auto *d = static_cast<Reader *>(data);
     char error[8192] = "";
-    // VapourSynth lets another thread work while this one waits; fmUnordered, so that one thread a Reader waits at most
+    // VapourSynth lets another thread work while this one waits
     const VSFrame *frame = vsapi->getFrame(n, d->node.get(), error, sizeof error);
     if (frame)
         return frame;
     VSFrame *marked = vsapi->newVideoFrame(&d->vi.format, d->vi.width, d->vi.height, nullptr, core);
-    vsapi->mapSetData(vsapi->getFramePropertiesRW(marked), kUnreadableProp, error, -1, dtUtf8, maReplace);
+    const char *why = *error ? error : "the frame can't be read";
+    vsapi->mapSetData(vsapi->getFramePropertiesRW(marked), kUnreadableProp, why, -1, dtUtf8, maReplace);
     return marked;
 }
 
 void VS_CC freeReader(void *data, VSCore *, const VSAPI *) { delete static_cast<Reader *>(data); }
 
-// As many Readers of a clip as threads may be waiting for it.
-Input readersOf(VSNode *clip, VSCore *core, const VSAPI *vsapi) {
-    VSCoreInfo info;
-    vsapi->getCoreInfo(core, &info);
+Node readerOf(VSNode *clip, VSCore *core, const VSAPI *vsapi) {
     const VSFilterDependency dependency = {clip, rpGeneral};
-    Input input;
-    for (int i = 0; i < std::max(info.numThreads, kFewestReaders); i++) {
-        std::unique_ptr<Reader> data(new Reader{another(clip, vsapi), *vsapi->getVideoInfo(clip)});
-        Node made{vsapi->createVideoFilter2("UpscaleReader", &data->vi, readFrame, freeReader, fmUnordered, &dependency,
-                                            1, data.get(), core),
-                  vsapi};
-        if (!made) // VapourSynth has not taken the data
-            throw std::runtime_error(std::string(kPrefix) + "VapourSynth refused the filter");
-        data.release();
-        vsapi->setCacheMode(made.get(), cmForceDisable); // the clip's own cache is enough
-        input.add(std::move(made));
-    }
-    return input;
+    std::unique_ptr<Reader> data(new Reader{another(clip, vsapi), *vsapi->getVideoInfo(clip)});
+    Node made = created("UpscaleReader", readFrame, freeReader, {dependency}, std::move(data), core, vsapi);
+    vsapi->setCacheMode(made.get(), cmForceDisable); // the clip's own cache is enough
+    return made;
 }
 
 void throwIfUnreadable(const VSFrame *frame, const VSAPI *vsapi) {
@@ -302,8 +291,8 @@ void throwIfUnreadable(const VSFrame *frame, const VSAPI *vsapi) {
 struct Instance {
     Held python;
     Resizers resizers;
-    Input source; // where the props come from
-    Input matte;  // GRAYS that a stage is handed beside its input, or none
+    Node source; // where the props come from
+    Node matte;  // GRAYS that a stage is handed beside its input, or none
     VSVideoInfo vi;
     bool readsOthers; // whether a frame may need other source frames than its own
 
@@ -345,15 +334,14 @@ struct Pending {
 };
 
 void ask(int n, Instance *d, VSFrameContext *ctx, const VSAPI *vsapi) {
-    for (const Input *input : {&d->source, &d->matte})
-        if (VSNode *node = input->node(n))
-            vsapi->requestFrameFilter(n, node, ctx);
+    for (const Node *input : {&d->source, &d->matte})
+        if (*input)
+            vsapi->requestFrameFilter(n, input->get(), ctx);
 }
 
 // The matte's frame beside a source frame; null where there is none.
 Frame matteOf(int n, Instance *d, VSFrameContext *ctx, const VSAPI *vsapi) {
-    VSNode *matte = d->matte.node(n);
-    return {matte ? vsapi->getFrameFilter(n, matte, ctx) : nullptr, vsapi};
+    return {d->matte ? vsapi->getFrameFilter(n, d->matte.get(), ctx) : nullptr, vsapi};
 }
 
 // Asks for the frames that come out of the resizer, for those whose props are here; returns whether any was asked for.
@@ -362,7 +350,7 @@ bool askConverted(int n, Pending *pending, Instance *d, VSFrameContext *ctx, VSC
     for (auto &[k, node] : pending->frames) {
         if (node || pending->unreadable.count(k))
             continue;
-        Frame source{vsapi->getFrameFilter(k, d->source.node(k), ctx), vsapi}, matte = matteOf(k, d, ctx, vsapi);
+        Frame source{vsapi->getFrameFilter(k, d->source.get(), ctx), vsapi}, matte = matteOf(k, d, ctx, vsapi);
         Calls calls;
         try {
             throwIfUnreadable(source.get(), vsapi);
@@ -378,7 +366,7 @@ bool askConverted(int n, Pending *pending, Instance *d, VSFrameContext *ctx, VSC
             pending->unreadable[k] = e.what();
             continue;
         }
-        node = calls.empty() ? d->source.node(k) : d->resizers.node(calls, core, vsapi);
+        node = calls.empty() ? d->source.get() : d->resizers.node(calls, core, vsapi);
         if (!calls.empty()) {
             vsapi->requestFrameFilter(k, node, ctx);
             asked = true;
@@ -454,7 +442,7 @@ NewFrame compute(int n, Pending *pending, Instance *d, VSFrameContext *ctx, VSCo
     for (auto &[k, node] : pending->frames) { // Python has copied what it needs, and there may be many
         if (k == n)
             continue; // its props are needed at the end
-        for (VSNode *from : {node == d->source.node(k) ? nullptr : node, d->source.node(k), d->matte.node(k)})
+        for (VSNode *from : {node == d->source.get() ? nullptr : node, d->source.get(), d->matte.get()})
             if (from)
                 vsapi->releaseFrameEarly(from, k, ctx);
     }
@@ -510,10 +498,10 @@ const VSFrame *stageFrame(int n, int reason, Instance *d, void **frameData, VSFr
 const VSFrame *outputFrame(int n, int reason, Instance *d, void **frameData, VSFrameContext *ctx, VSCore *core,
                            const VSAPI *vsapi) {
     if (reason == arInitial)
-        vsapi->requestFrameFilter(n, d->source.node(n), ctx);
+        vsapi->requestFrameFilter(n, d->source.get(), ctx);
     if (reason != arAllFramesReady)
         return nullptr;
-    Frame source{vsapi->getFrameFilter(n, d->source.node(n), ctx), vsapi};
+    Frame source{vsapi->getFrameFilter(n, d->source.get(), ctx), vsapi};
     throwIfUnreadable(source.get(), vsapi);
     Calls calls;
     Entries entries;
@@ -623,38 +611,23 @@ Node build(PyObject *graph, VSNode *source, VSNode *matte, VSCore *core, const V
             raisePython();
         add(graph);
     }
-    const auto inputOf = [&](VSNode *node, bool isRead) {
-        Input input;
-        if (node && isRead)
-            return readersOf(node, core, vsapi);
-        if (node)
-            input.add(another(node, vsapi));
-        return input;
-    };
     const bool readsOthers = std::any_of(steps.begin(), steps.end(), [](const Step &step) { return step.readsOthers; });
-    const Input clip = inputOf(source, readsOthers);
+    const Node clip = readsOthers ? readerOf(source, core, vsapi) : another(source, vsapi);
     Node at = another(source, vsapi);
     for (Step &step : steps) {
         const bool isFirst = &step == &steps.front(), isOutput = &step == &steps.back();
-        std::unique_ptr<Instance> data(new Instance{std::move(step.python), Resizers(another(at.get(), vsapi)),
-                                                    isFirst || isOutput ? clip : inputOf(at.get(), false),
-                                                    inputOf(isFirst ? matte : nullptr, step.readsOthers), step.vi,
-                                                    step.readsOthers});
+        Node from = another(isFirst || isOutput ? clip.get() : at.get(), vsapi), beside;
+        if (isFirst && matte)
+            beside = step.readsOthers ? readerOf(matte, core, vsapi) : another(matte, vsapi);
         const int pattern = step.readsOthers ? rpGeneral : rpStrictSpatial;
-        std::vector<VSFilterDependency> dependencies;
-        data->source.addTo(dependencies, pattern);
-        data->matte.addTo(dependencies, pattern);
-        if (at.get() != data->source.node(0))
-            dependencies.push_back({at.get(), pattern});
-        Node made{vsapi->createVideoFilter2(isOutput ? "UpscaleOutput" : "Upscale", &data->vi,
-                                            isOutput ? getFrame<outputFrame> : getFrame<stageFrame>, freeInstance,
-                                            fmParallel, dependencies.data(), static_cast<int>(dependencies.size()),
-                                            data.get(), core),
-                  vsapi};
-        if (!made) // VapourSynth has not taken the data
-            throw std::runtime_error(std::string(kPrefix) + "VapourSynth refused the filter");
-        data.release();
-        at = std::move(made);
+        std::vector<VSFilterDependency> dependencies = {{from.get(), pattern}};
+        for (VSNode *other : {beside.get(), at.get() == from.get() ? nullptr : at.get()})
+            if (other)
+                dependencies.push_back({other, pattern});
+        std::unique_ptr<Instance> data(new Instance{std::move(step.python), Resizers(another(at.get(), vsapi)),
+                                                    std::move(from), std::move(beside), step.vi, step.readsOthers});
+        at = created(isOutput ? "UpscaleOutput" : "Upscale", isOutput ? getFrame<outputFrame> : getFrame<stageFrame>,
+                     freeInstance, dependencies, std::move(data), core, vsapi);
     }
     return at;
 }

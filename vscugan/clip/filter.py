@@ -179,7 +179,7 @@ def create(
     if matte is not None:
         _check_matte(matte, video)
     if settings.linear:
-        colour.coded_transfer(props, source)
+        colour.coded_transfer({**props, **colour.corrections(props, source)}, source)
     target = colour.output_format(source, settings.format)
     width, height = video[:2]
 

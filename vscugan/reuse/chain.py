@@ -146,10 +146,10 @@ class Chain:
     def next_undecided(self, n: int) -> int | None:
         """The frame that must be added next on the way to frame ``n``, None where ``n`` is decided."""
         epoch = self._epoch(n)
-        if n in (self._epochs.get(epoch) or ()):
-            return None
-        state = self._states.get(epoch)
-        return epoch * self._segment * EPOCH_SEGMENTS if state is None or state.n >= n else state.n + 1
+        decisions, state = self._epochs.get(epoch), self._states.get(epoch)
+        if decisions is None or state is None or state.n >= n:
+            return None if n in (decisions or ()) else epoch * self._segment * EPOCH_SEGMENTS
+        return None if n in decisions else state.n + 1
 
     def add(self, n: int, source: Picture | None, cut: bool | None = None) -> None:
         """Decide frame ``n``, which is what ``next_undecided`` has said.
@@ -166,10 +166,16 @@ class Chain:
             state = self._following(before, n, source, cut)
         else:
             state = self._anew(n, n, source)
-        self._states.put(epoch, state, state.bytes)
+        if self._epoch(n + 1) == epoch:  # else nobody goes on from it
+            self._states.put(epoch, state, state.bytes)
         decisions = self._epochs.get(epoch) or {}
         decisions[n] = state.decision
         self._epochs.put(epoch, decisions, sum(decision.bytes for decision in decisions.values()))
+
+    def forget(self, n: int) -> None:
+        """Decide the epoch of frame ``n`` anew."""
+        self._states.pop(self._epoch(n))
+        self._epochs.pop(self._epoch(n))
 
     def _epoch(self, n: int) -> int:
         return n // (self._segment * EPOCH_SEGMENTS)

@@ -68,6 +68,8 @@ class Chained(Mode):
         if isinstance(answer, list):
             for k in answer:
                 if k in unreadable:
+                    with self._lock:
+                        self._chain.forget(n)
                     raise FrameError(
                         f"frame {k} must stay readable for frame {n}, got {unreadable[k]}; ask for frame {n} again"
                     )
@@ -214,7 +216,8 @@ class StillBlocks(Chained):
         if accumulator.pictures is None or accumulator.at > n:
             gates = None if gate_source == base else self._gates_of(gate_source, here)
             if base not in here or (gates is None and gate_source != base):
-                return [k for k in dict.fromkeys((gate_source, base, *needed)) if k not in here]
+                first = (base,) if gates is not None or gate_source == base else (gate_source, base)
+                return [k for k in (*first, *needed) if k not in here]
             with_gates = gate_source == base and not uncompared and self._engine.tells_gates
             rendered = self._engine.render(here[base].picture, base, gates, with_gates=with_gates)
             accumulator.pictures, accumulator.at = rendered.pictures, base
