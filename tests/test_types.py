@@ -1,13 +1,16 @@
-"""The three signatures of Upscale agree, and a user's script passes mypy --strict."""
+"""The three signatures of Upscale agree, and a user's script passes mypy and pyright in their strict modes."""
 
 from __future__ import annotations
 
 import ast
 import inspect
+import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 import vscugan
 from vscugan import settings
@@ -33,7 +36,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "gates": settings.GATES,
 }
 SCRIPT = """
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import vapoursynth as vs
 
@@ -44,8 +47,10 @@ cugan: "Plugin" = vs.core.cugan
 clip = vs.VideoNode()
 positional = cugan.Upscale(clip, 2, "denoise1x", "se", None, 1.0, 48)
 named: vs.VideoNode = cugan.Upscale(clip, scale=1.5, tile=[64, 64], device=["cpu"], linear=True, gates="scene")
-cugan.Upscale(clip, 2, "denoise4x")
+# pyright takes the assigned type in place of the declared one
+cast("Plugin", vs.core.cugan).Upscale(clip, 2, "denoise4x")
 """
+LAST_LINE = SCRIPT.rstrip().count("\n") + 1  # where the only error is
 #: the shape of what vsstubs 3.0 writes
 STUBS = """
 from collections.abc import Buffer, Callable, Iterator
@@ -101,22 +106,36 @@ def test_the_stub_the_twin_and_the_plugin_agree(core: Any) -> None:
             assert plain in TYPES[plugin[name]][0]
 
 
-def test_a_script_with_the_types_of_vsstubs_passes_mypy_strict(core: Any, tmp_path: Path) -> None:
+@pytest.fixture
+def typed(core: Any, tmp_path: Path) -> Path:
+    """A folder with a user's script, and stubs as vsstubs writes them."""
     arguments = [
         f"{name}: {TYPES[kind][1]}" + ("" if name == "clip" else " | None = None")
         for name, kind in plugin_arguments(core).items()
     ]
-    stubs = tmp_path / "vapoursynth.pyi"
-    stubs.write_text(STUBS.format(arguments=", ".join(arguments)))
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT)
+    (tmp_path / "vapoursynth.pyi").write_text(STUBS.format(arguments=", ".join(arguments)))
+    (tmp_path / "script.py").write_text(SCRIPT)
+    return tmp_path
+
+
+def test_a_script_with_the_types_of_vsstubs_passes_mypy_strict(typed: Path) -> None:
     run = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", tmp_path / "cache", "--config-file", "", script.name],
-        capture_output=True, text=True, check=False, cwd=tmp_path,
+        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", typed / "cache", "--config-file", "", "script.py"],
+        capture_output=True, text=True, check=False, cwd=typed,
     )  # fmt: skip
-    last = SCRIPT.rstrip().count("\n") + 1
     assert run.stdout == (
-        f'script.py:{last}: error: Argument 3 to "Upscale" of "Plugin" has incompatible type "Literal[\'denoise4x\']"; '
-        "expected \"Literal['conservative', 'no-denoise', 'denoise1x', 'denoise2x', 'denoise3x'] | None\"  [arg-type]\n"
-        "Found 1 error in 1 file (checked 1 source file)\n"
+        f'script.py:{LAST_LINE}: error: Argument 3 to "Upscale" of "Plugin" has incompatible type '
+        "\"Literal['denoise4x']\"; expected \"Literal['conservative', 'no-denoise', 'denoise1x', 'denoise2x', "
+        "'denoise3x'] | None\"  [arg-type]\nFound 1 error in 1 file (checked 1 source file)\n"
     ), run.stderr
+
+
+def test_a_script_with_the_types_of_vsstubs_passes_pyright_strict(typed: Path) -> None:
+    (typed / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict", "include": ["script.py"]}')
+    run = subprocess.run(
+        [sys.executable, "-m", "basedpyright", "--outputjson", "--pythonpath", sys.executable],
+        capture_output=True, text=True, check=False, cwd=typed,
+    )  # fmt: skip
+    errors = [each for each in json.loads(run.stdout)["generalDiagnostics"] if each["severity"] == "error"]
+    places = [(each["range"]["start"]["line"] + 1, each["rule"]) for each in errors]
+    assert places == [(LAST_LINE, "reportArgumentType")], errors
