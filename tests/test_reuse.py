@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 from collections.abc import Callable
@@ -35,7 +36,7 @@ from vscugan.tiling.geometry import Rectangle, Span
 DATA = Path(__file__).parent / "data"
 HALO_PX = 18
 #: random orders of requests over 8 threads
-ORDERS = 200
+ORDERS = int(os.environ.get("VSCUGAN_ORDERS", "60"))
 
 
 @pytest.fixture(scope="module")
@@ -329,14 +330,9 @@ def test_a_talking_head_costs_little_and_looks_the_same(head: vs.VideoNode, core
     # what stands still flickers less than in the full result
     background = (slice(None), slice(None), slice(0, 60))
     assert flicker(got, background) <= flicker(full, background)
-
-
-def test_the_blocks_leave_no_grid(head: vs.VideoNode, core: Any) -> None:
-    clip = head.resize.Bicubic(format=vs.RGBS)[:24]
-    full, still = (frames_of(core.cugan.Upscale(clip, reuse=reuse)) for reuse in ("off", "still"))
-    for cells in (1, 4):
+    for cells in (1, 4):  # and the blocks leave no grid
         pitch = 2 * cells * CELL_PX
-        energies = [sum(motion.grid_energy(frame, pitch) for frame in frames) for frames in (full, still)]
+        energies = [sum(motion.grid_energy(frame, pitch) for frame in frames[:24]) for frames in (full, got)]
         assert energies[1] == pytest.approx(energies[0], rel=0.05)
 
 
