@@ -259,14 +259,14 @@ class Run:
     def _certificate(
         self, job: Job, graph: Graph, facts: dict[str, Any], entries: list[Entry], result: dict[str, Any]
     ) -> dict[str, Any]:
-        names = ("chunk", "start", "stop", "bytes", "sha256", "seconds", "hardware", "frames", "sketches")
+        names = ("chunk", "start", "stop", "bytes", "sha256", "seconds", "hardware", "tile", "frames", "sketches")
         source = {"name": self.source_path.name, **facts["source"]}
         script = self.plan.script
         return {
             "form": certificate.FORM, **facts, "source": source,
             "parameters": wanted(self.plan) | {"script": Path(script).name if script else None},
             "muxer": certificate.muxer_name(), "picture": job.picture.described(), "made_by": job.made_by,
-            "chunks": [{name: entry[name] for name in names} for entry in entries], "result": result,
+            "chunks": [{name: entry.get(name) for name in names} for entry in entries], "result": result,
             "started": round(self.started), "finished": round(time.time()),
         }  # fmt: skip
 
