@@ -9,8 +9,6 @@ from typing import Any
 
 #: JSON's whole numbers may be longer than a float, or than what can be written down
 MOST = 1 << 63
-#: of a value in a message
-MOST_CHARACTERS = 1000
 
 
 def printable(value: object) -> str:
@@ -19,7 +17,7 @@ def printable(value: object) -> str:
         text = str(value)
     except (ValueError, RecursionError):  # a number of too many digits; too many lists in each other
         text = f"a {type(value).__name__}"
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[:MOST_CHARACTERS])
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def fits(value: object, hint: Any) -> bool:
