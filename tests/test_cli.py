@@ -358,7 +358,7 @@ def test_a_script_of_your_own_is_handed_source_and_args(tmp_path: Path, capfd: p
     assert certificate["picture"]["width"] == 112
     assert certificate["made_by"]["runtime"] == "torch"
     assert certificate["parameters"]["script_arguments"] == {"crop": "8"}
-    assert main(["verify", str(result), "--script", str(script)]) == 0
+    assert main(["verify", str(result), "--script", str(script), "--arg", "crop=8"]) == 0
 
 
 def test_ffv1_holds_what_it_was_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from vscugan.encode.folder import check_folder
+from vscugan.files import sha256
 
 #: VSCUGAN_KILLS=60 makes more of them
 KILLS = int(os.environ.get("VSCUGAN_KILLS", "12"))
@@ -333,10 +334,38 @@ def test_a_foreign_folder_is_left_alone(folder: Path) -> None:
 def test_a_crash_between_publishing_and_tidying_is_mended(folder: Path) -> None:
     media.plain(folder / "in.mkv", frames=24)
     assert run(folder, "out.mkv", "--keep-work").returncode == 0
-    content = (folder / "out.mkv").read_bytes()
+    content, certificate = (folder / "out.mkv").read_bytes(), folder / "out.mkv.cugan.json"
+    work = folder / "out.mkv.vscugan"
+    for name, change, what in (
+        ("slow.vpy", lambda path: path.write_text(SLOW + "# edited\n"), "script must be as in the run before, got a "
+         "difference: script-sha256 was {}, now {}"),
+        ("in.mkv", lambda path: path.write_bytes(path.read_bytes()[:-1] + b"x"), "source must be as in the run before, "
+         "got a difference: source.sha256 was {}, now {}"),
+    ):  # fmt: skip
+        before, old = sha256(folder / name), (folder / name).read_bytes()
+        change(folder / name)
+        changed = run(folder, "out.mkv", "--overwrite", "--keep-work")
+        assert changed.returncode == 4
+        assert changed.stderr == (
+            f"vscugan encode: {what.format(before, sha256(folder / name))}; run it as before, or say --restart to "
+            "throw the finished chunks away\n"
+        )
+        (folder / name).write_bytes(old)
+    (folder / "out.mkv").rename(work / "result.mkv")
+    (folder / "out.mkv").write_bytes(b"mine")
+    certificate.write_bytes(b"mine too")
+    foreign = run(folder, "out.mkv")
+    assert foreign.returncode == 7
+    assert foreign.stderr == (
+        "vscugan encode: output must not exist yet, got 'out.mkv', which came up meanwhile; move it away, then run the "
+        "same command again\n"
+    )
+    assert ((folder / "out.mkv").read_bytes(), certificate.read_bytes()) == (b"mine", b"mine too")
+    (folder / "out.mkv").unlink()
     again = run(folder, "out.mkv")
     assert again.returncode == 0, again.stderr
     assert again.stdout.startswith("done: ")
+    assert json.loads(certificate.read_text())["result"]["sha256"] == sha256(folder / "out.mkv")
     assert not (folder / "out.mkv.vscugan").exists()
     assert (folder / "out.mkv").read_bytes() == content
 
@@ -368,3 +397,18 @@ def test_the_log_of_what_must_be_reported_is_kept(folder: Path, fault: str, code
     assert failed.stderr == f"vscugan encode: {message}\n"
     assert "tile: 128" in (folder / "out.mkv.vscugan" / "worker.log").read_text(encoding="utf-8")
     check_folder(folder / "out.mkv.vscugan")  # nothing of it is in the way of the next run
+
+
+def test_a_script_whose_frames_report_different_things_is_resumed(folder: Path) -> None:
+    """Frame 0's report decides, whichever frame is the first missing one."""
+    media.plain(folder / "in.mkv", frames=48)
+    spliced = "made = out.std.SetFrameProps(CuganRuntime='torch')\nout = made[:24] + out[24:]\nout.std.ModifyFrame"
+    (folder / "slow.vpy").write_text(SLOW.replace("out.std.ModifyFrame", spliced))
+    assert run(folder, "out.mkv", "--keep-work").returncode == 0
+    (folder / "out.mkv").unlink()
+    path = folder / "out.mkv.vscugan" / "journal.jsonl"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:2]))
+    again = run(folder, "out.mkv")
+    assert again.returncode == 0, again.stderr
+    assert "found 1 of 2 chunks finished" in again.stdout
+    assert json.loads((folder / "out.mkv.cugan.json").read_text())["made_by"] == {"runtime": "torch"}

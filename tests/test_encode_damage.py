@@ -6,6 +6,7 @@ import json
 import os
 import random
 import subprocess
+import sys
 from pathlib import Path
 
 import av
@@ -128,3 +129,18 @@ def test_what_others_say_meanwhile_is_handed_on(capfd: pytest.CaptureFixture[str
         1 / os.write(2, said) / 0
     assert errors == ["broken", "again"]
     assert capfd.readouterr().err == "a line of somebody's\n"
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_nobody_hears_what_a_full_or_closed_stderr_does_not_take(tmp_path: Path, full: bool) -> None:
+    script = (
+        "import contextlib, os\nfrom vscugan.encode.damage import libav_errors\n"
+        "with libav_errors() as errors, contextlib.suppress(OSError):\n    os.write(2, b'words\\n' * 9)\n"
+        "print('went on', errors)\n"
+    )
+    redirection = "2>/dev/full" if full else "2>&-"
+    run = subprocess.run(
+        ["sh", "-c", f'exec "$@" {redirection}', "sh", sys.executable, "-P", "-c", script], capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert run.stdout == "went on []\n"

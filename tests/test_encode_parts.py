@@ -339,6 +339,17 @@ def test_differences_are_named() -> None:
     assert differences(old, new) == ["noise was denoise1x, now denoise3x", "scale was left out, now 2"]
 
 
+def test_differences_write_nothing_on_a_terminal() -> None:
+    nested: list[Any] = []
+    for _ in range(100_000):
+        nested = [nested]
+    old = {"versions": {"a\x1b[2J": "1\x1b[1A\nright\u202e"}, "made_by": {"b": nested}, "c": 10**9999}
+    assert differences(old, {}) == [
+        "c was a int, now left out", "made-by.b was a list, now left out",
+        r"versions.a\x1b[2J was 1\x1b[1A\nright\u202e, now left out",
+    ]  # fmt: skip
+
+
 def test_progress_counts_and_estimates() -> None:
     told: list[dict[str, Any]] = []
     now = [0.0]

@@ -7,10 +7,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from vscugan.__main__ import main
+from vscugan.encode import pipeline, trial
 from vscugan.encode.folder import check_folder, open_file
 from vscugan.encode.journal import Journal
 from vscugan.encode.plan import Plan
@@ -105,7 +107,38 @@ def test_a_folder_with_other_things_is_left_alone(
     words: tuple[str, ...],
 ) -> None:
     make(work, work.parent / "mine" / "diary.txt")
-    assert refusal(work, capsys, *words) == f"work folder must {fact}{AWAY}"
+    what = "it" if fact.startswith("be ") else "that folder" if fact.endswith("a folder") else "that file"
+    assert refusal(work, capsys, *words) == f"work folder must {fact}{AWAY.replace('it', what)}"
+
+
+@pytest.mark.parametrize("name", [".DS_Store", "._lock", "Thumbs.db", "desktop.ini", ".fuse_hidden0001", ".nfs0001"])
+def test_files_of_the_system_are_passed_over(work: Path, name: str) -> None:
+    (work / "temp").mkdir()
+    (work / name).write_bytes(b"")
+    (work / "temp" / name).write_bytes(b"")
+    check_folder(work)
+    (work / "chunks").mkdir()
+    (work / "chunks" / name).mkdir()
+    with pytest.raises(PlanError) as error:
+        check_folder(work)
+    assert str(error.value) == (
+        f"work folder must hold nothing else, got 'chunks/{name}' in 'o.mkv.vscugan'; move that folder away, or name "
+        "another output"
+    )
+
+
+def test_logs_are_not_written_into_a_file_with_a_second_name(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    diary = work.parent / "mine" / "diary.txt"
+    for log in (work / "trial.log", work / "000001.log"):
+        os.link(diary, log)
+    monkeypatch.setattr(trial, "_grey", lambda picture: b"")
+    monkeypatch.setattr(trial.y4m, "header", lambda picture: b"")
+    trial._run(["true"], Mock(), work / "trial.log", lambda process: None)
+    job = Mock(temp_folder=work, chunk_name=lambda chunk: "000001.mkv")
+    monkeypatch.setattr(pipeline, "command", lambda *_: ["true"])
+    with pipeline._start(job, Mock()).process as process:
+        process.wait()
+    assert diary.read_text() == "mine"
 
 
 def test_a_folder_of_somebody_else_is_refused(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,6 +211,10 @@ def test_values_of_encoder_arguments_are_taken_from_the_folder() -> None:
         ({"options": {"segment": 24.5}}, "options must be those of Upscale, got segment of another type; see the "
                                          "README's table"),
         ({"chunk_s": float("nan")}, "chunk must be above 0 and at most 3600 s, got nan; leave it out for 10"),
+        ({"chunk_s": 10**400}, "parameters must be those of encode, got chunk_s of another type; give them on the "
+                               "command line"),
+        ({"options": {"scale": 10**400}}, "options must be those of Upscale, got scale of another type; see the "
+                                          "README's table"),
         ({"script_arguments": {"a b": "c"}}, "arg must be NAME=VALUE, got 'a b'; write it as for vspipe -a"),
         ([], "parameters must be those of encode, got no source; give them on the command line"),
     ],
@@ -205,6 +242,7 @@ def test_a_plan_is_checked_like_the_command_line(
         ([BEGIN, WHOLE | {"certificate": {"result": {}}}], "an entry 'whole' with certificate: result: no sha256"),
         ([BEGIN, CHUNK | {"bytes": "9"}], "an entry 'chunk' with bytes of another type"),
         ([BEGIN, CHUNK | {"order": [0, None]}], "an entry 'chunk' with order of another type"),
+        ([BEGIN, CHUNK | {"tile": 64}], "an entry 'chunk' with tile of another type"),
         ([BEGIN, CHUNK | {"file": "../../x"}], "a chunk in the file '../../x'"),
         ([BEGIN, CHUNK | {"file": "/etc/passwd"}], "a chunk in the file '/etc/passwd'"),
         ([BEGIN, CHUNK | {"order": [0, 0]}], "a chunk of 2 frames in place of 0 to 2"),

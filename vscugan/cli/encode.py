@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from vscugan.cli.guard import interruption, say
-from vscugan.cli.options import add_upscale, given_upscale
+from vscugan.cli.options import add_upscale, given_upscale, script_arguments
 from vscugan.cli.parser import Parser
 from vscugan.cli.progress import shown
-from vscugan.errors import ArgumentError
 
 HELP = "upscale a video file, resumable, with everything else in it kept"
 EPILOG = """arguments after -- go to the encoder, for example: -- --crf 16 --preset slow
@@ -41,23 +40,13 @@ def add_arguments(parser: Parser) -> None:
     add_upscale(parser)
 
 
-def _script_arguments(pairs: Sequence[str]) -> dict[str, str]:
-    made = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name.isidentifier():
-            raise ArgumentError(f"arg must be NAME=VALUE, got {pair!r}; write it as for vspipe -a")
-        made[name] = value
-    return made
-
-
 def _given(arguments: argparse.Namespace, encoder_arguments: list[str] | None) -> dict[str, Any]:
     """What of the plan was said on the command line."""
     given: dict[str, Any] = {"overwrite": arguments.overwrite, "keep_work": arguments.keep_work}
     names = {"script": "script", "encoder": "encoder", "chunk": "chunk_s", "leave_out": "leave_out"}
     given |= {field: getattr(arguments, name) for name, field in names.items() if hasattr(arguments, name)}
     if hasattr(arguments, "arg"):
-        given["script_arguments"] = _script_arguments(arguments.arg)
+        given["script_arguments"] = script_arguments(arguments.arg)
     if options := given_upscale(arguments):
         given["options"] = options
     if encoder_arguments is not None:

@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any, NoReturn, TextIO
 
 from vscugan.clip.wording import first_line
+from vscugan.encode.typed import printable
 from vscugan.errors import ArgumentError, CuganError, DiskError, FrameError
 from vscugan.install import how_to_install
 
@@ -113,7 +114,7 @@ def leave(code: int) -> NoReturn:
 
 def say(command: str, text: str) -> None:
     """One line on stderr."""
-    print(f"{f'vscugan {command}'.rstrip()}: {text}", file=sys.stderr, flush=True)
+    print(f"{f'vscugan {command}'.rstrip()}: {printable(text)}", file=sys.stderr, flush=True)
 
 
 def interruption(error: KeyboardInterrupt) -> tuple[str, int]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from vscugan.errors import ArgumentError
 from vscugan.settings import validate
 
 
@@ -26,6 +27,18 @@ def device(text: str) -> str | list[str]:
     """A device, or several with commas between them."""
     names = text.split(",")
     return names[0] if len(names) == 1 else names
+
+
+
+def script_arguments(pairs: Sequence[str]) -> dict[str, str]:
+    """What is handed to a script, of ``--arg NAME=VALUE``, by name."""
+    made = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.isidentifier():
+            raise ArgumentError(f"arg must be NAME=VALUE, got {pair!r}; write it as for vspipe -a")
+        made[name] = value
+    return made
 
 
 #: arguments of Upscale, how each is read, and what help says

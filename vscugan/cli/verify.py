@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from vscugan.cli.options import script_arguments
 from vscugan.cli.parser import Parser
+from vscugan.encode.typed import printable
 from vscugan.errors import ArgumentError
 
 HELP = "compute random frames of a result again and compare, by its certificate"
@@ -21,10 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("result", type=os.path.abspath, help="a file that vscugan encode made")
     parser.add_argument("--source", type=os.path.abspath, help="what it was made of (default: beside it, by its name)")
     parser.add_argument("--script", type=os.path.abspath, help="the script it was made by, which is run")
+    parser.add_argument("--arg", action="append", default=[], metavar="NAME=VALUE", help="that the script was given")
     parser.add_argument("--weights", type=os.path.abspath, help="the weight file of your own (default: where it was)")
     parser.add_argument("--frames", type=int, default=5, help="how many (default 5)")
     parser.add_argument("--seed", type=int, help="of the choice, to have the same frames again")
-    parser.add_argument("--psnr", type=float, default=30.0, help="least dB of the coded frame (default 30)")
+    parser.add_argument("--psnr", type=float, help="least dB of the coded frame (default 30, of the same bits 20)")
     parser.add_argument("--json", action="store_true", help="tell it as JSON")
 
 
@@ -35,7 +38,8 @@ def _verify(arguments: argparse.Namespace) -> int:
 
     report = verify(
         Request(result=Path(arguments.result), source=arguments.source, script=arguments.script,
-                weights=arguments.weights, frames=arguments.frames, seed=arguments.seed, least_psnr=arguments.psnr)
+                arguments=script_arguments(arguments.arg), weights=arguments.weights, frames=arguments.frames,
+                seed=arguments.seed, least_psnr=arguments.psnr)
     )  # fmt: skip
     if arguments.json:
         print(json.dumps(report, ensure_ascii=False))
@@ -54,10 +58,12 @@ def _verify(arguments: argparse.Namespace) -> int:
 def _line(frame: dict[str, Any]) -> str:
     """One compared frame, for people."""
     if error := frame.get("error"):
-        return f"frame {frame['frame']}: not computed: {error}: WRONG"
+        return f"frame {frame['frame']}: not computed: {printable(error)}: WRONG"
     same = "same bits" if frame["same"] else f"DIFFERENT bits, about {frame['computed_psnr']:.0f} dB"
     share = "no detail to compare" if frame["detail"] is None else f"with {frame['detail']:.0%} of the detail"
     verdict = "" if frame["is_right"] else ": WRONG"
+    if frame["faults"] == ["psnr"]:
+        verdict += f", below {frame['least_psnr']:g} dB (--psnr)"
     return f"frame {frame['frame']}: computed again: {same}; coded at {frame['psnr']:.1f} dB, {share}{verdict}"
 
 

@@ -17,12 +17,12 @@ import vapoursynth as vs
 from vscugan import __version__
 from vscugan.encode.encoders import Program, find_ffmpeg, settings
 from vscugan.encode.sketch import DIGITS
-from vscugan.encode.typed import misfit
+from vscugan.encode.typed import misfit, printable
 from vscugan.encode.y4m import HASH_BYTES
 from vscugan.errors import ArgumentError
 
 FORM = 2
-#: what describe() tells that changes nothing in the picture
+#: what describe() tells that a run which goes on may have otherwise: it changes the last bits alone
 UNBOUND_FACTS = ("tile",)
 PACKAGES = ("vapoursynth-bestsource", "torch", "openvino", "onnxruntime", "numpy", "av", "imageio-ffmpeg")
 #: packages that make the pictures whatever the runtime is
@@ -36,7 +36,10 @@ FIELDS: dict[str, Any] = {
 }  # fmt: skip
 CHUNK_FIELDS: dict[str, Any] = {
     "start": int, "stop": int, "frames": list[str], "sketches": list[str], "hardware": dict[str, str],
+    "tile": str | None,
 }  # fmt: skip
+#: what chunks of older versions lack
+LATER: dict[str, Any] = {"tile": None}
 _HASH = re.compile(f"[0-9a-f]{{{2 * HASH_BYTES}}}")
 _SKETCH = re.compile(f"[0-9a-f]{{{DIGITS}}}")
 
@@ -54,7 +57,7 @@ def versions() -> dict[str, str]:
 
 
 def bound(made_by: Mapping[str, str]) -> dict[str, str]:
-    """What ``describe`` tells, without what changes nothing in the picture."""
+    """What ``describe`` tells, without what changes only the last bits."""
     return {name: value for name, value in made_by.items() if name not in UNBOUND_FACTS}
 
 
@@ -102,14 +105,15 @@ def read_certificate(result: Path, suffix: str) -> dict[str, Any]:
     path = Path(str(result) + suffix)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ArgumentError(
             f"certificate must be beside the result, got {path.name!r}: {getattr(error, 'strerror', None) or error}; "
             "name a file that vscugan encode made"
         ) from error
-    if not isinstance(content, dict) or content.get("form") != FORM:
+    found = content.get("form") if isinstance(content, dict) else type(content).__name__
+    if not isinstance(content, dict) or found != FORM:
         raise ArgumentError(
-            f"certificate must be of form {FORM}, got {content.get('form') if isinstance(content, dict) else content}; "
+            f"certificate must be of form {FORM}, got {printable(found)}; "
             "use the vscugan that wrote it"
         )
     if fault := _fault(content):
@@ -124,7 +128,7 @@ def _fault(content: Mapping[str, Any]) -> str | None:
     """What can't be read, in words."""
     if fault := misfit(content, FIELDS):
         return fault
-    faults = ((n, misfit(chunk, CHUNK_FIELDS)) for n, chunk in enumerate(content["chunks"]))
+    faults = ((n, misfit(LATER | chunk, CHUNK_FIELDS)) for n, chunk in enumerate(content["chunks"]))
     return next((f"chunk {n}: {fault}" for n, fault in faults if fault), None)
 
 

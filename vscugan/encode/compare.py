@@ -29,7 +29,7 @@ BLOCK_ROWS = 64
 
 
 def psnr(computed: vs.VideoFrame, coded: vs.VideoFrame) -> float:
-    """dB of the first plane.
+    """dB of the plane that differs most.
 
     Raises: ArgumentError where the frames are of two kinds.
     """
@@ -39,7 +39,8 @@ def psnr(computed: vs.VideoFrame, coded: vs.VideoFrame) -> float:
             f"result must be of {a.width}x{a.height} px {a.format.name}, got {b.width}x{b.height} px {b.format.name}; "
             "name the file that the certificate is of"
         )
-    error = np.mean((np.asarray(a[0]).astype(np.float64) - np.asarray(b[0])) ** 2)
+    planes = ((np.asarray(a[p]).astype(np.float64), np.asarray(b[p])) for p in range(a.format.num_planes))
+    error = max(float(np.mean((first - second) ** 2)) for first, second in planes)
     most = (1 << a.format.bits_per_sample) - 1
     return LARGEST_PSNR if error == 0 else min(LARGEST_PSNR, float(10 * np.log10(most**2 / error)))
 

@@ -74,30 +74,41 @@ def _spans(numbers: Sequence[int]) -> str:
     return ", ".join(spans[:MOST_SPANS]) + (f" and {len(spans) - MOST_SPANS} more spans" if spans[MOST_SPANS:] else "")
 
 
+def _flush() -> None:
+    """Hand over what Python still has for stderr, if it has one that takes it."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
+
+
 @contextlib.contextmanager
 def libav_errors() -> Iterator[list[str]]:
     """What bestsource's libav says of errors meanwhile; the list is filled at the end."""
     errors: list[str] = []
-    with tempfile.TemporaryFile() as log, contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
         try:
             kept = os.dup(STDERR)
         except OSError:  # closed: nothing can be heard
             yield errors
             return
         stack.callback(os.close, kept)
-        sys.stderr.flush()
+        log = stack.enter_context(tempfile.TemporaryFile())
+        _flush()
         os.dup2(log.fileno(), STDERR)
         vs.core.bs.SetFFmpegLogLevel(level=AV_LOG_ERROR)
         try:
             yield errors
         finally:
             vs.core.bs.SetFFmpegLogLevel(level=AV_LOG_QUIET)
-            sys.stderr.flush()
+            _flush()
             os.dup2(kept, STDERR)
             log.seek(0)
             said = log.read().decode(errors="replace")
             errors += filter(None, _LIBAV_LINE.findall(said))
-            os.write(STDERR, _LIBAV_LINE.sub("", said).encode())  # somebody else's words
+            rest = _LIBAV_LINE.sub("", said).encode()  # somebody else's words
+            with contextlib.suppress(OSError):  # nobody can hear them
+                while rest:
+                    rest = rest[os.write(STDERR, rest) :]
 
 
 def find_damage(path: Path, stream: int, ticks: Sequence[int], said: str) -> Damage:

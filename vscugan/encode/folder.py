@@ -12,6 +12,7 @@ import re
 import stat
 import tempfile
 from pathlib import Path
+from typing import BinaryIO
 
 from vscugan.errors import PlanError
 
@@ -23,8 +24,8 @@ OWN_NAMES = {"lock", "journal", "plan", "worker", "result", *FOLDERS}
 UNFINISHED = ".plan.json."
 #: what stands in ``chunks`` and ``temp``: files of one chunk or of a trial, covers, a stream alone
 _OWN_PARTS = re.compile(r"(\d{6}|trial)(\..*)?|cover\d+\.\w+|alone\.mkv")
-#: what NFS calls a file that is removed while it is open
-_NFS = ".nfs"
+#: files that NFS and FUSE leave in place of open ones that are removed, and that macOS and Windows put into any folder
+_SYSTEM_FILES = re.compile(r"\.(nfs|fuse_hidden|_).*|\.DS_Store|Thumbs\.db|desktop\.ini", re.DOTALL)
 #: written in place, so another name of theirs would be written to as well
 _IN_PLACE = {"lock", "journal.jsonl", "worker.log", "result.log"}
 #: not on Windows, where only privileged users make links
@@ -37,6 +38,15 @@ def open_file(path: Path, flags: int) -> int:
     Raises: OSError.
     """
     return os.open(path, flags | _NOFOLLOW | getattr(os, "O_BINARY", 0), 0o644)
+
+
+def create_file(path: Path) -> BinaryIO:
+    """A new file in the place of what is there, which is unlinked: its content may have a name elsewhere.
+
+    Raises: OSError.
+    """
+    path.unlink(missing_ok=True)
+    return open(path, "xb")
 
 
 def read_file(path: Path) -> bytes:
@@ -65,8 +75,8 @@ def check_folder(folder: Path) -> None:
                 _check(folder, part, bool(_OWN_PARTS.fullmatch(part.name)))
 
 
-def _error(fact: str) -> PlanError:
-    return PlanError(f"work folder must {fact}; move it away, or name another output")
+def _error(fact: str, what: str = "it") -> PlanError:
+    return PlanError(f"work folder must {fact}; move {what} away, or name another output")
 
 
 def _check(folder: Path, path: Path, is_own_name: bool) -> None:
@@ -75,16 +85,16 @@ def _check(folder: Path, path: Path, is_own_name: bool) -> None:
         status = path.lstat()
     except FileNotFoundError:  # another run is at work
         return
-    if path.name.startswith(_NFS) and stat.S_ISREG(status.st_mode):
+    if _SYSTEM_FILES.fullmatch(path.name) and stat.S_ISREG(status.st_mode):
         return
     name, kind = path.relative_to(folder).as_posix(), _kind(path, status)
-    what = f"{name!r} in {folder.name!r}"
+    what, that = f"{name!r} in {folder.name!r}", "that folder" if kind == FOLDER else "that file"
     if not is_own_name:
-        raise _error(f"hold nothing else, got {what}")
+        raise _error(f"hold nothing else, got {what}", that)
     if kind != (FOLDER if name in FOLDERS else FILE):
-        raise _error(f"hold files and no links, got {what}, which is {kind}")
+        raise _error(f"hold files and no links, got {what}, which is {kind}", that)
     if name in _IN_PLACE and status.st_nlink > 1:
-        raise _error(f"hold files and no links, got {what}, which has a second name elsewhere")
+        raise _error(f"hold files and no links, got {what}, which has a second name elsewhere", that)
 
 
 def _kind(path: Path, status: os.stat_result) -> str:

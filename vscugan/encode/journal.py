@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from vscugan.encode.certificate import RESULT_FIELDS
+from vscugan.encode.certificate import LATER, RESULT_FIELDS
 from vscugan.encode.folder import open_file
 from vscugan.encode.typed import misfit
 from vscugan.errors import PlanError
@@ -25,7 +25,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "chunk": {
         "chunk": int, "start": int, "stop": int, "file": str, "bytes": int, "sha256": str, "codec": str,
         "header_sha256": str, "order": list[int], "frames": list[str], "sketches": list[str],
-        "hardware": dict[str, str], "seconds": float,
+        "hardware": dict[str, str], "tile": str | None, "seconds": float,
     },
     "whole": {"certificate": {"result": RESULT_FIELDS}},
     "unpublished": {},
@@ -40,7 +40,7 @@ def _fault(entry: object, is_first: bool) -> str | None:
         return "an entry of no known kind"
     if is_first != (kind == "begin"):
         return f"an entry {kind!r} at its beginning" if is_first else "a second beginning"
-    if fault := misfit(entry, KINDS[kind]):
+    if fault := misfit(LATER | entry, KINDS[kind]):
         return f"an entry {kind!r} with {fault}"
     if kind != "chunk":
         return None

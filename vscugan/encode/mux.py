@@ -283,6 +283,14 @@ def _link(temp: Path, output: Path) -> None:
         os.rename(temp, output)
 
 
+def exists_already(output: Path) -> DiskError:
+    """The error for an output that another program made during the encode."""
+    return DiskError(
+        f"output must not exist yet, got {output.name!r}, which came up meanwhile; "
+        "move it away, then run the same command again"
+    )
+
+
 def publish(temp: Path, output: Path, overwrite: bool) -> None:
     """Give the finished file its name, at once and without replacing another one unless asked to.
 
@@ -295,9 +303,6 @@ def publish(temp: Path, output: Path, overwrite: bool) -> None:
             _link(temp, output)
             temp.unlink(missing_ok=True)
     except FileExistsError:
-        raise DiskError(
-            f"output must not exist yet, got {output.name!r}, which came up meanwhile; "
-            "move it away, then run the same command again"
-        ) from None
+        raise exists_already(output) from None
     except OSError as error:
         raise disk_error(output, error) from error

@@ -16,6 +16,7 @@ from typing import Any
 
 import vapoursynth as vs
 
+from vscugan.clip.upscale import read_report
 from vscugan.encode import y4m
 from vscugan.encode.children import Children
 from vscugan.encode.chunk_check import check_chunk
@@ -23,6 +24,7 @@ from vscugan.encode.chunks import Chunk
 from vscugan.encode.container import refuse_unheld_video
 from vscugan.encode.encoders import Program, command, output_suffix
 from vscugan.encode.events import Emit
+from vscugan.encode.folder import create_file
 from vscugan.encode.journal import Entry, Journal
 from vscugan.encode.picture import Picture
 from vscugan.encode.progress import Progress
@@ -85,6 +87,7 @@ class Encoding:
     started: float
     hashes: list[str] = field(default_factory=list)
     sketches: list[str] = field(default_factory=list)
+    tiles: set[str | None] = field(default_factory=set)  #: by which the frames were computed, as they tell
 
 
 def _widen(process: subprocess.Popen[bytes]) -> None:
@@ -101,7 +104,7 @@ def _start(job: Job, chunk: Chunk) -> Encoding:
     log = temp.with_suffix(".log")
     call = command(job.program, job.arguments, job.picture, temp)
     try:
-        with open(log, "wb") as said:
+        with create_file(log) as said:
             process = subprocess.Popen(call, stdin=subprocess.PIPE, stdout=said, stderr=said)
     except OSError as error:
         raise disk_error(log, error) from error
@@ -142,6 +145,7 @@ def _finish(job: Job, encoding: Encoding) -> Entry:
         "bytes": temp.stat().st_size, "sha256": sha256(temp), "codec": checked.codec,
         "header_sha256": checked.header_sha256, "order": list(checked.order), "frames": encoding.hashes,
         "sketches": encoding.sketches, "hardware": job.hardware,
+        "tile": encoding.tiles.pop() if len(encoding.tiles) == 1 else None,
         "seconds": round(time.monotonic() - encoding.started, 3),
     }  # fmt: skip
     try:
@@ -231,6 +235,7 @@ def _feed(job: Job, encoding: Encoding, frame: vs.VideoFrame, hasher: ThreadPool
         raise _failed(job, encoding) from error
     encoding.hashes.append(digest.result())
     encoding.sketches.append(sketched.result())
+    encoding.tiles.add(read_report(frame.props).get("tile"))
 
 
 def _reused(frame: vs.VideoFrame) -> float | None:

@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 
 from vscugan.encode.chunks import DEFAULT_CHUNK_S, LONGEST_CHUNK_S
 from vscugan.encode.folder import read_file
-from vscugan.encode.typed import misfit
+from vscugan.encode.typed import misfit, printable
 from vscugan.errors import ArgumentError, PlanError
 from vscugan.files import write_whole
 from vscugan.settings import Settings, validate
@@ -103,13 +103,10 @@ def _check_options(options: Mapping[str, Any]) -> None:
     validate(**{name: value for name, value in options.items() if name != "format"})
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in values.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = value
+        flat |= {f"{name}.{key}": each for key, each in value.items()} if isinstance(value, dict) else {name: value}
     return flat
 
 
@@ -117,8 +114,8 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What differs between two sets of values, as ``name was X, now Y``."""
     before, after = _flat(old), _flat(new)
     return [
-        f"{name.removeprefix('options.').replace('_', '-')} was {before.get(name, 'left out')}, "
-        f"now {after.get(name, 'left out')}"
+        f"{printable(name.removeprefix('options.').replace('_', '-'))} was "
+        f"{printable(before.get(name, 'left out'))}, now {printable(after.get(name, 'left out'))}"
         for name in sorted(before.keys() | after.keys())
         if before.get(name) != after.get(name)
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shlex
 import time
 from pathlib import Path
@@ -63,7 +64,8 @@ class Run:
         journal = Journal(self.folder / "journal.jsonl")
         try:
             if journal.of_kind("whole"):
-                refuse_differences(journal.of_kind("begin")[0]["plan"], wanted(self.plan), "parameters")
+                check_readable(self.source_path)
+                self._refuse_other_inputs(journal.of_kind("begin")[0], self._inputs(sha256(self.source_path)))
                 if self._publish(journal):
                     return
                 journal.append({"kind": "unpublished"})
@@ -83,7 +85,7 @@ class Run:
         graph = build(self.plan, source)
         n = self._first_missing(journal, graph)
         first = _computed(graph, n)
-        made_by = read_report(first.props)
+        made_by = self._made_by(journal, graph, n, first)
         picture = self._picture(journal, graph, n, first)
         check_format(program, picture)
         facts = self._facts(graph, program, source.sha256, made_by)
@@ -122,6 +124,17 @@ class Run:
         with _computed(graph, 0) as begin:
             return picture_of(graph.clip, begin.props, graph.rate)
 
+    def _made_by(self, journal: Journal, graph: Graph, n: int, frame: vs.VideoFrame) -> dict[str, str]:
+        """What frame 0 tells of what computes it; it is computed for that only where frame ``n`` tells another thing.
+
+        In a script's clip each frame may.
+        """
+        report = read_report(frame.props)
+        if not n or any(entry["facts"]["made_by"] == certificate.bound(report) for entry in journal.of_kind("begin")):
+            return report
+        with _computed(graph, 0) as begin:
+            return read_report(begin.props)
+
     def _check_container(
         self, source: Source, format: str, codec: str | None
     ) -> tuple[tuple[container.Track, ...], matroska.Header | None]:
@@ -152,27 +165,38 @@ class Run:
         self.emit("note", text=matroska.left_to_libav("it finds other tracks"))
         return None, beyond
 
-    def _facts(self, graph: Graph, program: Any, digest: str, made_by: dict[str, str]) -> dict[str, Any]:
+    def _inputs(self, digest: str) -> dict[str, Any]:
+        """The files that the pictures are made of; ``digest`` is the source's."""
         script = self.plan.script
         return {
             "source": {"sha256": digest, "bytes": self.source_path.stat().st_size},
             "script_sha256": hashlib.sha256(Path(script).read_bytes()).hexdigest() if script else None,
+        }
+
+    def _facts(self, graph: Graph, program: Any, digest: str, made_by: dict[str, str]) -> dict[str, Any]:
+        return {
+            **self._inputs(digest),
             "frames": graph.clip.num_frames,
             "versions": certificate.versions(),
             "encoder": certificate.program_facts(program, self.plan.encoder_arguments),
             "made_by": certificate.bound(made_by),
         }
 
+    def _refuse_other_inputs(self, begin: Entry, facts: dict[str, Any]) -> None:
+        """Raise PlanError where parameters, source or script are not those of the run before."""
+        refuse_differences(begin["plan"], wanted(self.plan), "parameters")
+        for name in ("source", "script_sha256"):
+            what = name.removesuffix("_sha256")
+            refuse_differences({name: begin["facts"].get(name)}, {name: facts[name]}, what)
+
     def _compare(self, journal: Journal, facts: dict[str, Any], picture: Picture) -> None:
         """Compare with what the run before wrote down, or write it down."""
-        plan = wanted(self.plan)
         for entry in journal.of_kind("begin")[:1]:
-            refuse_differences(entry["plan"], plan, "parameters")
-            refuse_differences({"source": entry["facts"]["source"]}, {"source": facts["source"]}, "source")
+            self._refuse_other_inputs(entry, facts)
             refuse_differences(binding(entry["facts"]), binding(facts), "what makes the pictures")
             return
         write_plan(self.plan)
-        journal.append({"kind": "begin", "plan": plan, "facts": facts, "picture": _described(picture)})
+        journal.append({"kind": "begin", "plan": wanted(self.plan), "facts": facts, "picture": _described(picture)})
 
     def _encode(self, job: Job, graph: Graph) -> tuple[list[Entry], dict[str, float]]:
         chunks = self._chunks(graph)
@@ -235,14 +259,14 @@ class Run:
     def _certificate(
         self, job: Job, graph: Graph, facts: dict[str, Any], entries: list[Entry], result: dict[str, Any]
     ) -> dict[str, Any]:
-        names = ("chunk", "start", "stop", "bytes", "sha256", "seconds", "hardware", "frames", "sketches")
+        names = ("chunk", "start", "stop", "bytes", "sha256", "seconds", "hardware", "tile", "frames", "sketches")
         source = {"name": self.source_path.name, **facts["source"]}
         script = self.plan.script
         return {
             "form": certificate.FORM, **facts, "source": source,
             "parameters": wanted(self.plan) | {"script": Path(script).name if script else None},
             "muxer": certificate.muxer_name(), "picture": job.picture.described(), "made_by": job.made_by,
-            "chunks": [{name: entry[name] for name in names} for entry in entries], "result": result,
+            "chunks": [{name: entry.get(name) for name in names} for entry in entries], "result": result,
             "started": round(self.started), "finished": round(time.time()),
         }  # fmt: skip
 
@@ -252,16 +276,21 @@ class Run:
         ``is_checked``: it is the file that was just written and read through.
         """
         content = journal.of_kind("whole")[-1]["certificate"]
-        digest = content["result"]["sha256"]
-        if self._temp.exists() and (is_checked or sha256(self._temp) == digest):
+        digest, size = content["result"]["sha256"], content["result"]["bytes"]
+        output = self.output
+        is_published = output.is_file() and output.stat().st_size == size and sha256(output) == digest
+        if not is_published:
+            if os.path.lexists(output) and not self.plan.overwrite:
+                raise mux.exists_already(output)
+            if not (self._temp.exists() and (is_checked or sha256(self._temp) == digest)):
+                return False
+        if self._temp.exists():
             write_whole(self.plan.certificate, json.dumps(content, indent=1, ensure_ascii=False).encode() + b"\n")
-            if not (self.output.exists() and self.output.samefile(self._temp)):
-                mux.publish(self._temp, self.output, self.plan.overwrite)
-            sync_folder(self.output.parent)
-        elif not (self.output.exists() and sha256(self.output) == digest):
-            return False
+            if not is_published:
+                mux.publish(self._temp, output, self.plan.overwrite)
+            sync_folder(output.parent)
         self.emit(
-            "done", output=self.output.name, bytes=content["result"]["bytes"], frames=content["result"]["frames"],
+            "done", output=output.name, bytes=size, frames=content["result"]["frames"],
             seconds=round(time.time() - self.started, 1), certificate=self.plan.certificate.name,
         )  # fmt: skip
         return True

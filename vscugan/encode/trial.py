@@ -16,6 +16,7 @@ from typing import Any
 from vscugan.encode import y4m
 from vscugan.encode.children import ending
 from vscugan.encode.encoders import Program, command, output_suffix
+from vscugan.encode.folder import create_file
 from vscugan.encode.picture import Picture
 from vscugan.errors import ArgumentError, CuganError, EncoderError
 from vscugan.files import disk_error, is_full
@@ -63,7 +64,7 @@ def _grey(picture: Picture) -> bytes:
 def _run(call: Sequence[str], picture: Picture, log: Path, started: Callable[[Any], None]) -> tuple[int | None, str]:
     """Exit code, None where it took too long, and all that was said."""
     try:
-        with open(log, "wb") as said:
+        with create_file(log) as said:
             process = subprocess.Popen(call, stdin=subprocess.PIPE, stdout=said, stderr=said)
     except OSError as error:
         raise disk_error(log, error) from error

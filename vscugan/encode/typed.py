@@ -7,6 +7,18 @@ from collections.abc import Mapping, Sequence
 from types import UnionType
 from typing import Any
 
+#: JSON's whole numbers may be longer than a float, or than what can be written down
+MOST = 1 << 63
+
+
+def printable(value: object) -> str:
+    """A value in a message, which may have come from anywhere: what is not printable could write on a terminal."""
+    try:
+        text = str(value)
+    except (ValueError, RecursionError):  # a number of too many digits; too many lists in each other
+        text = f"a {type(value).__name__}"
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
 
 def fits(value: object, hint: Any) -> bool:
     """Whether a value read from JSON is of a type: a list may be a sequence, and an integer a float."""
@@ -21,6 +33,8 @@ def fits(value: object, hint: Any) -> bool:
         return isinstance(value, dict) and all(fits(each, inner[1]) for each in value.values())
     if isinstance(value, bool):
         return hint is bool
+    if isinstance(value, int) and abs(value) >= MOST:
+        return False
     return isinstance(value, int | float if hint is float else hint)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,15 @@ from vscugan.clip.upscale import read_report
 from vscugan.clip.wording import first_line
 from vscugan.encode import certificate
 from vscugan.encode.compare import detail, plain_enlargements, psnr
-from vscugan.encode.graph import build
+from vscugan.encode.container import COVER, tracks
+from vscugan.encode.graph import Graph, build
+from vscugan.encode.picture import picture_of
 from vscugan.encode.plan import CERTIFICATE_SUFFIX, Plan, differences
 from vscugan.encode.sketch import sketch, sketch_psnr
-from vscugan.encode.source import open_source
+from vscugan.encode.source import Source, open_source
+from vscugan.encode.typed import printable
 from vscugan.encode.y4m import frame_hash
 from vscugan.errors import ArgumentError, SourceError
-from vscugan.files import sha256
 
 #: dB of a computed frame to that of another device, as sketches tell, by the precision asked for. Measured on real art:
 #: fp32 of three runtimes and two instruction sets 84, fp16 beside fp32 62 (cuDNN's fp32 may round to as few bits), bf16
@@ -38,6 +40,12 @@ LEAST_COMPUTED_PSNR = {"auto": 55.0, "fp32": 55.0, "fp16": 55.0, "bf16": 45.0, "
 LEAST_DETAIL = 0.5
 
 
+#: of the coded frame, in the plane that differs most
+LEAST_PSNR = 30.0
+#: the same, where the bits are the certificate's and the detail is there: coders leave out much of a film's grain
+LEAST_GRAINY_PSNR = 20.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """What to verify, and how."""
@@ -45,10 +53,11 @@ class Request:
     result: Path
     source: str | None
     script: str | None
+    arguments: dict[str, str]  #: of the script
     weights: str | None
     frames: int
     seed: int | None
-    least_psnr: float
+    least_psnr: float | None  #: None for the defaults
 
 
 def _named(request: Request, content: dict[str, Any]) -> Plan:
@@ -62,13 +71,15 @@ def _named(request: Request, content: dict[str, Any]) -> Plan:
     source = Path(request.source or request.result.parent / Path(name).name)
     if not source.is_file():
         raise SourceError(f"source must be there, got no {source.name!r} beside the result; name it by --source")
-    if sha256(source) != content["source"]["sha256"]:
-        raise SourceError(
-            f"source must be the certificate's, got another sha256 of {source.name!r}; name the right one"
-        )
     parameters |= {"source": str(source), "output": str(request.result)}
     if plan.script:
         parameters["script"] = str(_script(request, plan.script, content["script_sha256"]))
+        _check_arguments(request.arguments, plan.script_arguments)
+    elif given := [repr(Path(request.script).name)] if request.script else _pairs(request.arguments):
+        what = "script" if request.script else "arg"
+        raise ArgumentError(
+            f"{what} must be left out, got {', '.join(given)} and a certificate of no script; leave out --{what}"
+        )
     if weights := plan.options.get("weights"):
         path = Path(request.weights or weights)
         if not path.is_file():
@@ -92,50 +103,103 @@ def _script(request: Request, name: str, digest: str | None) -> Path:
     return path
 
 
+def _pairs(arguments: Mapping[str, str]) -> list[str]:
+    return [repr(f"{name}={value}") for name, value in arguments.items()]
+
+
+def _check_arguments(given: Mapping[str, str], told: Mapping[str, str]) -> None:
+    """Raise ArgumentError where the user has not named what the script is to be given."""
+    if missing := {name: value for name, value in told.items() if name not in given}:
+        raise ArgumentError(
+            "arg must be named, since the script is given it, got the certificate's word for "
+            f"{', '.join(_pairs(missing))}; look into it, then name it by --arg"
+        )
+    if others := dict(given.items() - told.items()):
+        raise ArgumentError(f"arg must be the certificate's, got {', '.join(_pairs(others))}; look into it")
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Computed:
     """What is computed here, and how far it may be from what the certificate tells."""
 
     clip: vs.VideoNode
-    plain: list[vs.VideoNode]  #: plain enlargements of the source, none where a script's frames are others
+    plain: list[vs.VideoNode]  #: plain enlargements of the source, none with a script, whose frames may be others
     hardware: dict[str, str]
     changed: list[str]
     least_psnr: float  #: dB, where something has changed
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Expected:
+    """What the certificate tells of a frame."""
+
+    digest: str
+    sketched: str
+    hardware: dict[str, str]
+    tile: str | None
 
 
 def verify(request: Request) -> dict[str, Any]:
     """Compare a result with its certificate.
 
     Returns ``is_right``; ``file_is_same``; ``wrong``, what differs that must not, in words; ``changed``, what differs
-    that may: versions and processors; and each of the ``frames``.
-    Raises: ArgumentError, SourceError.
+    that may: versions, processors and tiles; and each of the ``frames``.
+    Raises: ArgumentError, ClipError, SourceError.
     """
     content = certificate.read_certificate(request.result, CERTIFICATE_SUFFIX)
     wrong = [f"certificate: {text}" for text in certificate.contradictions(content)]
     plan = _named(request, content)
-    file_is_same = sha256(request.result) == content["result"]["sha256"]
     source = open_source(Path(plan.source), lambda percent: None, bool(plan.script))
-    clip = build(plan, source).clip
-    coded = open_source(request.result, lambda percent: None, True).clip
-    for whose, count in (("result", coded.num_frames), ("computed clip", clip.num_frames)):
-        if count != content["frames"]:
-            wrong.append(f"frames were {content['frames']}, the {whose} has {count}")
-    with clip.get_frame(0) as first:
-        report = read_report(first.props)
-    old = _pictures(content["made_by"], content["versions"])
-    changed = differences(old, _pictures(report, certificate.versions()))
+    if source.sha256 != content["source"]["sha256"]:
+        raise SourceError(
+            f"source must be the certificate's, got another sha256 of {source.path.name!r}; name the right one"
+        )
+    coded = open_source(request.result, lambda percent: None, True)
+    graph = build(plan, source)
+    wrong += _outer_faults(content["frames"], graph, source, coded)
+    computed = _computed(plan, graph, source, content)
+    changed = list(computed.changed)
     wrong += [text for text in changed if text.startswith("weights ")]
-    has_plain = source.clip.num_frames == clip.num_frames
-    computed = _Computed(
-        clip=clip, plain=plain_enlargements(source.clip, clip.width, clip.height) if has_plain else [],
-        hardware=certificate.hardware(report.get("device", "")), changed=changed,
-        least_psnr=_least_computed_psnr(plan),
-    )  # fmt: skip
-    frames = [] if wrong else list(_frames(request, content, computed, coded))
+    frames = [] if wrong else list(_frames(request, content, computed, coded.clip))
     for frame in frames:
         changed += [text for text in frame.pop("changed") if text not in changed]
+    file_is_same = coded.sha256 == content["result"]["sha256"]
     is_right = file_is_same and not wrong and all(frame["is_right"] for frame in frames)
     return {"is_right": is_right, "file_is_same": file_is_same, "wrong": wrong, "changed": changed, "frames": frames}
+
+
+def _outer_faults(frames: int, graph: Graph, source: Source, coded: Source) -> Iterator[str]:
+    """What of the result can't be right whatever its pictures are: how many frames, when, and further videos."""
+    for whose, count in (("result", coded.clip.num_frames), ("computed clip", graph.clip.num_frames)):
+        if count != frames:
+            yield f"frames were {frames}, the {whose} has {count}"
+    old, new = (
+        sum(track.kind == "video" and not track.disposition & COVER for track in tracks(each.path))
+        for each in (source, coded)
+    )
+    if new > old:
+        yield f"video streams were {old}, the result has {new}"
+    wanted, found = ([tick * line.base for tick in line.ticks] for line in (graph.timeline, coded.timeline))
+    shift = found[0] - wanted[0]  # a container without negative timestamps moves all streams alike
+    for n, (must, stamp) in enumerate(zip(wanted, found, strict=False)):
+        if abs(stamp - must - shift) > coded.timeline.base:
+            yield f"timestamp of frame {n} was {float(must + shift):.6f} s, the result has {float(stamp):.6f} s"
+            return
+
+
+def _computed(plan: Plan, graph: Graph, source: Source, content: dict[str, Any]) -> _Computed:
+    """The clip, and what frame 0 tells of what computes it."""
+    clip = graph.clip
+    with clip.get_frame(0) as first:
+        picture_of(clip, first.props, graph.rate)  # an encoder took it
+        report = read_report(first.props)
+    old = _pictures(content["made_by"], content["versions"])
+    return _Computed(
+        clip=clip, plain=[] if plan.script else plain_enlargements(source.clip, clip.width, clip.height),
+        hardware=certificate.hardware(report.get("device", "")),
+        changed=differences(old, _pictures(report, certificate.versions())),
+        least_psnr=_least_computed_psnr(plan),
+    )  # fmt: skip
 
 
 def _pictures(report: dict[str, str], versions: dict[str, str]) -> dict[str, Any]:
@@ -156,32 +220,41 @@ def _frames(
 ) -> Iterator[dict[str, Any]]:
     """Random frames, computed again and compared."""
     expected = [
-        (digest, sketched, chunk["hardware"])
+        _Expected(digest=digest, sketched=sketched, hardware=chunk["hardware"], tile=chunk.get("tile"))
         for chunk in content["chunks"]
         for digest, sketched in zip(chunk["frames"], chunk["sketches"], strict=True)
     ]
     chosen = random.Random(request.seed).sample(range(len(expected)), min(request.frames, len(expected)))
     for n in sorted(chosen):
-        digest, sketched, hardware = expected[n]
-        changed = [*computed.changed, *differences({"processor": hardware}, {"processor": computed.hardware})]
         try:
-            found = _compared(computed, coded, n, digest, sketched, may_differ=bool(changed))
-            has_detail = found["detail"] is None or found["detail"] >= LEAST_DETAIL
-            found["is_right"] = found.pop("is_computed") and found["psnr"] >= request.least_psnr and has_detail
+            found = _compared(computed, coded, n, expected[n], request.least_psnr)
         except vs.Error as error:  # the other frames are compared all the same
-            found = {"error": first_line(error), "same": False, "is_right": False}
-        yield {"frame": n, "changed": changed} | found
+            found = {"error": first_line(error), "same": False, "is_right": False, "changed": computed.changed}
+        yield {"frame": n} | found
 
 
 def _compared(
-    computed: _Computed, coded: vs.VideoNode, n: int, digest: str, sketched: str, *, may_differ: bool
+    computed: _Computed, coded: vs.VideoNode, n: int, expected: _Expected, least_psnr: float | None
 ) -> dict[str, Any]:
-    """Frame ``n`` computed again, against its hash and sketch, and against the coded one."""
+    """Frame ``n`` computed again, against what the certificate tells of it, and against the coded one."""
     with computed.clip.get_frame(n) as again, coded.get_frame(n) as frame:
-        is_same, near = frame_hash(again) == digest, sketch_psnr(sketch(again), sketched)
+        is_same, near = frame_hash(again) == expected.digest, sketch_psnr(sketch(again), expected.sketched)
         share = detail(again, frame, [node.get_frame(n) for node in computed.plain]) if computed.plain else None
-        return {
-            "same": is_same, "computed_psnr": round(near, 1), "psnr": round(psnr(again, frame), 2),
-            "detail": None if share is None else round(share, 3),
-            "is_computed": is_same or (may_differ and near >= computed.least_psnr),
-        }  # fmt: skip
+        distance, tile = psnr(again, frame), read_report(again.props).get("tile")
+    changed = [*computed.changed, *differences({"processor": expected.hardware}, {"processor": computed.hardware})]
+    if tile != expected.tile:
+        changed.append(f"tile was {printable(expected.tile or 'unknown')}, now {tile or 'unknown'}")
+    elif tile is None and not is_same:
+        changed.append("tile is unknown")
+    if least_psnr is None:
+        least_psnr = LEAST_GRAINY_PSNR if is_same and share is not None else LEAST_PSNR
+    faults = {
+        "bits": not is_same and not (changed and near >= computed.least_psnr),
+        "psnr": distance < least_psnr,
+        "detail": share is not None and share < LEAST_DETAIL,
+    }  # fmt: skip
+    return {
+        "same": is_same, "computed_psnr": round(near, 1), "psnr": round(distance, 2), "least_psnr": least_psnr,
+        "detail": None if share is None else round(share, 3), "is_right": not any(faults.values()),
+        "faults": [name for name, is_so in faults.items() if is_so], "changed": changed,
+    }  # fmt: skip
