@@ -287,9 +287,8 @@ def choose_plan(runtime: Runtime, height: int, width: int, budget: Budget, tile:
     for plan in plans:
         waiting = waiting_bytes(runtime.architecture, height, width, plan, runtime.dtype.itemsize)
         work = working_bytes(runtime.architecture, height, width, plan, runtime.dtype.itemsize)
-        if budget.host is None or plan.whole(height, width):
-            fits = work + waiting <= budget.device
-        elif features_on_host or plan.waiting is Waiting.HOST:
+        is_apart = (features_on_host or plan.waiting is Waiting.HOST) and not plan.whole(height, width)
+        if is_apart and budget.host is not None:
             fits = work <= budget.device and waiting <= budget.host
         else:
             fits = work + waiting <= budget.device

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shlex
@@ -170,7 +169,7 @@ class Run:
         script = self.plan.script
         return {
             "source": {"sha256": digest, "bytes": self.source_path.stat().st_size},
-            "script_sha256": hashlib.sha256(Path(script).read_bytes()).hexdigest() if script else None,
+            "script_sha256": sha256(Path(script)) if script else None,
         }
 
     def _facts(self, graph: Graph, program: Any, digest: str, made_by: dict[str, str]) -> dict[str, Any]:

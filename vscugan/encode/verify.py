@@ -8,7 +8,6 @@ be near the computed one, and hold its detail, which no plain enlargement of the
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from vscugan.encode.source import Source, open_source
 from vscugan.encode.typed import printable
 from vscugan.encode.y4m import frame_hash
 from vscugan.errors import ArgumentError, SourceError
+from vscugan.files import sha256
 
 #: dB of a computed frame to that of another device, as sketches tell, by the precision asked for. Measured on real art:
 #: fp32 of three runtimes and two instruction sets 84, fp16 beside fp32 62 (cuDNN's fp32 may round to as few bits), bf16
@@ -98,7 +98,7 @@ def _script(request: Request, name: str, digest: str | None) -> Path:
     path = Path(request.script)
     if not path.is_file():
         raise ArgumentError(f"script must be there, got no {path.name!r}; name it by --script")
-    if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+    if sha256(path) != digest:
         raise ArgumentError(f"script must be the certificate's, got another sha256 of {path.name!r}; look into it")
     return path
 
