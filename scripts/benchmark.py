@@ -171,7 +171,7 @@ def plain_torch(width: int, height: int, scale: int) -> Frames:
     import torch
 
     sys.path.append(str(ROOT / "tests"))
-    from plain_upcunet import plain_upcunet
+    from support.plain_upcunet import plain_upcunet
 
     tensors = weights_of(scale).tensors
     clip = source(width, height, True)

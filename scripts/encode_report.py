@@ -26,7 +26,7 @@ sys.path.append(str(ROOT / "tests"))
 
 def kept(folder: Path) -> list[str]:
     """A row for each fixture: how many facts were there, how many came through."""
-    import media
+    from support import media
 
     script = folder / "resize.vpy"
     script.write_text(media.RESIZE)
@@ -88,7 +88,7 @@ def _encoded(frames: int, folder: Path) -> float:
 
 def _whole(frames: int, folder: Path) -> float:
     """Seconds a frame of the encoding part of ``vscugan encode``, as its certificate tells."""
-    import media
+    from support import media
 
     cut = folder / "cut.mkv"
     media.ffmpeg("-i", SAMPLE, "-map", "0:v", "-c", "copy", "-frames:v", frames, cut)

@@ -46,7 +46,7 @@ def alternate(first: Callable[[], object], second: Callable[[], object], rounds:
 
 def speed() -> None:
     """Our torch against the same network as a plain NCHW eager module, 320x180 2x."""
-    from plain_upcunet import plain_upcunet
+    from support.plain_upcunet import plain_upcunet
 
     settings = validate(backend="torch")
     weights, engine = load_released(find(model="se", scale=2, noise=settings.noise)).tensors, Engine(settings)

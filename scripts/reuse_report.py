@@ -23,8 +23,8 @@ from vscugan.reuse.changes import CELL_PX, changed, differences
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path += [str(ROOT / "scripts"), str(ROOT / "tests")]
-import motion  # noqa: E402
 from report import array_of, decibels, write_table  # noqa: E402
+from support import motion  # noqa: E402
 
 REPORT = ROOT / "docs" / "reuse.md"
 DATA = ROOT / "tests" / "data"

@@ -13,13 +13,13 @@ from zipfile import ZipFile
 import pytest
 import torch
 import vapoursynth as vs
+from support.processes import vspipe
 
 from vscugan.cli import doctor
 from vscugan.encode import encoders
 from vscugan.install import how_to_reinstall
 
 ROOT = Path(__file__).parent.parent
-BIN = Path(sys.executable).parent
 SCRIPT = """
 import vapoursynth as vs
 core = vs.core
@@ -52,16 +52,6 @@ ORDER = (
     "image",
     "cli",
 )
-
-
-def environment() -> dict[str, str]:
-    return os.environ | {"VIRTUAL_ENV": str(BIN.parent), "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
-
-
-def vspipe(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [BIN / "vspipe", *arguments], capture_output=True, env=environment(), timeout=timeout, check=False
-    )
 
 
 def rank(module: str) -> int:

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import vapoursynth as vs
-from conftest import chroma_edge, edge_position, planes
+from support.enlargement import PlainEnlargement
+from support.frames import chroma_edge, edge_position, planes
 
 import vscugan.clip.filter as filter_module
 from vscugan.clip import colour
-
-
-class PlainEnlargement:
-    """Stands in for the engine: every pixel twice, nothing else."""
-
-    scale = 2
-    summary = "none on cpu, fp32"
-
-    def __init__(self, *_: object, **__: object) -> None: ...
-
-    def upscale(self, source: np.ndarray, target: Sequence[np.ndarray], n: int = 0) -> None:
-        for plane, values in zip(target, source, strict=True):
-            plane[:] = values.repeat(2, axis=0).repeat(2, axis=1)
 
 
 @pytest.fixture

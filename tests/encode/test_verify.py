@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import media
 import numpy as np
 import pytest
 import vapoursynth as vs
-from conftest import DATA, painted
+from support import media
+from support.frames import DATA, painted
 
 from vscugan.__main__ import main
 from vscugan.encode import verify

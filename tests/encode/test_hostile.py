@@ -8,9 +8,9 @@ import os
 import subprocess
 from pathlib import Path
 
-import media
 import pytest
 import vapoursynth as vs
+from support import media
 
 from vscugan.encode.encoders import find_ffmpeg
 from vscugan.encode.source import check_readable

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import vapoursynth as vs
-from test_colour import PlainEnlargement
+from support.enlargement import PlainEnlargement
 
 import vscugan.clip.filter as filter_module
 from vscugan.clip.stages import array

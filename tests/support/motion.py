@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
+import vapoursynth as vs
 from PIL import Image, ImageDraw
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parent.parent / "data"
 SIZE = (640, 360)
 FIGURE_AT = (92, -4)
 #: of the figure, in its own px
@@ -95,3 +97,7 @@ def grid_energy(frame: np.ndarray, pitch: int) -> float:
         spectrum = np.abs(np.fft.rfft(steps - steps.mean())) ** 2
         total += float(spectrum[len(steps) // pitch :: len(steps) // pitch].sum())
     return total
+
+
+def still_of(clip: vs.VideoNode, **arguments: Any) -> vs.VideoNode:
+    return vs.core.cugan.Upscale(clip, reuse="still", segment=4, **arguments)

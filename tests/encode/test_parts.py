@@ -16,9 +16,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import av
-import media
 import pytest
 import vapoursynth as vs
+from support import media
 
 from vscugan.encode import encoders, graph, mux, pipeline, source, y4m
 from vscugan.encode.children import Children

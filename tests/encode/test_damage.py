@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import av
-import media
 import pytest
+from support import media
 
 from vscugan.encode import damage
 from vscugan.encode.damage import Damage

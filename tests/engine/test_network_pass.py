@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import upscale
+from support.frames import upscale
 
 from vscugan import network_pass as module
 from vscugan.engine import Engine

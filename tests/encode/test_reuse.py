@@ -9,8 +9,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import media
 import pytest
+from support import media
 
 from vscugan.cli.progress import progress_line
 from vscugan.encode.chunks import chunk_frames

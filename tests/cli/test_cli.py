@@ -11,12 +11,12 @@ import subprocess
 import time
 from pathlib import Path
 
-import media
 import numpy as np
 import psutil
 import pytest
 import vapoursynth as vs
 from PIL import Image
+from support import media
 
 from vscugan import __version__
 from vscugan.__main__ import COMMANDS, main

@@ -10,7 +10,7 @@ from importlib.metadata import requires
 import numpy as np
 import pytest
 import torch
-from conftest import upscale
+from support.frames import upscale
 
 from vscugan import engine, settings
 from vscugan.cache import cache_folder

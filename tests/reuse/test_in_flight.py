@@ -15,7 +15,7 @@ import torch
 import vapoursynth as vs
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_reuse import bits, bits_of, head, still_of, tiny  # noqa: F401  fixtures
+from support.frames import bits
 
 from vscugan.engine import Rendered, Spent
 from vscugan.errors import FrameError
@@ -173,7 +173,7 @@ def test_far_seeks_decide_each_frame_on_their_way_once(
     assert mode._chain.awaited == 0
 
 
-def test_far_seeks_by_threads_end(tiny: vs.VideoNode, core: Any, added: list[int]) -> None:  # noqa: F811
+def test_far_seeks_by_threads_end(tiny: vs.VideoNode, core: Any, added: list[int]) -> None:
     clip = core.std.Loop(tiny, 8)
     threads = core.num_threads
     core.num_threads = 8
@@ -185,7 +185,7 @@ def test_far_seeks_by_threads_end(tiny: vs.VideoNode, core: Any, added: list[int
     assert len(added) == 7 * 31
 
 
-def test_a_source_that_is_made_of_earlier_results_ends(tiny: vs.VideoNode, core: Any) -> None:  # noqa: F811
+def test_a_source_that_is_made_of_earlier_results_ends(tiny: vs.VideoNode, core: Any) -> None:
     up = None
 
     def of_the_frame_before(n: int) -> vs.VideoNode:
@@ -292,7 +292,7 @@ def failed(up: vs.VideoNode, order: list[int], wanted: dict[int, bytes]) -> dict
 
 @pytest.mark.parametrize("arguments", [{"reuse": "still"}, {"gates": "scene"}], ids=["still", "scene"])
 def test_a_lost_source_frame_loses_no_other(
-    tiny: vs.VideoNode, core: Any, arguments: dict[str, str]  # noqa: F811
+    tiny: vs.VideoNode, core: Any, arguments: dict[str, str]
 ) -> None:
     clip, lost = tiny[:12], {3, 9}
     source = lossy(core, clip, lost)
@@ -316,7 +316,7 @@ def test_a_lost_source_frame_loses_no_other(
 
 
 def test_a_frame_that_is_refused_or_whose_alpha_is_lost_loses_no_other(
-    tiny: vs.VideoNode, core: Any  # noqa: F811
+    tiny: vs.VideoNode, core: Any
 ) -> None:
     clip = tiny[:8].resize.Bicubic(format=vs.RGBS)
     fields = clip.std.SetFrameProps(_FieldBased=1)

@@ -12,8 +12,8 @@ import subprocess
 import termios
 from pathlib import Path
 
-import media
 import pytest
+from support import media
 
 from vscugan.cli import progress
 

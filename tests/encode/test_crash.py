@@ -13,9 +13,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import media
 import psutil
 import pytest
+from support import media
 
 from vscugan.encode.folder import check_folder
 from vscugan.files import sha256

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import vapoursynth as vs
-from conftest import planes
+from support.frames import planes
 
 import vscugan
 from vscugan import engine as engine_module

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import av
-import media
 import pytest
+from support import media
 
 from vscugan.encode import mux, pipeline
 from vscugan.encode.children import Children

@@ -8,11 +8,11 @@ import ncnn
 import numpy as np
 import pytest
 import torch
-from conftest import psnr
-from conftest import upscale as through
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plain_upcunet import plain_upcunet
+from support.frames import psnr
+from support.frames import upscale as through
+from support.plain_upcunet import plain_upcunet
 
 from vscugan.engine import Engine
 from vscugan.models.registry import ModelRow, find, rows

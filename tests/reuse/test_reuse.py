@@ -12,14 +12,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import motion
 import numpy as np
 import pytest
 import vapoursynth as vs
-from conftest import or_int8_is_refused, painted, planes, psnr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_process import vspipe
+from support import motion
+from support.frames import bits, bits_of, or_int8_is_refused, painted, planes, psnr
+from support.motion import still_of
+from support.processes import vspipe
 
 from vscugan import engine as engine_module
 from vscugan.engine import Engine, Spent
@@ -33,30 +34,14 @@ from vscugan.reuse.mode import Counts, Source, Target
 from vscugan.settings import validate
 from vscugan.tiling.geometry import Rectangle, Span
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parent.parent / "data"
 HALO_PX = 18
 #: random orders of requests over 8 threads
 ORDERS = int(os.environ.get("VSCUGAN_ORDERS", "60"))
 
 
-@pytest.fixture(scope="module")
-def head(tmp_path_factory: pytest.TempPathFactory) -> vs.VideoNode:
-    """The face of a talking head, 160x96, decoded from x264; 60 frames."""
-    path = motion.encoded(tmp_path_factory.mktemp("head") / "head.mkv", motion.talking_head(60))
-    clip = vs.core.bs.VideoSource(str(path), cachemode=0)
-    return clip.std.Crop(left=200, top=76, right=640 - 360, bottom=360 - 172)
-
-
 def frames_of(clip: vs.VideoNode) -> list[np.ndarray]:
     return [np.stack(planes(clip.get_frame(n))) for n in range(clip.num_frames)]
-
-
-def bits(frame: vs.VideoFrame) -> bytes:
-    return b"".join(plane.tobytes() for plane in planes(frame))
-
-
-def bits_of(clip: vs.VideoNode) -> list[bytes]:
-    return [bits(clip.get_frame(n)) for n in range(clip.num_frames)]
 
 
 def flicker(frames: list[np.ndarray], part: tuple[slice, ...]) -> float:
@@ -334,16 +319,6 @@ def test_a_talking_head_costs_little_and_looks_the_same(head: vs.VideoNode, core
         pitch = 2 * cells * CELL_PX
         energies = [sum(motion.grid_energy(frame, pitch) for frame in frames[:24]) for frames in (full, got)]
         assert energies[1] == pytest.approx(energies[0], rel=0.05)
-
-
-@pytest.fixture(scope="module")
-def tiny(head: vs.VideoNode) -> vs.VideoNode:
-    """The mouth, 64x48, every other frame."""
-    return head.std.Crop(left=40, top=40, right=160 - 104, bottom=96 - 88)[::2]
-
-
-def still_of(clip: vs.VideoNode, **arguments: Any) -> vs.VideoNode:
-    return vs.core.cugan.Upscale(clip, reuse="still", segment=4, **arguments)
 
 
 def test_frames_are_the_same_in_every_order_and_thread(tiny: vs.VideoNode) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import av
-import media
 import pytest
 import vapoursynth as vs
 from hypothesis import given
 from hypothesis import strategies as st
+from support import media
 
 from vscugan.encode import ebml, matroska
 from vscugan.encode.encoders import find_ffmpeg

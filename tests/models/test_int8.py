@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import DATA, INT8_REFUSED, or_int8_is_refused, psnr, upscale
 from PIL import Image
+from support.frames import DATA, INT8_REFUSED, or_int8_is_refused, psnr, upscale
 
 from vscugan.engine import Engine
 from vscugan.errors import ArgumentError, DeviceError, FrameError

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import vapoursynth as vs
-from conftest import DATA, chroma_edge, edge_position, painted, planes
 from PIL import Image
+from support.frames import DATA, chroma_edge, edge_position, painted, planes
 
 import vscugan
 
