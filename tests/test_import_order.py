@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 #: names that two files still share
-SHARED_NAMES = {"files.py", "graph.py", "plan.py", "progress.py", "run.py", "verify.py"}
+SHARED_NAMES = {"files.py", "graph.py", "plan.py", "run.py"}
 #: the path of design: a module imports only what stands before it
 ORDER = (
     "errors",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vscugan.exits import describe_exit
-from vscugan.install import how_to_install, how_to_mend, how_to_reinstall, why_not
+from vscugan.install import how_to_install, how_to_reinstall, how_to_repair, why_not
 
 ROOT = Path(__file__).parent.parent
 MISMATCH = ImportError("Check 'versions_compatible' failed at pyopenvino.cpp:99:\nmore")
@@ -74,10 +74,10 @@ def test_another_openvino_in_the_process_is_named() -> None:
         "another OpenVINO in this process, which a plugin such as vapoursynth-mlrt-ov has loaded (ImportError: Check "
         "'versions_compatible' failed at pyopenvino.cpp:99)"
     )
-    assert how_to_mend("openvino", why) == "run pip uninstall vapoursynth-mlrt-ov where it is not needed"
+    assert how_to_repair("openvino", why) == "run pip uninstall vapoursynth-mlrt-ov where it is not needed"
     why = why_not("openvino", ImportError("libtbb.so.12: no such file"))
     assert why == "ImportError: libtbb.so.12: no such file"
-    assert how_to_mend("openvino", why) == "run pip install openvino onnx"
+    assert how_to_repair("openvino", why) == "run pip install openvino onnx"
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ def test_raw_streams_are_compared_as_the_muxer_writes_them(
 def test_a_hash_comes_along_with_any_way_of_reading(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reads: list[tuple[int, int]], left_out: int
 ) -> None:
-    monkeypatch.setattr("vscugan.files.LEFT_OUT_BYTES", left_out)
+    monkeypatch.setattr("vscugan.files.SKIPPED_BYTES", left_out)
     path = tmp_path / "a"
     path.write_bytes(bytes(range(250)) * 4)
     with open(path, "rb", buffering=0) as file:

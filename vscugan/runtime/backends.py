@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from vscugan.cache import made_folder
+from vscugan.cache import ensure_folder
 from vscugan.errors import ArgumentError, DeviceError
-from vscugan.install import how_to_mend, why_not
+from vscugan.install import how_to_repair, why_not
 from vscugan.models.int8 import quantisation_of
 from vscugan.models.weights import Weights
 from vscugan.runtime.protocol import Runtime
@@ -125,7 +125,7 @@ def pick_backend(name: str, device: torch.device, precision: str) -> tuple[str, 
         # ONNX Runtime for CUDA is another package, the one that has TensorRT too
         extra = "tensorrt" if backend.provider and device.type == "cuda" and name != "directml" else backend.extra
         raise DeviceError(
-            f"backend={name} must be installed, got {why}; {how_to_mend(extra or name, why)}, or use backend=auto"
+            f"backend={name} must be installed, got {why}; {how_to_repair(extra or name, why)}, or use backend=auto"
         )
     return name, None
 
@@ -160,7 +160,7 @@ def make_runtime(backend: str, weights: Weights, device: torch.device, precision
         providers.insert(0, ("CUDAExecutionProvider", options))  # for what TensorRT does not take
         options = options | {"trt_fp16_enable": precision == "fp16"}
         with suppress(OSError):  # a cache that can't be written costs minutes, not the clip
-            options |= {"trt_engine_cache_path": str(made_folder("tensorrt")), "trt_engine_cache_enable": True}
+            options |= {"trt_engine_cache_path": str(ensure_folder("tensorrt")), "trt_engine_cache_enable": True}
     if provider and device.type != "cpu":
         providers.insert(0, (provider, options))
     return OnnxRuntime(weights, name=backend, providers=providers)

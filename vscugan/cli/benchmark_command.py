@@ -85,6 +85,6 @@ def _benchmark(arguments: argparse.Namespace) -> int:
     return 0 if clips else 1
 
 
-def run(parser: Parser, words: Sequence[str]) -> int:
-    """Run the command on its words; returns the exit code."""
-    return _benchmark(parser.parse(words))
+def run(parser: Parser, argv: Sequence[str]) -> int:
+    """Run the command with its arguments; returns the exit code."""
+    return _benchmark(parser.parse(argv))
