@@ -81,7 +81,7 @@ def test_another_openvino_in_the_process_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "words"),
+    ("code", "text"),
     [
         (3, "exit code 3"),
         (-7, "SIGBUS (a file was cut off or could not be read while it was in use, or memory was short)"),
@@ -90,5 +90,5 @@ def test_another_openvino_in_the_process_is_named() -> None:
         (-99, "signal 99"),
     ],
 )
-def test_ends_of_processes_are_explained(code: int, words: str) -> None:
-    assert describe_exit(code) == words
+def test_ends_of_processes_are_explained(code: int, text: str) -> None:
+    assert describe_exit(code) == text

@@ -20,9 +20,9 @@ def test_without_a_command_there_is_help(capsys: pytest.CaptureFixture[str]) -> 
     assert main([]) == 0
     help = capsys.readouterr().out
     assert all(f"\n    {command}" in help for command in COMMANDS)
-    for words, start in ((["help"], help), (["help", "cache"], "usage: vscugan cache"), (["-h"], help),
+    for argv, start in ((["help"], help), (["help", "cache"], "usage: vscugan cache"), (["-h"], help),
                          (["--version"], f"vscugan {__version__}\n")):  # fmt: skip
         with pytest.raises(SystemExit) as end:
-            main(words)
+            main(argv)
         assert end.value.code == 0
         assert capsys.readouterr().out.startswith(start)

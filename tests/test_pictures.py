@@ -17,7 +17,7 @@ def area_by_fractions(x: np.ndarray, count: int) -> np.ndarray:
     return np.array(
         [
             sum(
-                float(max(0, min(j + 1, (i + 1) * step) - max(j, i * step))) * float(x[j])  # type: ignore[type-var]
+                float(max(Fraction(0), min(Fraction(j + 1), (i + 1) * step) - max(Fraction(j), i * step))) * float(x[j])
                 for j in range(len(x))
             )
             / float(step)

@@ -139,7 +139,7 @@ def test_doctor_names_a_cache_that_is_no_folder(tmp_path: Path, monkeypatch: pyt
 def test_loadplugin_says_why(tmp_path: Path) -> None:
     broken = tmp_path / "vscugan.so"
     broken.write_bytes(b"not a plugin")
-    command = [sys.executable, "-c", doctor_command.LOAD_SCRIPT, broken]
+    command = [sys.executable, "-c", doctor_command.LOAD_SCRIPT, str(broken)]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode
     assert "Error" in run.stderr

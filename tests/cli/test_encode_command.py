@@ -15,8 +15,8 @@ def test_json_events_are_for_programs(tmp_path: Path, capfd: pytest.CaptureFixtu
     source = media.plain(tmp_path / "a.mkv", frames=3)
     script = tmp_path / "r.vpy"
     script.write_text("print('to stdout')\n" + media.RESIZE.replace("clip.width * 2", "int(zoom) * clip.width"))
-    words = ["--script", str(script), "--arg", "zoom=3", "--encoder", "ffv1", "--json"]
-    assert main(["encode", str(source), "-o", str(tmp_path / "b.mkv"), *words]) == 0
+    argv = ["--script", str(script), "--arg", "zoom=3", "--encoder", "ffv1", "--json"]
+    assert main(["encode", str(source), "-o", str(tmp_path / "b.mkv"), *argv]) == 0
     events = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     kinds = [event["event"] for event in events if event["event"] != "index"]
     assert kinds == ["model", "plan", "progress", "chunk", "mux", "check", "done"]
@@ -35,9 +35,9 @@ def test_a_script_of_your_own_is_handed_source_and_args(tmp_path: Path, capfd: p
         "del args['noise'], args['crop']\n"
         "vs.core.cugan.Upscale(own, backend='torch', report=1, **args).set_output()\n"
     )
-    words = ["--scale", "2", "--noise", "denoise1x", "--device", "cpu,cpu", "--arg", "crop=8", "--script", str(script)]
+    argv = ["--scale", "2", "--noise", "denoise1x", "--device", "cpu,cpu", "--arg", "crop=8", "--script", str(script)]
     result = tmp_path / "b.mkv"
-    assert main(["encode", str(source), "-o", str(result), *words, "--encoder", "ffv1"]) == 0, capfd.readouterr().err
+    assert main(["encode", str(source), "-o", str(result), *argv, "--encoder", "ffv1"]) == 0, capfd.readouterr().err
     certificate = json.loads(Path(f"{result}.cugan.json").read_text(encoding="utf-8"))
     assert certificate["picture"]["width"] == 112
     assert certificate["made_by"]["runtime"] == "torch"

@@ -79,11 +79,11 @@ def test_signals_come_through_what_swallows_them(
 
 
 def test_programs_are_told_of_a_wrong_word(capsys: pytest.CaptureFixture[str]) -> None:
-    for words, message in (
+    for argv, message in (
         (["--chunk", "x"], "chunk must be a number, got x; run vscugan encode --help to see all options"),
         (["--chunk", "0"], "chunk must be above 0 and at most 3600 s, got 0; leave it out for 10"),
     ):
-        assert main([*ENCODE, "--json", *words, "--", "--json"]) == 2
+        assert main([*ENCODE, "--json", *argv, "--", "--json"]) == 2
         out, err = capsys.readouterr()
         assert json.loads(out) == {"event": "error", "message": message, "code": 2}
         assert err == f"vscugan encode: {message}\n"
@@ -112,9 +112,9 @@ def test_sigterm_ends_an_encode_in_order_and_a_closed_stdout_ends_nothing(tmp_pa
     """Nobody reads the lines, as after ``>&-``; the work is done all the same, until the signal."""
     media.plain(tmp_path / "a.mkv", frames=240)
     (tmp_path / "slow.vpy").write_text(SLOW)
-    words = ("encode", "a.mkv", "-o", "b.mkv", "--script", "slow.vpy", "--encoder", "ffv1", "--chunk", "1")
+    argv = ("encode", "a.mkv", "-o", "b.mkv", "--script", "slow.vpy", "--encoder", "ffv1", "--chunk", "1")
     run = subprocess.Popen(
-        ["sh", "-c", 'exec "$@" >&-', "sh", *media.command(*words)], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+        ["sh", "-c", 'exec "$@" >&-', "sh", *media.command(*argv)], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     )
     chunks = tmp_path / "b.mkv.vscugan" / "chunks"
     while not (chunks.is_dir() and any(chunks.iterdir())):
@@ -131,8 +131,8 @@ def test_sigterm_ends_an_encode_in_order_and_a_closed_stdout_ends_nothing(tmp_pa
 def test_ctrl_c_ends_a_picture_that_is_being_computed(tmp_path: Path) -> None:
     for name, size in (("a.png", (64, 48)), ("b.png", (2400, 1800))):
         Image.new("RGB", size).save(tmp_path / name)
-    words = ("image", tmp_path / "a.png", tmp_path / "b.png", "-o", tmp_path / "out", *FAST, "--memory", 1000)
-    run = subprocess.Popen(media.command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    argv = ("image", tmp_path / "a.png", tmp_path / "b.png", "-o", tmp_path / "out", *FAST, "--memory", 1000)
+    run = subprocess.Popen(media.command(*argv), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert run.stdout
     assert "a.png" in run.stdout.readline()
     time.sleep(0.5)  # now the second one is on its way, for half a minute

@@ -20,7 +20,7 @@ def unknown(command: str, option: str, hint: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("line", "message"),
     [
         ("encoed", f"{COMMAND}encoed; did you mean encode?"),
         ("upscale", f"{COMMAND}upscale; run vscugan help to see what each does"),
@@ -44,9 +44,9 @@ def unknown(command: str, option: str, hint: str) -> str:
     ],
 )
 def test_a_wrong_word_is_one_line(
-    words: str | tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+    line: str | tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = words.split() if isinstance(words, str) else words
-    assert main(words) == 2
-    command = f" {words[0]}" if words[0] in COMMANDS else ""
+    argv = line.split() if isinstance(line, str) else list(line)
+    assert main(argv) == 2
+    command = f" {argv[0]}" if argv[0] in COMMANDS else ""
     assert capsys.readouterr() == ("", f"vscugan{command}: {message}\n")

@@ -22,9 +22,9 @@ def test_preview_compares_at_1_to_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     source = media.plain(tmp_path / "a.mkv", frames=3)
-    words = ["preview", str(source), "--frame", "2", "--compare", "--crop", "10,20,40,30", "-o", str(tmp_path / "p"),
+    argv = ["preview", str(source), "--frame", "2", "--compare", "--crop", "10,20,40,30", "-o", str(tmp_path / "p"),
              "--noise", "no-denoise,3", "--format", "yuv420p10le", *FAST]  # fmt: skip
-    assert main(words) == 0
+    assert main(argv) == 0
     assert not [record for record in caplog.records if record.levelname == "WARNING"]  # would be seen on stderr
     shots = {path.stem.removeprefix("a-2-"): np.asarray(Image.open(path)) for path in (tmp_path / "p").iterdir()}
     assert {name: shot.shape for name, shot in shots.items()} == {
@@ -38,7 +38,7 @@ def test_preview_compares_at_1_to_1(
         label = shots["compare"][:16, 128 * place : 128 * (place + 1)]
         assert label.max() > 200  # something is written there
     assert not any(np.array_equal(shots[a], shots[b]) for a, b in itertools.combinations(parts, 2))
-    assert main(words) == 4
+    assert main(argv) == 4
     assert main(["preview", str(source), "--frame", "3", *FAST]) == 2
     assert main(["preview", str(source), *FAST]) == 2
     assert main(["preview", str(source), "--frames", "best:5", *FAST]) == 2
@@ -63,8 +63,8 @@ def test_preview_shows_the_display_shape_and_goes_on_behind_a_bad_frame(
 
     real = shots.fetch
     monkeypatch.setattr(shots, "fetch", fetch)
-    words = ("--frames", "random:2,1", "--frame", "0", "-o", str(tmp_path), *FAST)
-    assert main(["preview", str(source), *words]) == 1
+    argv = ("--frames", "random:2,1", "--frame", "0", "-o", str(tmp_path), *FAST)
+    assert main(["preview", str(source), *argv]) == 1
     out, err = capsys.readouterr()
     assert err == (
         "vscugan preview: frame 1, source: no light\nvscugan preview: frame 1, no-denoise: no light\n"

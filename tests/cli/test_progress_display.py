@@ -61,8 +61,8 @@ def test_a_terminal_shows_every_figure(columns: int) -> None:
 def test_an_encode_on_a_terminal(tmp_path: Path) -> None:
     source, script = media.plain(tmp_path / "in.mkv"), tmp_path / "resize.vpy"
     script.write_text(media.RESIZE)
-    words = ("encode", source, "-o", tmp_path / "out.mkv", "--script", script, "--encoder", "ffv1")
-    code, text = on_terminal(list(media.command(*words)), 80)
+    argv = ("encode", source, "-o", tmp_path / "out.mkv", "--script", script, "--encoder", "ffv1")
+    code, text = on_terminal(list(media.command(*argv)), 80)
     assert code == 0, text
     text = " ".join(text.split())
     for part in ("30 frames to 128x96 YUV420P8, 24 fps, by ffv1", "(-level 3 -g 1 -slicecrc 1) in 1 chunk",
@@ -90,8 +90,8 @@ def test_the_index_is_reported_and_kept(tmp_path: Path) -> None:
     script.write_text(media.RESIZE)
     percents = []
     for name in ("a.mkv", "b.mkv"):
-        words = ("encode", source, "-o", tmp_path / name, "--script", script, "--encoder", "ffv1", "--json")
-        run = subprocess.run(media.command(*words), capture_output=True, text=True, check=True)
+        argv = ("encode", source, "-o", tmp_path / name, "--script", script, "--encoder", "ffv1", "--json")
+        run = subprocess.run(media.command(*argv), capture_output=True, text=True, check=True)
         events = [json.loads(line) for line in run.stdout.splitlines()]
         percents.append([event["percent"] for event in events if event["event"] == "index"])
     assert percents[0]

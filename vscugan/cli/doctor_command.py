@@ -75,7 +75,7 @@ import sys
 import vapoursynth as vs
 class Bare(vs.EnvironmentPolicy):
     def on_policy_registered(self, api):
-        self.environment = api.create_environment(int(vs.CoreCreationFlags.DISABLE_AUTOLOAD_SCRIPTING))
+        self.environment = api.create_environment(int(vs.CoreCreationFlags.DISABLE_AUTO_LOADING))
     def on_policy_cleared(self): self.environment = None
     def get_current_environment(self): return self.environment
     def set_environment(self, environment): return self.environment
