@@ -21,6 +21,29 @@ SAMPLE = ROOT / "tests" / "data" / "sylvie_vn_640x360_crf23.mkv"
 CODEC = "x264"
 ARGUMENTS = ["--preset", "veryfast", "--crf", "18"]
 TURNS = 3
+TEMPLATE = """# vscugan encode, measured
+
+Written by `scripts/encode_report.py`.
+
+## What is kept
+
+Each fixture is made by ffmpeg (`tests/support/media.py`). A fact is a timestamp, the content of a stream
+(sha256), its tags or flags, a chapter, a tag of the file, the size, the pixel shape, or a colour or HDR value.
+Of Matroska it is also the chapters byte by byte, the target of a tag, an ID of the file or a track, a language.
+
+| fixture | container | facts | kept | |
+| --- | --- | --- | --- | --- |
+{kept}
+
+## Speed
+
+640x360 to 1280x720, {frames} frames in chunks of 24, {cores} cores shared by all parts: the median of {turns} turns
+that alternate, in seconds a frame.
+
+| | s |
+| --- | --- |
+{times}
+"""
 sys.path.append(str(ROOT / "tests"))
 
 
@@ -123,17 +146,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         rows = kept(Path(name))
         times = speed(Path(name), frames)
-    text = [
-        "# vscugan encode, measured", "", "Written by `scripts/encode_report.py`.", "", "## What is kept", "",
-        "Each fixture is made by ffmpeg (`tests/support/media.py`). A fact is a timestamp, the content of a stream",
-        "(sha256), its tags or flags, a chapter, a tag of the file, the size, the pixel shape, or a colour or HDR value.",
-        "Of Matroska it is also the chapters byte by byte, the target of a tag, an ID of the file or a track, a language.",
-        "",
-        "| fixture | container | facts | kept | |", "| --- | --- | --- | --- | --- |", *rows, "", "## Speed", "",
-        f"640x360 to 1280x720, {frames} frames in chunks of 24, {os.cpu_count()} cores shared by all parts, median of "
-        f"{TURNS} turns that alternate, seconds a frame.", "", "| | s |", "| --- | --- |", *times, "",
-    ]  # fmt: skip
-    DOC.write_text("\n".join(text), encoding="utf-8")
+    text = TEMPLATE.format(kept="\n".join(rows), frames=frames, cores=os.cpu_count(), turns=TURNS, times="\n".join(times))
+    DOC.write_text(text, encoding="utf-8")
     print(f"{DOC.relative_to(ROOT)}: written")
 
 
