@@ -144,9 +144,9 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=48, help="for the speed part")
     frames = parser.parse_args().frames
     with tempfile.TemporaryDirectory() as name:
-        rows = kept(Path(name))
-        times = speed(Path(name), frames)
-    text = TEMPLATE.format(kept="\n".join(rows), frames=frames, cores=os.cpu_count(), turns=TURNS, times="\n".join(times))
+        rows = "\n".join(kept(Path(name)))
+        times = "\n".join(speed(Path(name), frames))
+    text = TEMPLATE.format(kept=rows, frames=frames, cores=os.cpu_count(), turns=TURNS, times=times)
     DOC.write_text(text, encoding="utf-8")
     print(f"{DOC.relative_to(ROOT)}: written")
 
