@@ -17,10 +17,21 @@ from vscugan.errors import ArgumentError
 COMMANDS = ("encode", "image", "preview", "verify", "models", "doctor", "cache", "benchmark")
 EPILOG = """vscugan help COMMAND shows the options of a command.
 
-exit codes: 0 done, 1 a difference or a fault was found or a frame could not be computed, 2 an argument is wrong or a
-package is missing, 3 the source can't be read, 4 refused, 5 another run works on this output, 6 the encoder failed,
-7 the disk is full or not writable, 8 the finished file is wrong, 9 the worker was killed, 70 internal error,
-129 SIGHUP, 130 Ctrl-C, 143 SIGTERM"""
+exit codes:
+  0    done
+  1    a difference or a fault was found, or a frame could not be computed
+  2    an argument is wrong, or a package or weight file is missing
+  3    the source can't be read
+  4    refused
+  5    another run works on this output
+  6    the encoder failed
+  7    the disk is full or not writable
+  8    the finished file is not what it must be
+  9    the worker was killed
+  70   internal error
+  129  SIGHUP (the terminal was closed)
+  130  Ctrl-C
+  143  SIGTERM"""
 
 
 def _module(command: str) -> Any:

@@ -13,7 +13,7 @@ from vscugan.cli.parser import Parser
 from vscugan.cli.progress_display import format_size
 from vscugan.errors import ArgumentError, DiskError
 
-HELP = "show or clear the caches"
+HELP = "show or clear the cache folder"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,8 +12,8 @@ from vscugan.cli.options import add_upscale, given_upscale, script_arguments
 from vscugan.cli.parser import Parser
 from vscugan.cli.progress_display import choose_display
 
-HELP = "upscale a video file, resumable, with everything else in it kept"
-EPILOG = """arguments after -- go to the encoder, for example: -- --crf 16 --preset slow
+HELP = "upscale a video file and keep everything else in it; an interrupted run can be resumed"
+EPILOG = """Arguments after -- go to the encoder, for example: -- --crf 16 --preset slow
 With a program of your own, name its output: --encoder aomenc -- --ivf --cq-level=20 -o {output}.ivf -"""
 #: the hint for an unknown option, which may be meant for the encoder
 REST_HINT = "options of the encoder stand behind --, as in -- {}"
@@ -25,15 +25,15 @@ def add_arguments(parser: Parser) -> None:
     parser.epilog, parser.formatter_class = EPILOG, argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
     add("source", type=os.path.abspath, help="a video file")
-    add("-o", "--output", type=os.path.abspath, required=True, help="the file to make: .mkv, .mp4 or .m4v")
+    add("-o", "--output", type=os.path.abspath, required=True, help="the file to write: .mkv, .mp4 or .m4v")
     absent: Any = argparse.SUPPRESS
-    add("--script", type=os.path.abspath, default=absent, help="a .vpy of your own; it finds `source` and `args`")
-    add("--arg", action="append", default=absent, metavar="NAME=VALUE", help="for the script, as vspipe -a")
+    add("--script", type=os.path.abspath, default=absent, help="your own .vpy; it gets `source`, `clip` and `args`")
+    add("--arg", action="append", default=absent, metavar="NAME=VALUE", help="an argument for the script, as vspipe -a")
     add("--encoder", default=absent, help="x265 (default), x264, svt-av1, ffv1, or a program that reads y4m")
     add("--chunk", type=float, default=absent, metavar="SECONDS", help="length of the chunks (default 10)")
-    add("--leave-out", action="store_true", default=absent, help="go on without what the container can't hold")
-    add("--resume", action="store_true", help="go on with the run before; options left out are as they were there")
-    add("--restart", action="store_true", help="delete what the run before has done, and begin anew")
+    add("--leave-out", action="store_true", default=absent, help="leave out what the container can't hold")
+    add("--resume", action="store_true", help="resume the run before; options left out are as they were there")
+    add("--restart", action="store_true", help="delete the run before, and begin anew")
     add("--overwrite", action="store_true", help="replace an output that exists")
     add("--keep-work", action="store_true", help="keep the work folder after the end")
     add("--json", action="store_true", help="report everything as JSON, one event a line")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vscugan.image.results import Results
     from vscugan.image.upscaler import Upscaler
 
-HELP = "upscale pictures; alpha, 16 bit, ICC profile and EXIF are kept"
+HELP = "upscale picture files; alpha, 16 bit, ICC profile and EXIF are kept"
 #: a picture, and its place below the output folder or its result
 Pair = tuple[Path, Path]
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff")
@@ -27,10 +27,10 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    parser.add_argument("sources", nargs="+", metavar="source", help="pictures, and folders of them")
-    parser.add_argument("-o", "--output", required=True, help="a folder, or a file where there is one source")
+    parser.add_argument("sources", nargs="+", metavar="source", help="picture files, and folders of them")
+    parser.add_argument("-o", "--output", required=True, help="a folder, or a file if there is only one source")
     parser.add_argument("--to", choices=sorted(e[1:] for e in ENDINGS), help="format of the results in a folder")
-    parser.add_argument("--quality", type=int, default=95, help="of JPEG, WebP and AVIF, 1 to 100 (default 95)")
+    parser.add_argument("--quality", type=int, default=95, help="quality of JPEG, WebP and AVIF, 1 to 100 (default 95)")
     parser.add_argument("--overwrite", action="store_true", help="replace results of other sources or options")
     add_upscale(parser, of_clips=False)
 

@@ -31,7 +31,7 @@ def add_arguments(parser: Parser) -> None:
     add("source", type=os.path.abspath, help="a video file")
     add("--frame", type=int, action="append", default=[], help="a frame number; may be given several times")
     add("--frames", default="", help="several frames: 10,200,3000 or random:5 or scenes:5")
-    add("--compare", action="store_true", help="also all of them side by side, whole and at 1:1")
+    add("--compare", action="store_true", help="also write all of them side by side, whole and at 1:1")
     add("--crop", help="x,y,width,height of the 1:1 crop in the result (default: the middle)")
     add("-o", "--output", default=".", help="folder for the PNGs (default: here)")
     add("--overwrite", action="store_true", help="replace PNGs that exist")

@@ -1,4 +1,4 @@
-"""``vscugan verify``: compute random frames of a result again, and compare them."""
+"""``vscugan verify``: check a result by its certificate, and compute random frames of it again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vscugan.cli.parser import Parser
 from vscugan.encode.typed import printable
 from vscugan.errors import ArgumentError
 
-HELP = "compute random frames of a result again and compare, by its certificate"
+HELP = "check a result against its certificate, and compute random frames of it again"
 DIFFERS = 1
 
 
@@ -23,12 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("result", type=os.path.abspath, help="a file that vscugan encode wrote")
     add("--source", type=os.path.abspath, help="the file that was encoded (default: beside the result, by its name)")
-    add("--script", type=os.path.abspath, help="the script that encode ran, which is run again")
+    add("--script", type=os.path.abspath, help="the script that encode ran; it is run again")
     add("--arg", action="append", default=[], metavar="NAME=VALUE", help="an argument that the script was given")
-    add("--weights", type=os.path.abspath, help="the weight file of your own (default: where it was)")
+    add("--weights", type=os.path.abspath, help="your own weight file (default: where it was)")
     add("--frames", type=int, default=5, help="how many frames (default 5)")
-    add("--seed", type=int, help="of the random choice, to get the same frames again")
-    add("--psnr", type=float, help="least dB of the coded frame (default 30, of the same bits 20)")
+    add("--seed", type=int, help="seed of the random choice, to get the same frames again")
+    add("--psnr", type=float, help="least PSNR of a coded frame, dB (default 30; 20 where the bits are the same)")
     add("--json", action="store_true", help="report as JSON")
 
 
