@@ -61,8 +61,8 @@ def cache_folder() -> Path:
 def unwritable(reason: str) -> DiskError:
     """The error for a cache that can't be written although it is needed."""
     return DiskError(
-        f"cache folder must be writable, got {str(cache_folder())!r}: {reason}; make room or rights there, or name "
-        "another one by VSCUGAN_CACHE"
+        f"cache folder must be writable, got {str(cache_folder())!r}: {reason}; free some space or allow writing "
+        "there, or name another one by VSCUGAN_CACHE"
     )
 
 

@@ -63,8 +63,8 @@ def write_whole(path: Path, content: bytes) -> None:
 def disk_error(path: Path, error: OSError) -> DiskError:
     """The error for a file that can't be written."""
     return DiskError(
-        f"{path.name} must be writable, got {error.strerror or error}; make room or rights in the output's folder, "
-        "then run the same command again"
+        f"{path.name} must be writable, got {error.strerror or error}; free some space or allow writing in the "
+        "output's folder, then run the same command again"
     )
 
 

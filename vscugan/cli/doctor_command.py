@@ -235,7 +235,8 @@ def disk() -> str:
     free = {"here": shutil.disk_usage(Path.cwd()).free, "cache": shutil.disk_usage(cache).free}
     for place, count in free.items():
         if count < LEAST_FREE_BYTES:
-            raise CheckFailed(f"{count >> 20} MiB free ({place})", "make room: an encode needs its result's size twice")
+            hint = "free some space: an encode needs twice the size of its result"
+            raise CheckFailed(f"{count >> 20} MiB free ({place})", hint)
     if not cache.is_dir() or not os.access(cache, os.W_OK):
         raise CheckFailed(f"no folder that may be written to: {cache} (cache)", "name another one by VSCUGAN_CACHE")
     return ", ".join(f"{count / 2**30:.1f} GiB free ({place})" for place, count in free.items())
