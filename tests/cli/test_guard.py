@@ -60,7 +60,7 @@ def test_every_end_is_one_line_and_a_code(
 def test_signals_come_through_what_swallows_them(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A filter that is being made turns every exception into an error of its own."""
+    """A filter that is being created turns every exception into an error of its own."""
     signals = guard._Signals()
     monkeypatch.setattr(guard, "_signals", signals)
 
@@ -74,11 +74,11 @@ def test_signals_come_through_what_swallows_them(
 
     monkeypatch.setattr(importlib.import_module("vscugan.cli.image_command"), "run", swallows)
     assert main(["image"]) == 143
-    signals.receive(signal.SIGHUP, None)  # nothing stops the tidying up
+    signals.receive(signal.SIGHUP, None)  # nothing stops the cleaning up
     assert capsys.readouterr() == ("", "vscugan image: ended by SIGTERM\n")
 
 
-def test_programs_are_told_of_a_wrong_word(capsys: pytest.CaptureFixture[str]) -> None:
+def test_programs_get_a_wrong_argument_as_an_event(capsys: pytest.CaptureFixture[str]) -> None:
     for argv, message in (
         (["--chunk", "x"], "chunk must be a number, got x; run vscugan encode --help to see all options"),
         (["--chunk", "0"], "chunk must be above 0 and at most 3600 s, got 0; leave it out for 10"),
@@ -89,8 +89,8 @@ def test_programs_are_told_of_a_wrong_word(capsys: pytest.CaptureFixture[str]) -
         assert err == f"vscugan encode: {message}\n"
 
 
-def test_lines_that_nobody_takes_end_nothing() -> None:
-    """The reader of a pipe is gone, or the disk of a log is full."""
+def test_output_that_nobody_reads_ends_nothing() -> None:
+    """The reader of a pipe is gone, or the disk that a log is on is full."""
     reader, writer = os.pipe()
     os.close(reader)
     for target in (writer, "/dev/full"):

@@ -43,7 +43,7 @@ def unknown(command: str, option: str, hint: str) -> str:
         ("benchmark --frames -1", "frames must be at least 1, got -1; leave it out for the default"),
     ],
 )
-def test_a_wrong_word_is_one_line(
+def test_a_wrong_argument_is_one_line(
     line: str | tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     argv = line.split() if isinstance(line, str) else list(line)

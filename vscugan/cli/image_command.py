@@ -85,7 +85,7 @@ def _targets(arguments: argparse.Namespace, pairs: list[Pair], errors: list[Cuga
 
 
 def _missing(pairs: list[Pair], results: Results | None, overwrite: bool) -> list[Pair]:
-    """The pairs whose results are still to be made.
+    """The pairs whose results are still to be computed.
 
     Raises: PlanError for files that stand in the way.
     """

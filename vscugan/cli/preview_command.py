@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     import vapoursynth as vs
 
 HELP = "write frames as PNG: the enlarged source, and the result of each noise level"
+#: side length of a crop that nobody has named
 CROP_PX = 640
 SOURCE = "source"
-Area = tuple[int, int, int, int]
+#: x, y, width, height, px
+Crop = tuple[int, int, int, int]
 
 
 def add_arguments(parser: Parser) -> None:
@@ -38,7 +40,7 @@ def add_arguments(parser: Parser) -> None:
     add_upscale(parser, several_noises=True)
 
 
-def _crop(text: str | None, width: int, height: int) -> Area:
+def _crop(text: str | None, width: int, height: int) -> Crop:
     if text is None:
         w, h = min(CROP_PX, width), min(CROP_PX, height)
         return (width - w) // 2, (height - h) // 2, w, h
