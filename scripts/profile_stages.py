@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vscugan.engine import Engine
+from vscugan.engine.engine import Engine
 from vscugan.models.registry import find
 from vscugan.models.weights import load_released
 from vscugan.runtime.count import multiply_adds

@@ -29,7 +29,7 @@ from vscugan.models.registry import ModelRow, rows
 from vscugan.models.weights import Weights, load_released
 from vscugan.pictures import area
 from vscugan.runtime.openvino_runtime import OpenVinoRuntime, native_precisions
-from vscugan.workspace import Workspace
+from vscugan.runtime.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "scripts"))

@@ -14,7 +14,7 @@ from support.frames import psnr
 from support.frames import upscale as through
 from support.plain_upcunet import plain_upcunet
 
-from vscugan.engine import Engine
+from vscugan.engine.engine import Engine
 from vscugan.models.registry import ModelRow, find, rows
 from vscugan.models.weights import _released_folder, load_released
 from vscugan.network import ARCHITECTURES, PRO_GAIN, PRO_OFFSET

@@ -13,7 +13,7 @@ import torch
 from support.frames import upscale
 
 from vscugan import engine as module
-from vscugan.engine import Engine
+from vscugan.engine.engine import Engine
 from vscugan.runtime import torch_runtime
 from vscugan.settings import validate
 

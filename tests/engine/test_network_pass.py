@@ -13,9 +13,9 @@ import torch
 from support.frames import upscale
 
 from vscugan import network_pass as module
-from vscugan.engine import Engine
+from vscugan.engine.engine import Engine
 from vscugan.errors import DeviceError
-from vscugan.memory import free_bytes
+from vscugan.engine.memory import free_bytes
 from vscugan.models.registry import find
 from vscugan.models.weights import load_released
 from vscugan.network import ARCHITECTURES

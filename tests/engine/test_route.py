@@ -8,11 +8,11 @@ import pytest
 from safetensors.torch import save_file
 
 from vscugan import route as route_module
-from vscugan.engine import Engine
+from vscugan.engine.engine import Engine
 from vscugan.errors import ArgumentError
 from vscugan.models.registry import find
 from vscugan.models.weights import Weights, load_file, load_released
-from vscugan.route import COST, cheapest, direct, find_route
+from vscugan.engine.route import COST, cheapest, direct, find_route
 from vscugan.runtime.count import multiply_adds
 from vscugan.settings import validate
 

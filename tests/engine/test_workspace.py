@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from vscugan.workspace import Workspace
+from vscugan.runtime.workspace import Workspace
 
 CPU = torch.device("cpu")
 

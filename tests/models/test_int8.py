@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from support.frames import DATA, INT8_REFUSED, or_int8_is_refused, psnr, upscale
 
-from vscugan.engine import Engine
+from vscugan.engine.engine import Engine
 from vscugan.errors import ArgumentError, DeviceError, FrameError
 from vscugan.models import int8
 from vscugan.models.registry import rows
@@ -21,7 +21,7 @@ from vscugan.runtime.backends import make_runtime, pick_backend
 from vscugan.runtime.graph_runtime import GraphRuntime
 from vscugan.runtime.openvino_runtime import OpenVinoRuntime, openvino
 from vscugan.settings import validate
-from vscugan.workspace import Workspace
+from vscugan.runtime.workspace import Workspace
 
 pytestmark = pytest.mark.instruction_set
 CPU = torch.device("cpu")

@@ -14,7 +14,7 @@ from support.frames import upscale
 
 from vscugan import engine, settings
 from vscugan.cache import cache_folder
-from vscugan.engine import Engine
+from vscugan.engine.engine import Engine
 from vscugan.errors import DeviceError
 from vscugan.models.registry import find
 from vscugan.models.weights import load_released
@@ -64,7 +64,7 @@ real = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *rest: None if name in ("openvino", "onnxruntime") else real(name, *rest)
 from vscugan import engine, settings
 from vscugan.cache import cache_folder
-from vscugan.engine import Engine
+from vscugan.engine.engine import Engine
 from vscugan.settings import validate
 told = []
 print(Engine(validate(), notify=told.append).lanes[0].backend, told)
@@ -146,7 +146,7 @@ def test_tensorrt_engines_of_two_models_have_two_names(monkeypatch: pytest.Monke
 
 COLD = """
 import sys, threading
-from vscugan.engine import Engine
+from vscugan.engine.engine import Engine
 from vscugan.settings import validate
 import numpy as np
 x, out = np.full((3, 32, 32), 0.5, np.float32), np.empty((3, 64, 64), np.float32)
