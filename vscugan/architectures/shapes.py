@@ -8,8 +8,8 @@ from fractions import Fraction
 from math import ceil
 from typing import Any
 
-from vscugan.architectures.architecture import Architecture, Border, Gate
-from vscugan.architectures.stages import run_network
+from vscugan.architectures.architecture import Architecture, Border, Stage
+from vscugan.architectures.stages import WholeMaps, run_stages
 
 #: A picture that is large enough for every halo, in multiples.
 MEASURED_MULTIPLES = 256
@@ -36,25 +36,24 @@ class FeatureMap:
 
 @dataclass(frozen=True, kw_only=True)
 class Shapes:
-    """Of a network: its maps by name, multiply-adds a px of the picture, and its widest map's values a px."""
+    """Of a network: its maps by name, each stage's multiply-adds a px of the picture, its widest map's values a px."""
 
     maps: Mapping[str, FeatureMap]
-    multiply_adds: Fraction
+    multiply_adds: tuple[Fraction, ...]
     widest: Fraction
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Map:
-    """Stands for a map of (channels, height, width)."""
+    """Stands for a map of ``channels`` and ``px`` x ``px``."""
 
     channels: int
-    height: int
-    width: int
+    px: int
     rate: Fraction
     reach: Fraction = Fraction(0)
 
     def __add__(self, other: _Map) -> _Map:
-        if (self.channels, self.height, self.width) != (other.channels, other.height, other.width):
+        if (self.channels, self.px) != (other.channels, other.px):
             raise ValueError(f"maps that are added must be alike, got {self} and {other}")
         return replace(self, reach=max(self.reach, other.reach))
 
@@ -67,8 +66,7 @@ class _Map:
         return self + a * b
 
     def __getitem__(self, index: tuple[slice, ...]) -> _Map:
-        rows, columns = (len(range(*s.indices(px))) for s, px in zip(index[2:], (self.height, self.width), strict=True))
-        return replace(self, height=rows, width=columns)
+        return replace(self, px=len(range(*index[2].indices(self.px))))
 
 
 class _Sizes:
@@ -76,52 +74,29 @@ class _Sizes:
 
     def __init__(self, architecture: Architecture) -> None:
         self._layer = architecture.layer
-        self.multiply_adds = 0
-        self.multiply_adds_px = Fraction(0)
+        self.multiply_adds = Fraction(0)
         self.widest = Fraction(0)
 
     def convolution(self, layer: str, x: _Map) -> _Map:
         row = self._layer[layer]
         if x.channels != row.inputs:
             raise ValueError(f"{layer} must read {row.inputs} channels, got {x.channels}")
-        height, width = row.output_px(x.height), row.output_px(x.width)
         rate = x.rate * row.stride if row.transposed else x.rate / row.stride
-        work = row.inputs * row.outputs * row.kernel**2
-        each = (x.height * x.width, x.rate) if row.transposed else (height * width, rate)
-        self.multiply_adds += work * each[0]
-        self.multiply_adds_px += work * each[1] ** 2
+        each = x.rate if row.transposed else rate
+        self.multiply_adds += row.inputs * row.outputs * row.kernel**2 * each**2
         around = Fraction(row.kernel, row.stride) if row.transposed else Fraction(row.kernel // 2)
-        y = _Map(channels=row.outputs, height=height, width=width, rate=rate, reach=x.reach + around / x.rate)
-        return self._seen(y)
+        reach = x.reach + around / x.rate
+        return self._seen(_Map(channels=row.outputs, px=row.output_px(x.px), rate=rate, reach=reach))
 
     def pixel_shuffle(self, x: _Map, factor: int) -> _Map:
-        return self._enlarged(x, x.channels // factor**2, factor)
+        return self._seen(replace(x, channels=x.channels // factor**2, px=x.px * factor, rate=x.rate * factor))
 
     def repeat_pixels(self, x: _Map, factor: int) -> _Map:
-        return self._enlarged(x, x.channels, factor)
-
-    def gate(self, gate: Gate, x: _Map) -> _Map:
-        return _Map(channels=x.channels, height=1, width=1, rate=x.rate)
-
-    def _enlarged(self, x: _Map, channels: int, factor: int) -> _Map:
-        sizes = {"height": x.height * factor, "width": x.width * factor, "rate": x.rate * factor}
-        return self._seen(replace(x, channels=channels, **sizes))  # type: ignore[arg-type]
+        return self._seen(replace(x, px=x.px * factor, rate=x.rate * factor))
 
     def _seen(self, x: _Map) -> _Map:
         self.widest = max(self.widest, x.channels * x.rate**2)
         return x
-
-
-def _picture(architecture: Architecture, height: int, width: int) -> _Map:
-    edge = 2 * architecture.pad_px
-    return _Map(channels=3, height=height + edge, width=width + edge, rate=Fraction(1))
-
-
-def multiply_adds(architecture: Architecture, height: int, width: int) -> int:
-    """Multiply-adds of the convolutions for a picture of ``height`` x ``width``, multiples of the architecture's."""
-    sizes = _Sizes(architecture)
-    run_network(architecture, sizes, _picture(architecture, height, width))
-    return sizes.multiply_adds
 
 
 def measured(architecture: Architecture) -> Shapes:
@@ -130,33 +105,46 @@ def measured(architecture: Architecture) -> Shapes:
     Raises: ValueError where its layers and stages do not add up.
     """
     px = architecture.multiple * MEASURED_MULTIPLES
-    sizes = _Sizes(architecture)
-    whole = run_network(architecture, sizes, _picture(architecture, px, px))
-    found: dict[str, _Map] = whole.maps
-    reaches, within = {"input": Fraction(0)}, {"input": Fraction(0)}
-    for stage in architecture.stages:
-        # what it reads as if it were the picture: how far does this stage alone look?
-        read: dict[str, Any] = {name: replace(found[name], reach=Fraction(0)) for name in stage.reads}
-        cropped = {name: _cropped(x, stage.reads[name]) for name, x in read.items()}
-        for name, y in stage.run(_Sizes(architecture), cropped, whole.gates).items():  # type: ignore[arg-type]
-            within[name] = y.reach  # type: ignore[attr-defined]
-            reaches[name] = within[name] + max(reaches[r] for r in stage.reads)
+    steps = _Measuring(architecture)
+    whole = WholeMaps(
+        {"input": _Map(channels=3, px=px + 2 * architecture.pad_px, rate=Fraction(1))},
+        {},
+        steps.run,
+        lambda gate, x: replace(x, px=1),
+    )
+    run_stages(architecture.stages, whole)
     maps = {
         name: FeatureMap(
             rate=x.rate,
-            extra=x.height - int(px * x.rate),
+            extra=x.px - int(px * x.rate),
             channels=x.channels,
-            reach_px=ceil(reaches[name]),
-            stage_reach_px=ceil(within[name]),
+            reach_px=ceil(steps.reach[name]),
+            stage_reach_px=ceil(x.reach),
         )
-        for name, x in found.items()
+        for name, x in whole.maps.items()
     }
     _check(architecture, maps)
-    return Shapes(maps=maps, multiply_adds=sizes.multiply_adds_px, widest=sizes.widest)
+    return Shapes(maps=maps, multiply_adds=tuple(steps.multiply_adds), widest=steps.widest)
 
 
-def _cropped(x: _Map, px: int) -> _Map:
-    return replace(x, height=x.height - 2 * px, width=x.width - 2 * px)
+class _Measuring:
+    """Runs stages on sizes, each as if it read the picture itself, so that its maps have its own reach."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        self._architecture = architecture
+        self.reach = {"input": Fraction(0)}  #: on the picture
+        self.multiply_adds: list[Fraction] = []
+        self.widest = Fraction(0)
+
+    def run(self, k: int, stage: Stage, read: dict[str, Any], gates: dict[str, Any]) -> dict[str, Any]:
+        sizes: Any = _Sizes(self._architecture)
+        own = {name: replace(x, reach=Fraction(0)) for name, x in read.items()}
+        written: dict[str, Any] = stage.run(sizes, own, gates)
+        for name, x in written.items():
+            self.reach[name] = x.reach + max(self.reach[r] for r in read)
+        self.multiply_adds.append(sizes.multiply_adds)
+        self.widest = max(self.widest, sizes.widest)
+        return written
 
 
 def _check(architecture: Architecture, maps: Mapping[str, FeatureMap]) -> None:

@@ -123,6 +123,11 @@ class Engine:
         ]
 
     @property
+    def passes(self) -> tuple[NetworkPass, ...]:
+        """Of the first device."""
+        return self.devices[0][0].passes
+
+    @property
     def border_px(self) -> tuple[int, int]:
         """Px that the first pass computes beyond each side length of a part of a frame, and of the whole one.
 
@@ -149,13 +154,12 @@ class Engine:
 
     def report(self) -> dict[str, str]:
         """What computes, as frame props: runtime, device, precision, tile and weights of each pass."""
-        passes = self.devices[0][0].passes
         return {
             "CuganRuntime": _listed(slots[0].backend for slots in self.devices),
             "CuganDevice": _listed(str(slots[0].device) for slots in self.devices),
             "CuganPrecision": self.precision,
-            "CuganTile": ", ".join(p.tile for p in passes),
-            "CuganWeights": ", ".join(p.sha256 for p in passes),
+            "CuganTile": ", ".join(p.tile for p in self.passes),
+            "CuganWeights": ", ".join(p.sha256 for p in self.passes),
         }
 
     def upscale(

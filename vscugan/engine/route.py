@@ -72,7 +72,7 @@ def find_route(settings: Settings, source: tuple[int, int], target: tuple[int, i
     """
     if settings.weights is not None:
         weights = load_file(settings.weights, model=settings.model)
-        cost = {weights.scale: float(weights.architecture.shapes.multiply_adds)}
+        cost = {weights.scale: float(sum(weights.architecture.shapes.multiply_adds))}
         scales = cheapest(source, target, cost, cost)
         return tuple(_first(settings, scale, weights) for scale in scales)
     assert settings.model is not None  # validate() filled it in
@@ -88,7 +88,7 @@ def find_route(settings: Settings, source: tuple[int, int], target: tuple[int, i
 def _costs(model: str, noise: str) -> dict[int, float]:
     """The scales that a model has this noise level for, and the multiply-adds of each for a px of what it reads."""
     found = {row.scale: row.architecture for row in rows() if (row.model, row.noise) == (model, noise)}
-    return {scale: float(ARCHITECTURES[name].shapes.multiply_adds) for scale, name in found.items()}
+    return {scale: float(sum(ARCHITECTURES[name].shapes.multiply_adds)) for scale, name in found.items()}
 
 
 def cheapest(

@@ -91,7 +91,7 @@ def _checked(tensors: Mapping[str, Tensor], architecture: Architecture, path: Pa
     return checked
 
 
-def _released_folder(package: str) -> Path:
+def released_folder(package: str) -> Path:
     spec = importlib.util.find_spec(package.replace("-", "_"))
     if spec is None or spec.origin is None:
         raise WeightsError(
@@ -105,7 +105,7 @@ def load_released(row: ModelRow) -> Weights:
 
     Raises: WeightsError.
     """
-    folder = _released_folder(row.package)
+    folder = released_folder(row.package)
     contents = []
     for name, size, sha256 in (
         (row.param, row.param_bytes, row.param_sha256),
