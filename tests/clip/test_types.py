@@ -1,4 +1,4 @@
-"""The signatures of Upscale are those of the rows, and a user's script passes mypy and pyright in their strict modes."""
+"""Signatures of Upscale are those of the rows, and a user's script passes mypy and pyright in their strict modes."""
 
 from __future__ import annotations
 
