@@ -94,7 +94,7 @@ class Plan:
 
 def _check_options(options: Mapping[str, Any]) -> None:
     """Raise ArgumentError where these can't be options of Upscale as the command line takes them."""
-    hints = {name: option.value_type | None for name, option in OPTIONS.items() if option.on_command_line}
+    hints = {name: option.value_type for name, option in OPTIONS.items() if option.on_command_line}
     hints["format"] = str
     if unknown := sorted(options.keys() - hints.keys()):
         raise ArgumentError(f"options must be those of Upscale, got {unknown[0]}; see the README's table")
