@@ -11,6 +11,7 @@ import pytest
 
 from vscugan import runtime
 from vscugan.errors import ArgumentError
+from vscugan.image.results import DECIDING
 from vscugan.models import registry
 from vscugan.settings import ARGUMENTS, OPTIONS, Settings, validate
 
@@ -94,6 +95,13 @@ def test_no_two_arguments_have_one_place() -> None:
         "width", "height", "kernel", "linear", "overshoot", "alpha_clip", "backend", "report", "memory", "reuse",
         "segment", "threshold", "gates",
     ]  # fmt: skip
+
+
+def test_a_batch_of_pictures_is_known_by_the_same_options_as_ever() -> None:
+    """The names are in files beside results; an option that is not here must leave the picture as it is."""
+    assert DECIDING == (
+        "scale", "width", "height", "noise", "model", "alpha", "kernel", "linear", "overshoot", "precision"
+    )  # fmt: skip
 
 
 def readme() -> dict[str, tuple[str, str]]:

@@ -28,7 +28,7 @@ class Option:
     they are needed, since models and runtimes are rows of their own. ``check``: where it is left out, the value must
     be one of ``choices``, or is not checked. ``help``: one line for the command line, which names choices and the
     default itself. ``read``: how the command line reads a value, where ``type`` does not say it. ``of_clips``: whether
-    it makes no sense for a single picture.
+    it makes no sense for a single picture. ``same_picture``: whether it changes time and memory, but not the picture.
     """
 
     position: int
@@ -40,6 +40,7 @@ class Option:
     read: Callable[[str], Any] | None = None
     on_command_line: bool = True
     of_clips: bool = False
+    same_picture: bool = False
 
     @property
     def twin_type(self) -> Any:

@@ -100,24 +100,24 @@ class Settings:
     )] = False
     overshoot: Annotated[str, Option(position=15, type="data", choices=("clip", "restore"))] = "clip"
     tile: Annotated[tuple[int, int] | None, Option(
-        position=6, type="int[]", help="px, or width,height", check=tile_size(SMALLEST_TILE_PX)
+        position=6, type="int[]", same_picture=True, help="px, or width,height", check=tile_size(SMALLEST_TILE_PX)
     )] = None
     memory: Annotated[int | None, Option(
-        position=19, type="int", help="MiB",
+        position=19, type="int", same_picture=True, help="MiB",
         check=at_least(
             SMALLEST_MEMORY_MIB, "MiB", advice="leave it out for half of what is free, or name a small tile"
         ),
     )] = None
     device: Annotated[tuple[str, ...], Option(
-        position=7, type="data[]", check=device_names(DEVICES, LARGEST_DEVICES),
+        position=7, type="data[]", same_picture=True, check=device_names(DEVICES, LARGEST_DEVICES),
         help="auto, cpu, cuda, cuda:N, xpu, xpu:N, mps, or several, as in cuda:0,cuda:1",
     )] = ("auto",)
-    backend: Annotated[str, Option(position=17, type="data", choices=backend_names)] = "auto"
+    backend: Annotated[str, Option(position=17, type="data", same_picture=True, choices=backend_names)] = "auto"
     precision: Annotated[str, Option(
         position=8, type="data", choices=("auto", "fp32", "fp16", "bf16", "int8")
     )] = "auto"
     streams: Annotated[int | None, Option(
-        position=9, type="int", help="frames in flight",
+        position=9, type="int", same_picture=True, help="frames in flight",
         check=between(1, LARGEST_STREAMS, advice="leave it out for the default"),
     )] = None
     reuse: Annotated[str, Option(
