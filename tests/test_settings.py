@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,15 +15,23 @@ from vscugan import runtime
 from vscugan.errors import ArgumentError
 from vscugan.image.results import DECIDING
 from vscugan.models import registry
-from vscugan.settings import ARGUMENTS, OPTIONS, Settings, validate
+from vscugan.settings import ARGUMENTS, OPTIONS, SIGNATURE, Settings, validate
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
 
 
 def message(**given: Any) -> str:
     with pytest.raises(ArgumentError) as error:
         validate(**given)
     return str(error.value)
+
+
+def test_the_native_build_reads_the_rows_without_any_package() -> None:
+    """pip builds where neither vscugan nor torch is installed."""
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from vscugan import settings; print(settings.SIGNATURE)"
+    run = subprocess.run([sys.executable, "-I", "-S", "-c", code, ROOT], capture_output=True, text=True, check=True)
+    assert run.stdout == f"{SIGNATURE}\n"
 
 
 def test_what_is_left_out_is_the_default() -> None:
