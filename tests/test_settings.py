@@ -62,9 +62,9 @@ def test_what_is_left_out_is_the_default() -> None:
     ],
 )
 def test_values_become_settings(given: dict[str, Any], changed: dict[str, Any]) -> None:
-    made = validate(**given)
-    assert made == replace(Settings(), **changed)
-    assert type(made.linear) is type(made.report) is bool
+    settings = validate(**given)
+    assert settings == replace(Settings(), **changed)
+    assert type(settings.linear) is type(settings.report) is bool
 
 
 def test_of_several_wrong_arguments_the_same_is_named_as_ever() -> None:
@@ -92,8 +92,8 @@ def test_models_and_backends_are_those_of_their_rows(monkeypatch: pytest.MonkeyP
     rows = (*registry.rows(), replace(registry.rows()[0], model="toy"))
     monkeypatch.setattr(registry, "rows", lambda: rows)
     monkeypatch.setitem(runtime.BACKENDS, "toy", "toy_runtime")
-    made = validate(model="toy", backend="toy")
-    assert (made.model, made.backend) == ("toy", "toy")
+    settings = validate(model="toy", backend="toy")
+    assert (settings.model, settings.backend) == ("toy", "toy")
     assert message(model="x") == "model must be se, pro or toy, got x; use one of these"
 
 

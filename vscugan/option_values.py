@@ -37,6 +37,11 @@ def listed(items: Sequence[object]) -> str:
     return ", ".join(map(str, items[:-1])) + f" or {items[-1]}"
 
 
+def plain(number: float) -> str:
+    """A number as a message shows it: 2 for 2.0."""
+    return f"{number:g}" if isinstance(number, float) else str(number)
+
+
 def check_choice(name: str, value: object, allowed: Sequence[object]) -> None:
     """Raise ArgumentError where the value is none of several."""
     if value not in allowed:
@@ -61,8 +66,7 @@ def limits(test: Callable[[float], bool], allowed: str, advice: str) -> Check:
 
     def check(name: str, value: float) -> float:
         if not test(value):
-            got = f"{value:g}" if isinstance(value, float) else value
-            raise ArgumentError(f"{name} must be {allowed}, got {got}; {advice}")
+            raise ArgumentError(f"{name} must be {allowed}, got {plain(value)}; {advice}")
         return value
 
     return check

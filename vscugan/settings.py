@@ -22,6 +22,7 @@ from vscugan.option_values import (
     limits,
     noise_level,
     number,
+    plain,
     tile_size,
 )  # fmt: skip
 
@@ -166,7 +167,7 @@ SIGNATURE = signature(ARGUMENTS, required="clip")
 def _check_scale_or_size(given: Mapping[str, Any]) -> None:
     if "scale" in given and given.keys() & {"width", "height"}:
         raise ArgumentError(
-            f"scale must be left out where width or height is given, got {given['scale']:g}; use one of the two"
+            f"scale must be left out where width or height is given, got {plain(given['scale'])}; use one of the two"
         )
 
 

@@ -54,14 +54,14 @@ def test_help_is_made_from_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_values_are_read_as_the_rows_say() -> None:
     parser = argparse.ArgumentParser()
     add_upscale(parser)
-    words = "--scale 2 --noise 1 --tile 64,32 --device cuda:0,cpu --memory 99 --threshold 2 --linear 1 --format gray10"
-    given = given_upscale(parser.parse_args(words.split()))
+    argv = "--scale 2 --noise 1 --tile 64,32 --device cuda:0,cpu --memory 99 --threshold 2 --linear 1 --format gray10"
+    given = given_upscale(parser.parse_args(argv.split()))
     assert given == {
         "scale": 2, "noise": "1", "tile": [64, 32], "device": ["cuda:0", "cpu"], "memory": 99, "threshold": 2.0,
         "linear": 1, "format": "GRAY10",
     }  # fmt: skip
     assert type(given["scale"]) is int  # as it is written into plans and certificates
-    words = "--scale 1.5 --tile 64 --device cpu --weights x.pth"
-    given = given_upscale(parser.parse_args(words.split()))
+    argv = "--scale 1.5 --tile 64 --device cpu --weights x.pth"
+    given = given_upscale(parser.parse_args(argv.split()))
     assert given == {"scale": 1.5, "tile": 64, "device": "cpu", "weights": os.path.abspath("x.pth")}
     assert given_upscale(parser.parse_args([])) == {}

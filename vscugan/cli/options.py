@@ -15,13 +15,13 @@ from vscugan.settings import OPTIONS, Settings, validate
 
 def script_arguments(pairs: Sequence[str]) -> dict[str, str]:
     """What is handed to a script, of ``--arg NAME=VALUE``, by name."""
-    made = {}
+    arguments = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name.isidentifier():
             raise ArgumentError(f"arg must be NAME=VALUE, got {pair!r}; write it as for vspipe -a")
-        made[name] = value
-    return made
+        arguments[name] = value
+    return arguments
 
 
 #: the options of Upscale that commands have
