@@ -24,7 +24,7 @@ from vscugan.option_values import (
     number,
     plain,
     tile_size,
-)  # fmt: skip
+)
 
 #: A released model exists for each of these; any other scale is a size.
 SCALES = (2, 3, 4)
@@ -40,7 +40,7 @@ SMALLEST_TILE_PX = 32
 SMALLEST_MEMORY_MIB = 64
 LARGEST_STREAMS = 32
 LARGEST_DEVICES = 32
-FOLLOW = "leave it out to follow the display shape"
+FOLLOW_THE_SHAPE = "leave it out to follow the display shape"
 
 
 def model_names() -> tuple[str, ...]:
@@ -77,10 +77,10 @@ class Settings:
         ),
     )] = 2
     width: Annotated[int | None, Option(
-        position=11, type="int", help="px, instead of scale", check=at_least(1, "px", advice=FOLLOW)
+        position=11, type="int", help="px, instead of scale", check=at_least(1, "px", advice=FOLLOW_THE_SHAPE)
     )] = None
     height: Annotated[int | None, Option(
-        position=12, type="int", help="px, instead of scale", check=at_least(1, "px", advice=FOLLOW)
+        position=12, type="int", help="px, instead of scale", check=at_least(1, "px", advice=FOLLOW_THE_SHAPE)
     )] = None
     noise: Annotated[str, Option(
         position=2, type="data", python=str | int, choices=tuple(NOISES.values()), check=noise_level(NOISES)
