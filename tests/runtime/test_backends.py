@@ -109,7 +109,7 @@ def test_the_exported_network_gives_the_same_picture_elsewhere(model: str, scale
 
 
 def test_the_options_name_every_backend() -> None:
-    assert ("auto", *backends.BACKENDS) == settings.BACKENDS
+    assert ("auto", *backends.BACKENDS) == settings.backend_names()
 
 
 def test_onnx_runtime_does_not_go_on_with_another_device() -> None:
