@@ -80,7 +80,7 @@ def what_computes() -> list[str]:
     """What computes by default here, and what would be faster, a line each."""
     import torch
 
-    from vscugan.engine import Engine
+    from vscugan.engine.engine import Engine
     from vscugan.settings import validate
 
     engine = Engine(validate())

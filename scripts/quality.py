@@ -18,7 +18,7 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from vscugan.engine import Engine
+from vscugan.engine.engine import Engine
 from vscugan.models.registry import rows
 from vscugan.pictures import area
 from vscugan.settings import validate

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and the errors of those that can't be."""
+"""Files are written whole or not at all, and hashed while they are read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from vscugan import files
 from vscugan.errors import DiskError
-from vscugan.files import is_full, sha256, write_whole
+from vscugan.files import HashedReader, is_full, sha256, write_whole
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -35,3 +35,19 @@ def test_a_full_disk_is_recognised_by_the_message_or_the_free_space(
     assert not is_full(tmp_path, "Conversion failed!")
     monkeypatch.setattr(files, "FULL_BYTES", 1 << 62)
     assert is_full(tmp_path, "Conversion failed!")
+
+
+@pytest.mark.parametrize("skipped", [5, 5000])
+@pytest.mark.parametrize("reads", [[(0, 1000)], [(0, 10), (900, 100), (10, 500)], [(500, 10)], [(0, 9), (20, 9)], []])
+def test_a_hash_comes_along_with_any_way_of_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reads: list[tuple[int, int]], skipped: int
+) -> None:
+    monkeypatch.setattr("vscugan.files.SKIPPED_BYTES", skipped)
+    path = tmp_path / "a"
+    path.write_bytes(bytes(range(250)) * 4)
+    with open(path, "rb", buffering=0) as file:
+        reader = HashedReader(file)
+        for at, size in reads:
+            assert reader.seek(at) == reader.tell() == at
+            assert reader.read(size) == path.read_bytes()[at : at + size]
+        assert reader.sha256() == sha256(path)

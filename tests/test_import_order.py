@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 #: names that two files still share
-SHARED_NAMES = {"files.py", "graph.py", "plan.py", "run.py"}
+SHARED_NAMES = {"files.py", "graph.py", "stages.py"}
 #: the path of design: a module imports only what stands before it
 ORDER = (
     "errors",
@@ -18,16 +18,13 @@ ORDER = (
     "install",
     "files",
     "cache",
-    "settings",
+    "option_values",
+    "option_row",
+    "architectures",
     "models",
-    "route",
-    "network",
-    "tiling.geometry",
-    "workspace",
     "runtime",
+    "settings",
     "tiling",
-    "memory",
-    "network_pass",
     "engine",
     "reuse",
     "pictures",

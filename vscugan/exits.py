@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import signal
 
+#: exit code of an internal error, as sysexits.h numbers it; each class of errors has its own
+UNEXPECTED = 70
+#: exit codes after signals that end a process in order, as shells count them: 128 and the signal's number
+INTERRUPTED = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
 #: the usual cause of a signal that ended a process, by the signal's name
 CAUSES = {
     "SIGABRT": "a native library gave up",

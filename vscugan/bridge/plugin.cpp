@@ -11,10 +11,12 @@
 // and held while nobody else's code runs, and the GIL is never held across a call that may wait for a frame.
 
 #include "ownership.h"
+#include "upscale_arguments.h" // made by setup.py
 
 #include <VSHelper4.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -58,7 +60,7 @@ Ref argumentsToDict(const VSMap *in, const VSAPI *vsapi) {
     for (int k = 0; k < vsapi->mapNumKeys(in); k++) {
         const char *key = vsapi->mapGetKey(in, k);
         const int count = vsapi->mapNumElements(in, key);
-        const bool isList = std::string(key) == "tile" || std::string(key) == "device";
+        const bool isList = std::count(std::begin(kListArguments), std::end(kListArguments), key) > 0;
         const auto text = [&](int i) {
             return PyUnicode_FromStringAndSize(vsapi->mapGetData(in, key, i, nullptr),
                                                vsapi->mapGetDataSize(in, key, i, nullptr));
@@ -709,11 +711,5 @@ void VS_CC upscale(const VSMap *in, VSMap *out, void *, VSCore *core, const VSAP
 VS_EXTERNAL_API(void) VapourSynthPluginInit2(VSPlugin *plugin, const VSPLUGINAPI *vspapi) {
     vspapi->configPlugin("io.github.vscugan", "cugan", "Real-CUGAN upscaling for anime", VS_MAKE_VERSION(0, 1),
                          VAPOURSYNTH_API_VERSION, 0, plugin);
-    vspapi->registerFunction("Upscale",
-                             "clip:vnode;scale:float:opt;noise:data:opt;model:data:opt;weights:data:opt;"
-                             "alpha:float:opt;tile:int[]:opt;device:data[]:opt;precision:data:opt;"
-                             "streams:int:opt;format:int:opt;width:int:opt;height:int:opt;kernel:data:opt;"
-                             "linear:int:opt;overshoot:data:opt;alpha_clip:vnode:opt;backend:data:opt;report:int:opt;"
-                             "memory:int:opt;reuse:data:opt;segment:int:opt;threshold:float:opt;gates:data:opt;",
-                             "clip:vnode;", upscale, nullptr, plugin);
+    vspapi->registerFunction("Upscale", kArguments, "clip:vnode;", upscale, nullptr, plugin);
 }

@@ -15,11 +15,9 @@ from typing import Any, NoReturn, TextIO
 from vscugan.clip.wording import first_line
 from vscugan.encode.typed import printable
 from vscugan.errors import ArgumentError, CuganError, DiskError, FrameError
+from vscugan.exits import INTERRUPTED, UNEXPECTED
 from vscugan.install import how_to_install
 
-UNEXPECTED = 70
-#: signals that end a command in order, where the system has them, and their exit codes, as shells number them
-INTERRUPTED = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
 #: a signal that follows another one within this time is the same one: timeout and terminals send several
 SAME_SIGNAL_S = 1.0
 

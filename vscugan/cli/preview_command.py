@@ -119,7 +119,7 @@ def _write(pixels: np.ndarray, target: Path) -> None:
 
 
 def _preview(arguments: argparse.Namespace) -> int:
-    variants = _variants({name: value for name, value in vars(arguments).items() if name in (*UPSCALE, "format")})
+    variants = _variants({name: value for name, value in vars(arguments).items() if name in UPSCALE})
     from vscugan.encode.graph import build
     from vscugan.encode.plan import Plan
     from vscugan.encode.source import open_source

@@ -11,12 +11,12 @@ from vscugan.clip.colour import Conversion, Downscale, Props, ResizeCall, VideoF
 from vscugan.clip.size import output_size, sample_aspect_ratio, sar_props
 from vscugan.clip.stages import Area, Matte, Network, Stage, refuse_interlaced
 from vscugan.clip.wording import PREFIX, worded
-from vscugan.engine import Engine
+from vscugan.engine.engine import Engine
+from vscugan.engine.route import direct, find_route
 from vscugan.errors import ClipError
 from vscugan.reuse.choose import choose_contents, choose_mode
 from vscugan.reuse.contents import Contents
 from vscugan.reuse.mode import Mode
-from vscugan.route import direct, find_route
 from vscugan.settings import validate
 
 #: A clip as the bridge describes it: width, height, colour family, sample type, bits, subsampling_w,

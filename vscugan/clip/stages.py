@@ -19,7 +19,7 @@ from vscugan import pictures
 from vscugan.clip import colour
 from vscugan.clip.colour import Props, ResizeCall, VideoFormat
 from vscugan.clip.wording import worded
-from vscugan.engine import Engine
+from vscugan.engine.engine import Engine
 from vscugan.errors import ClipError
 from vscugan.reuse.contents import Contents, content_hash
 from vscugan.reuse.mode import Mode, SameAs, Source, Target

@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from vscugan.files import disk_error, sha256
-from vscugan.settings import validate
+from vscugan.settings import OPTIONS, validate
 
 #: in the output folder: one JSON line for each result
 NAME = ".vscugan-image.jsonl"
-#: of the settings, those that decide what a picture looks like; the others change time and memory
-DECIDING = ("scale", "width", "height", "noise", "model", "alpha", "kernel", "linear", "overshoot", "precision")
+#: of the settings, those that decide what a picture looks like; of weights the content does, not the path
+DECIDING = tuple(
+    name
+    for name, option in OPTIONS.items()
+    if option.on_command_line and not option.of_clips and not option.same_picture and name != "weights"
+)
 
 
 def described(options: dict[str, Any], quality: int) -> dict[str, Any]:

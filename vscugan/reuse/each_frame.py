@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 
-from vscugan.engine import Engine
+from vscugan.engine.engine import Engine
 from vscugan.reuse.contents import Contents, content_hash
 from vscugan.reuse.mode import NONE_UNREADABLE, Answer, Counts, Mode, Source, Target
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vscugan.engine import Spent
+from vscugan.engine.engine import Spent
 from vscugan.reuse.lru_cache import LRUCache
 
 Picture = NDArray[np.float32]
