@@ -82,7 +82,13 @@ class TorchRuntime:
         return stage.run(self, read, gates)
 
     def run_network(
-        self, padded: Tensor, given: Mapping[str, Tensor], alpha: float, workspace: Workspace, *, returns_gates: bool
+        self,
+        padded: Tensor,
+        given: Mapping[str, Tensor] | None,
+        alpha: float,
+        workspace: Workspace,
+        *,
+        returns_gates: bool,
     ) -> None:
         """See ``Runtime``: torch has no whole graph."""
 
