@@ -101,6 +101,7 @@ ROWS = (
     Backend(
         name="torch",
         package="torch",
+        distributions=("torch",),
         devices=dict.fromkeys(("cpu", "cuda", "mps", "xpu"), tuple(DTYPES)),
         load=lambda: torch,
         make=lambda weights, device, precision: TorchRuntime(weights, device, DTYPES[precision]),
