@@ -46,14 +46,14 @@ def run_tiles(
     edge = 2 * architecture.pad_px
     size = (int(padded.shape[2]) - edge, int(padded.shape[3]) - edge)
     names = [gate.name for gate in architecture.gates]
-    given = {} if options.gates is None else dict(zip(names, options.gates, strict=True))
+    given = None if options.gates is None else dict(zip(names, options.gates, strict=True))
     output = shown.enlarged(architecture.scale)
     if plan.whole(*size):
         whole = runtime.run_network(padded, given, options.alpha, workspace, returns_gates=options.returns_gates)
         if whole is not None:
             y, gates = whole
             return (y[0, :, *output.index], gates) if torch.isfinite(y.sum()) else None
-    tiles = _Tiles(runtime, padded, size, plan, output, workspace, options.alpha, given)
+    tiles = _Tiles(runtime, padded, size, plan, output, workspace, options.alpha, given or {})
     run_stages(tiles.stages, tiles)
     if not tiles.is_finite:
         return None
