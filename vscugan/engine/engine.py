@@ -16,6 +16,7 @@ from torch import Tensor
 from vscugan.architectures.architecture import Border
 from vscugan.engine.device import pick_device
 from vscugan.engine.network_pass import NetworkPass
+from vscugan.engine.planner import PlanLimits
 from vscugan.engine.route import Pass, direct
 from vscugan.engine.slots import DeviceSlot, DeviceSlots, Spent, stream_of
 from vscugan.errors import ArgumentError, FrameError
@@ -104,19 +105,12 @@ class Engine:
         if passed_over:
             notify(f"backend: {backend}, because {passed_over}")
         streams = settings.streams or DEFAULT_STREAMS.get((device.type, backend), 1)
-        passes = tuple(
-            NetworkPass(
-                each,
-                backend,
-                device,
-                self.precision,
-                tile=settings.tile,
-                memory=None if settings.memory is None else settings.memory << 20,
-                in_flight=streams * devices.count(device),
-                notify=notify,
-            )
-            for each in weights
+        limits = PlanLimits(
+            tile=settings.tile,
+            memory=None if settings.memory is None else settings.memory << 20,
+            in_flight=streams * devices.count(device),
         )
+        passes = tuple(NetworkPass(each, backend, device, self.precision, limits, notify) for each in weights)
         return [
             DeviceSlot(device=device, backend=backend, passes=passes, stream=stream_of(device), workspace=Workspace())
             for _ in range(streams)
