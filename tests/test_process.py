@@ -46,7 +46,6 @@ ORDER = (
     "network_pass",
     "engine",
     "reuse",
-    "pictures",
     "clip",
     "encode",
     "image",

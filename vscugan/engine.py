@@ -69,14 +69,6 @@ def pick_device(name: str, backend: str = "auto") -> torch.device:
 FrameGates = Sequence[Gates]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rendered:
-    """A frame that was upscaled: what each pass made, (3, h, w) fp32 in 0..1 on the host, and with which gates."""
-
-    pictures: list[Tensor]
-    gates: FrameGates  #: empty where they were not asked for
-
-
 @dataclass(kw_only=True)
 class Spent:
     """Time that lanes have computed, not counting what frames waited for them.
@@ -192,7 +184,7 @@ class Engine:
         return self.lanes[0].passes[0].runtime.architecture.pad_px
 
     @property
-    def tells_gates(self) -> bool:
+    def returns_gates(self) -> bool:
         """Whether a frame's gates come with the frame; else asking for them costs time and precision."""
         return all(p.runtime.tells_gates for lane in self.lanes for p in lane.passes)
 
@@ -238,14 +230,17 @@ class Engine:
 
     def render(
         self, source: NDArray[np.float32], n: int = 0, gates: FrameGates | None = None, *, with_gates: bool = True
-    ) -> Rendered:
-        """As ``upscale``, but the picture stays here, so that ``repaint`` can change it."""
+    ) -> tuple[list[Tensor], FrameGates]:
+        """As ``upscale``, but the results stay here, so that ``repaint`` can change them.
+
+        Returns each pass's, (3, h, w) fp32 in 0..1 on the host, and the gates, none where they were not asked for.
+        """
         with self._frame_on_a_lane(source) as (lane, workspace, x):
             used, pictures = list[Gates](), list[Tensor]()
             for made, own in _passes(lane, workspace, x, n, gates, with_gates):
                 used.append(own)
                 pictures.append(torch.empty(made.shape).copy_(made).clamp_(0, 1))
-            return Rendered(pictures=pictures, gates=_kept(used) if with_gates else ())
+            return pictures, _kept(used) if with_gates else ()
 
     def repaint(
         self,
@@ -255,7 +250,7 @@ class Engine:
         gates: FrameGates,
         n: int = 0,
     ) -> None:
-        """Compute ``areas`` of ``source`` with these gates, and write them into the pictures of a ``Rendered``.
+        """Compute ``areas`` of ``source`` with these gates, and write them into the pictures that ``render`` gave.
 
         The areas' ends are multiples of 8 px, or the frame's ends; ``source`` and errors as in ``upscale``.
         """
@@ -272,7 +267,7 @@ class Engine:
     def show(
         self, picture: Tensor, source: NDArray[np.float32], target: Sequence[NDArray[np.float32]], n: int = 0
     ) -> None:
-        """Write the last picture of ``Rendered`` as ``upscale`` would; the other arguments and errors as there."""
+        """Write the last picture that ``render`` gave as ``upscale`` would; the other arguments and errors as there."""
         with torch.inference_mode():
             self._write(picture, torch.from_numpy(source)[None], target, n)
 
