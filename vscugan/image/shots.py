@@ -25,7 +25,7 @@ BLANK_CODES = 8
 def rgb(clip: vs.VideoNode, width: int, height: int, *, is_upscaled: bool = False) -> vs.VideoNode:
     """A clip as 8-bit RGB of this size, enlarged by Spline36, in its own matrix.
 
-    Frames that Upscale made tell their matrix; for others it may have to be decided.
+    Frames of Upscale say which matrix they have; for others it may have to be decided.
     """
     arguments = {}
     if clip.format.color_family == vs.YUV and not is_upscaled:
@@ -70,7 +70,7 @@ def side_by_side(pictures: Mapping[str, np.ndarray]) -> np.ndarray:
 def display_size(source: vs.VideoNode, result: vs.VideoNode) -> tuple[int, int]:
     """The (width, height) with square pixels that shows a result in its source's display shape.
 
-    Nothing is made smaller, and what only rounding to whole pixels made different stays.
+    No side gets shorter, and a difference that comes from rounding to whole pixels stays.
     """
     with fetch(source, 0) as frame:
         shape = sample_aspect_ratio(frame.props) * Fraction(source.width, source.height)
