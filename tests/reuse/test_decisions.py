@@ -18,66 +18,66 @@ from vscugan.reuse.decisions import DECISIONS_BYTES, EPOCH_SEGMENTS, GIVE_UP_AFT
 HALO_PX = 18
 
 
-def moving_patches(seed: int, frames: int) -> list[np.ndarray]:
-    """Noise of up to 1 code over a still picture, and a patch that comes, moves and stays away."""
+def moving_patches(seed: int, count: int) -> list[np.ndarray]:
+    """Noise of up to 1 code over a still, and a patch that comes, moves and stays away."""
     rng = np.random.default_rng(seed)
     still = rng.random((3, 72, 104), dtype=np.float32)
-    pictures = []
+    frames = []
     y, x = rng.integers(0, 50, 2)
-    for _ in range(frames):
-        picture = still + rng.uniform(-1 / 255, 1 / 255, still.shape).astype(np.float32)
+    for _ in range(count):
+        frame = still + rng.uniform(-1 / 255, 1 / 255, still.shape).astype(np.float32)
         if rng.random() < 0.7:
             y, x = (int(np.clip(p + rng.integers(-9, 10), 0, 60)) for p in (y, x))
-            picture[:, y : y + 7, x : x + 9] = rng.random((3, 1, 1), dtype=np.float32)
+            frame[:, y : y + 7, x : x + 9] = rng.random((3, 1, 1), dtype=np.float32)
         if rng.random() < 0.05:
             still = rng.random(still.shape, dtype=np.float32)
-        pictures.append(picture.astype(np.float32))
-    return pictures
+        frames.append(frame.astype(np.float32))
+    return frames
 
 
 @settings(deadline=None, max_examples=15)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1.0, 3.0, 6.0]))
 def test_what_is_called_still_is_within_the_threshold_of_what_it_was_computed_from(seed: int, threshold: float) -> None:
-    pictures = moving_patches(seed, 40)
+    frames = moving_patches(seed, 40)
     decisions = Decisions(segment=12, threshold=threshold, halo_px=HALO_PX, blocks=True)
-    computed_from = pictures[0].copy()
+    computed_from = frames[0].copy()
     parts = 0
-    for n, picture in enumerate(pictures):
+    for n, frame in enumerate(frames):
         assert decisions.next_undecided(n) == n
-        decisions.add(n, picture, None)
+        decisions.add(n, frame, None)
         decision = decisions[n]
         if decision.base == n:
-            computed_from = picture.copy()
+            computed_from = frame.copy()
         else:
             parts += 1
             for area in decision.areas:
-                computed_from[:, *area.index] = picture[:, *area.index]
-        assert cell_means(computed_from, picture).max() <= threshold * (1 + 1e-5)
+                computed_from[:, *area.index] = frame[:, *area.index]
+        assert cell_means(computed_from, frame).max() <= threshold * (1 + 1e-5)
         assert (n % 12 == 0) <= (decision.base == decision.segment == n)
     assert parts
 
 
 def test_a_decision_follows_from_its_epoch_alone() -> None:
-    pictures = moving_patches(3, 60)
+    frames = moving_patches(3, 60)
     one = Decisions(segment=6, threshold=3, halo_px=HALO_PX, blocks=True)
-    for n, picture in enumerate(pictures):
-        one.add(n, picture, None)
+    for n, frame in enumerate(frames):
+        one.add(n, frame, None)
     for n in random.Random(0).sample(range(60), 60):
         other = Decisions(segment=6, threshold=3, halo_px=HALO_PX, blocks=True)
         read = []
         while (k := other.next_undecided(n)) is not None:
             read.append(k)
-            other.add(k, pictures[k], None)
+            other.add(k, frames[k], None)
         assert read == list(range(n - n % (6 * EPOCH_SEGMENTS), n + 1))
         assert other[n] == one[n]
 
 
-def test_gates_go_on_into_the_next_segment_until_the_picture_has_moved_away() -> None:
+def test_gates_go_on_into_the_next_segment_until_the_frames_have_moved_away() -> None:
     still = np.random.default_rng(0).random((3, 48, 64), dtype=np.float32)
-    pictures = [still + np.float32(n / 40 / 255) for n in range(120)]  # three codes in all
+    frames = [still + np.float32(n / 40 / 255) for n in range(120)]  # three codes in all
     decisions = Decisions(segment=24, threshold=3, halo_px=HALO_PX, blocks=True)
-    for n, picture in enumerate(pictures):
-        decisions.add(n, picture, None)
+    for n, frame in enumerate(frames):
+        decisions.add(n, frame, None)
     assert {n: decisions[n].gate_source for n in (0, 24, 72, 80, 81, 95, 96)} == {
         0: 0, 24: 0, 72: 0, 80: 0, 81: 81, 95: 81, 96: 96,
     }  # fmt: skip
@@ -154,14 +154,14 @@ def test_what_a_decision_takes_is_counted_once() -> None:
         decisions._states.clear()
 
 
-def test_what_a_decision_takes_is_known() -> None:
+def test_what_a_decision_takes_is_measured() -> None:
     decisions = Decisions(segment=24, threshold=3, halo_px=HALO_PX, blocks=True)
-    pictures = [np.tile(moving_box(n), (1, 4, 8)) for n in range(12)]  # many areas
+    frames = [np.tile(moving_box(n), (1, 4, 8)) for n in range(12)]  # many areas
     tracemalloc.start()
     try:
-        for n, picture in enumerate(pictures):
-            decisions.add(n, picture)
-        del picture
+        for n, frame in enumerate(frames):
+            decisions.add(n, frame)
+        del frame
         decisions._states.clear()
         taken = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, "*/vscugan/*")])
     finally:

@@ -24,7 +24,7 @@ ORDERS = int(os.environ.get("VSCUGAN_ORDERS", "60"))
 
 
 def test_a_talking_head_costs_little_and_looks_the_same(head: vs.VideoNode, core: Any) -> None:
-    clip = head.resize.Bicubic(format=vs.RGBS)
+    clip = head[:36].resize.Bicubic(format=vs.RGBS)
     full = arrays_of(core.cugan.Upscale(clip, reuse="off"))
     still = core.cugan.Upscale(clip, reuse="still", report=1)
     got = arrays_of(still)
@@ -32,7 +32,7 @@ def test_a_talking_head_costs_little_and_looks_the_same(head: vs.VideoNode, core
     assert np.mean(quality) >= 55
     assert min(quality) >= 45
     assert np.mean(props_of(still, "CuganReused")) > 0.75
-    assert props_of(still, "CuganSegment") == [0] * 24 + [24] * 24 + [48] * 12
+    assert props_of(still, "CuganSegment") == [0] * 24 + [24] * 12
     # what stands still flickers less than in the full result
     background = (slice(None), slice(None), slice(0, 60))
     assert flicker(got, background) <= flicker(full, background)
@@ -168,7 +168,7 @@ def test_a_pan_returns_no_gates_until_they_are_needed(
         return render(self, source, n, *rest, **named)
 
     monkeypatch.setattr(Engine, "render", rendering)
-    # no cut is marked or found, so that the picture's way is what makes frames whole
+    # no cut is marked or found, so that frames are whole because too much of them changes
     clip = pan_then_hold.std.SetFrameProps(_SceneChangePrev=0)
     up = vs.core.cugan.Upscale(clip, reuse="still", segment=12, backend="torch", report=1)
     in_order = bits_of(up)

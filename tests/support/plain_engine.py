@@ -22,7 +22,7 @@ LOST = "the disk is gone"
 
 
 class PlainEngine:
-    """Shows the source as it is, plus the number of the frame whose gates it used: a wrong picture is seen."""
+    """Shows the source as it is, plus the number of the frame whose gates it used: a wrong result is seen."""
 
     returns_gates = True
 
@@ -59,10 +59,10 @@ class PlainEngine:
 
 
 def moving_box(n: int) -> np.ndarray:
-    """(3, 48, 64): a picture that slowly gets lighter, and a box that moves in it; another scene every 70 frames."""
-    picture = np.full((3, *SIZE), 0.2 + n // 70 % 3 * 0.2 + n % 96 / 255 / 24, np.float32)
-    picture[:, 8 : 8 + n % 5, n % 50 : n % 50 + 9] += 0.12
-    return picture
+    """(3, 48, 64): a frame that slowly gets lighter, and a box that moves in it; another scene every 70 frames."""
+    frame = np.full((3, *SIZE), 0.2 + n // 70 % 3 * 0.2 + n % 96 / 255 / 24, np.float32)
+    frame[:, 8 : 8 + n % 5, n % 50 : n % 50 + 9] += 0.12
+    return frame
 
 
 def mode_of(kind: str = "still", *, segment: int = 24, limit: int = 1 << 30) -> Any:

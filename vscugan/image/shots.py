@@ -56,15 +56,15 @@ def shot(clip: vs.VideoNode, n: int) -> np.ndarray:
         return np.stack([np.asarray(frame[plane]) for plane in range(3)], axis=-1)
 
 
-def side_by_side(pictures: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Pictures of one size in a row, each below its label."""
-    height, width = next(iter(pictures.values())).shape[:2]
+def side_by_side(images: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Images of one size in a row, each below its label."""
+    height, width = next(iter(images.values())).shape[:2]
     strip = max(SMALLEST_STRIP_PX, height // 30)
-    row = Image.new("RGB", (width * len(pictures), strip))
+    row = Image.new("RGB", (width * len(images), strip))
     draw = ImageDraw.Draw(row)
-    for place, label in enumerate(pictures):
+    for place, label in enumerate(images):
         draw.text((place * width + strip // 4, strip // 8), label, "white", ImageFont.load_default(strip * 0.7))
-    return np.concatenate([np.asarray(row), np.concatenate(list(pictures.values()), axis=1)])
+    return np.concatenate([np.asarray(row), np.concatenate(list(images.values()), axis=1)])
 
 
 def display_size(source: vs.VideoNode, result: vs.VideoNode) -> tuple[int, int]:
@@ -89,13 +89,13 @@ def different_frames(clip: vs.VideoNode, count: int) -> list[int]:
     candidates = min(clip.num_frames, count * CANDIDATES)
     numbers = [(2 * k + 1) * clip.num_frames // (2 * candidates) for k in range(candidates)]
     small = rgb(clip, *THUMBNAIL)
-    pictures = np.stack([shot(small, n) for n in numbers]).astype(np.float32).reshape(candidates, -1)
-    detail = pictures.std(axis=1)
+    thumbnails = np.stack([shot(small, n) for n in numbers]).astype(np.float32).reshape(candidates, -1)
+    detail = thumbnails.std(axis=1)
     weight = np.where(detail < BLANK_CODES, 1e-6, 1)
     distance = np.full(candidates, np.inf)
     taken = [int(np.argmax(detail))]
     while len(taken) < min(count, candidates):
-        distance = np.minimum(distance, np.abs(pictures - pictures[taken[-1]]).mean(axis=1))
+        distance = np.minimum(distance, np.abs(thumbnails - thumbnails[taken[-1]]).mean(axis=1))
         distance[taken] = -1
         taken.append(int(np.argmax(distance * weight)))
     return sorted(numbers[k] for k in taken)

@@ -25,8 +25,8 @@ EPOCH_SEGMENTS = 4
 MOST_OF_WHOLE = 0.8
 #: Cells around a changed one that are computed with it.
 MARGIN_CELLS = 1
-#: Gates age as the picture moves away from the frame that gave them. With a mean difference of 2 codes a frame has
-#: 60 dB to itself with its own gates, with 0.3 codes 79 dB.
+#: Gates age with the frame's mean difference to the one that gave them. With a difference of 2 codes a frame has 60 dB
+#: to itself with its own gates, with 0.3 codes 79 dB.
 DRIFTED_CODES = 2.0
 #: After so many frames in a row of which too much has changed, the rest of the segment is not compared.
 GIVE_UP_AFTER = 8
@@ -167,7 +167,7 @@ class Decisions:
         """Decide frame ``n``, which is what ``next_undecided`` has said.
 
         ``source``: (3, H, W), not written to afterwards, None where the frame can't be read; ``cut``: whether a scene
-        begins here, None = not known.
+        begins here, None where no prop says so.
         """
         number = self._epoch_of(n)
         before = self._states.pop(number)  # should anything fail, the epoch starts anew

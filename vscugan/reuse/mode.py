@@ -19,7 +19,7 @@ class SourceFrame:
     """A frame of the source: (3, H, W) fp32 RGB, its own memory, which nobody writes to."""
 
     rgb: NDArray[np.float32]
-    cut: bool | None = None  #: whether a scene begins with it, None = not known
+    cut: bool | None = None  #: whether a scene begins with it, None where no prop says so
 
 
 @dataclass(frozen=True, kw_only=True)

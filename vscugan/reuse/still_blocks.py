@@ -25,13 +25,11 @@ class _Accumulator:
 
 
 class StillBlocks(DependentFrames):
-    """Frames are made in an accumulator for each base, which goes on from frame to frame.
+    """Each base has an accumulator, which goes on from frame to frame.
 
+    Where frames 5 and 7 are awaited and 7 comes first, its way leads through 5, whose result is kept as overtaken. For
+    each awaited frame at most one source frame, one overtaken result and one accumulator are held.
     ``limit``: bytes of the accumulators that are kept, beside those of awaited frames.
-
-    A frame's own thread need not be the one that reaches it: where frames 5 and 7 are awaited and 7 comes first, its
-    way leads through 5, whose result is then kept as overtaken. So there is at most one of these, one source frame
-    and one accumulator for each awaited frame.
     """
 
     def __init__(self, engine: Engine, decisions: Decisions, limit: int) -> None:
