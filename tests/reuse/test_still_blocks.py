@@ -141,6 +141,22 @@ def test_frames_far_into_their_segment_are_begun_once_each_with_little_memory() 
     assert not mode._unfinished
 
 
+@pytest.mark.usefixtures("one_thread")
+def test_a_frame_is_finished_by_the_decisions_that_it_began_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another frame may lose a source meanwhile, and have the whole epoch decided anew."""
+    wanted = served(mode_of(), range(10))
+    mode = mode_of()
+    render = mode._engine.render
+
+    def forgetting(source: np.ndarray, n: int, *rest: Any, **named: Any) -> Any:
+        mode._decisions.forget(n)
+        return render(source, n, *rest, **named)
+
+    monkeypatch.setattr(mode._engine, "render", forgetting)
+    assert served(mode, [5]) == {5: wanted[5]}
+    assert mode._engine.rendered == [0]
+
+
 @pytest.fixture(scope="module")
 def pan_then_hold(core: Any, picture: np.ndarray) -> vs.VideoNode:
     """RGBS 128x96: a pan of twelve frames, whose last one stays; a box moves in it."""
