@@ -48,7 +48,6 @@ ORDER = (
     "network_pass",
     "engine",
     "reuse",
-    "pictures",
     "clip",
     "encode",
     "image",

@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vscugan.architectures.architecture import Border
 from vscugan.engine.device import pick_device
 from vscugan.engine.network_pass import NetworkPass
 from vscugan.engine.planner import PlanLimits
@@ -120,16 +119,6 @@ class Engine:
     def passes(self) -> tuple[NetworkPass, ...]:
         """Of the first device."""
         return self.devices[0][0].passes
-
-    @property
-    def border_px(self) -> tuple[int, int]:
-        """Px that the first pass computes beyond each side length of a part of a frame, and of the whole one.
-
-        With VALID the maps shrink from layer to layer, so that half of the border is computed; with SAME all of it is,
-        but a whole frame has none.
-        """
-        halo = self.architecture.halo_px
-        return (halo, halo) if self.architecture.border is Border.VALID else (2 * halo, 0)
 
     @property
     def returns_gates(self) -> bool:
