@@ -24,11 +24,11 @@ import vapoursynth as vs
 from PIL import Image
 from torch import Tensor
 
+from vscugan.clip.area_average import area_average
 from vscugan.engine.padding import network_input, picture_of
 from vscugan.models import int8
 from vscugan.models.registry import ModelRow, rows
 from vscugan.models.weights import Weights, load_released
-from vscugan.pictures import area
 from vscugan.runtime.openvino_runtime import OpenVinoRuntime, native_precisions
 from vscugan.runtime.workspace import Workspace
 
@@ -68,7 +68,7 @@ def frame(n: int, name: str = CLIP) -> Tensor:
 
 
 def halved(x: Tensor) -> Tensor:
-    return area(x, x.shape[2] // 2, x.shape[3] // 2)
+    return area_average(x, x.shape[2] // 2, x.shape[3] // 2)
 
 
 def cut(x: Tensor, top: int, left: int) -> Tensor:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 #: names that two files still share
-SHARED_NAMES = {"files.py", "graph.py", "stages.py"}
+SHARED_NAMES = {"graph.py", "stages.py"}
 #: the path of design: a module imports only what stands before it
 ORDER = (
     "errors",
@@ -27,7 +27,6 @@ ORDER = (
     "tiling",
     "engine",
     "reuse",
-    "pictures",
     "clip",
     "encode",
     "image",

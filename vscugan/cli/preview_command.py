@@ -112,7 +112,7 @@ def _targets(
 
 
 def _write(pixels: np.ndarray, target: Path) -> None:
-    from vscugan.image.files import Picture, write
+    from vscugan.image.picture_files import Picture, write
 
     write(Picture(pixels=pixels, alpha=None, icc=None, exif=None), target, 0)
     print(f"{os.fspath(target)!r}: {pixels.shape[1]}x{pixels.shape[0]}", flush=True)

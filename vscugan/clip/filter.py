@@ -14,8 +14,8 @@ from vscugan.clip.wording import PREFIX, worded
 from vscugan.engine.engine import Engine
 from vscugan.engine.route import direct, find_route
 from vscugan.errors import ClipError
-from vscugan.reuse.choose import choose_contents, choose_mode
-from vscugan.reuse.contents import Contents
+from vscugan.reuse.choose import choose_deduplication, choose_mode
+from vscugan.reuse.deduplication_cache import DeduplicationCache
 from vscugan.reuse.mode import Mode
 from vscugan.settings import validate
 
@@ -51,7 +51,7 @@ class Graph(ABC):
 class MatteGraph(Graph):
     """The graph of the alpha clip, from GRAYS to gray of the output's depth."""
 
-    def __init__(self, engine: Engine, contents: Contents | None, conversion: Conversion) -> None:
+    def __init__(self, engine: Engine, contents: DeduplicationCache | None, conversion: Conversion) -> None:
         stages: list[Stage] = [Matte(engine, contents, *conversion.source_size)]
         if conversion.downscale and conversion.downscale.kernel == "area":
             stages.append(Area(conversion.downscale, colour.GRAYS, colour.GRAYS))
@@ -201,5 +201,5 @@ def create(
         steps = [f"{p.scale}x {settings.weights or p.noise}" for p in passes] + ([settings.kernel] if downscale else [])
         tell(f"{width}x{height} -> {size[0]}x{size[1]} by {', then '.join(steps)}")
     conversion = Conversion(source=source, source_size=(width, height), target=target, size=size, downscale=downscale)
-    matte_graph = None if matte is None else MatteGraph(engine, choose_contents(settings), conversion)
+    matte_graph = None if matte is None else MatteGraph(engine, choose_deduplication(settings), conversion)
     return ColourGraph(engine, choose_mode(engine, settings), conversion, matte_graph, settings.report, tell)

@@ -15,14 +15,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vscugan import pictures
 from vscugan.clip import colour
+from vscugan.clip.area_average import area_average
 from vscugan.clip.colour import Props, ResizeCall, VideoFormat
+from vscugan.clip.transparency import bleed, within_neighbours
 from vscugan.clip.wording import worded
 from vscugan.engine.engine import Engine
 from vscugan.errors import ClipError
-from vscugan.reuse.contents import Contents, content_hash
-from vscugan.reuse.mode import Mode, SameAs, Source, Target
+from vscugan.reuse.deduplication_cache import DeduplicationCache, content_hash
+from vscugan.reuse.mode import Mode, SameAs, SourceFrame, Target
 
 #: A plane as the bridge hands it over: bytes, height in px, stride in bytes.
 Plane = tuple[memoryview, int, int]
@@ -113,7 +114,7 @@ class Network(Stage):
         return answer.frame if isinstance(answer, SameAs) else answer
 
     @staticmethod
-    def _copy(frame: Frame) -> Source:
+    def _copy(frame: Frame) -> SourceFrame:
         """A copy of a frame as three planes."""
         width, source, props, _ = frame
         planes = [array(p, width) for p in source]
@@ -121,8 +122,8 @@ class Network(Stage):
         rgb = np.stack(planes if len(planes) == 3 else planes * 3)
         if matte is not None:
             x, visible = torch.from_numpy(rgb)[None], torch.from_numpy(matte.copy())[None, None]
-            rgb = pictures.bleed(x, visible)[0].numpy()
-        return Source(picture=rgb, cut=bool(props["_SceneChangePrev"]) if "_SceneChangePrev" in props else None)
+            rgb = bleed(x, visible)[0].numpy()
+        return SourceFrame(rgb=rgb, cut=bool(props["_SceneChangePrev"]) if "_SceneChangePrev" in props else None)
 
     def close(self) -> None:
         """Tell what was saved."""
@@ -133,7 +134,7 @@ class Network(Stage):
 class Matte(Stage):
     """An alpha clip (GRAYS) through the network as a gray picture, kept within what surrounds each pixel."""
 
-    def __init__(self, engine: Engine, contents: Contents | None, width: int, height: int) -> None:
+    def __init__(self, engine: Engine, contents: DeduplicationCache | None, width: int, height: int) -> None:
         super().__init__(width * engine.scale, height * engine.scale, colour.GRAYS)
         self._engine, self._contents = engine, contents
 
@@ -155,7 +156,7 @@ class Matte(Stage):
         rgb = np.empty((3, *out.shape), np.float32)
         self._engine.upscale(np.stack([matte] * 3), list(rgb), n)
         x, enlarged = torch.from_numpy(matte)[None, None], torch.from_numpy(rgb.mean(axis=0))[None, None]
-        out[:] = pictures.within_neighbours(enlarged, x, self._engine.scale)[0, 0].numpy()
+        out[:] = within_neighbours(enlarged, x, self._engine.scale)[0, 0].numpy()
 
     def close(self) -> None:
         """Drop what was kept."""
@@ -180,6 +181,6 @@ class Area(Stage):
         """Average."""
         width, source, *_ = frames[n]
         x = torch.from_numpy(np.stack([array(p, width) for p in source]))[None]
-        for plane, values in zip(target, pictures.area(x, self.height, self.width)[0].numpy(), strict=True):
+        for plane, values in zip(target, area_average(x, self.height, self.width)[0].numpy(), strict=True):
             array(plane, self.width)[:] = values
         return None
