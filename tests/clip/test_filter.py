@@ -350,3 +350,20 @@ def test_a_report_tells_what_ran(core: Any, art_clip: MAKE) -> None:
     assert message(lambda: vscugan.describe(clip)) == (
         "cugan.Upscale: clip must tell what made it, got a frame without Cugan props; make it with report=1"
     )
+
+
+@pytest.mark.parametrize("reuse", ["off", "exact"])
+def test_a_report_takes_the_place_of_an_earlier_one(core: Any, art_clip: MAKE, reuse: str) -> None:
+    before = {"CuganRuntime": "another", "CuganReused": 0.25, "CuganOther": 7}
+    for format in (vs.RGBS, vs.YUV420P8):
+        clip = core.resize.Spline36(art_clip(32, 32), format=format, matrix=None if format == vs.RGBS else 1)
+        clip = clip.std.SetFrameProps(**before)
+        for arguments in ({}, {"width": 48, "kernel": "area"}):
+            up = core.cugan.Upscale(clip, backend="torch", reuse=reuse, **arguments)
+            kept = {name: value for name, value in up.get_frame(0).props.items() if name.startswith("Cugan")}
+            assert kept == before
+            up = core.cugan.Upscale(clip, backend="torch", reuse=reuse, report=1, **arguments)
+            props = up.get_frame(0).props
+            assert props["CuganRuntime"] == "torch"
+            assert props["CuganReused"] == (0.25 if reuse == "off" else 0)
+            assert props["CuganOther"] == 7

@@ -20,10 +20,9 @@ from support.frames import bits
 from vscugan.engine import Rendered, Spent
 from vscugan.errors import FrameError
 from vscugan.reuse import chain as chain_module
-from vscugan.reuse import mode as mode_module
 from vscugan.reuse.chain import DECISIONS_BYTES, EPOCH_SEGMENTS, STATES_BYTES, Chain
 from vscugan.reuse.chained import ALL_FRAMES_AT_ONCE, HeldGates, StillBlocks
-from vscugan.reuse.mode import Mode, Reports, Source, Target
+from vscugan.reuse.mode import Mode, Source, Target
 
 SIZE = (48, 64)
 FRAME_BYTES = 3 * 48 * 64 * 4
@@ -90,11 +89,12 @@ def served(
     seed: int = 0,
     lost: Iterable[int] = (),
     watch: Callable[[], object] = lambda: None,
+    reports: dict[int, dict[str, Any]] | None = None,
 ) -> dict[int, bytes]:
     """What the mode makes of ``moving_box``, for requests that go on in a random order; empty for a lost frame.
 
     This is how the bridge calls it, less the threads: a frame that is asked for twice at once is made once, and a lost
-    frame is never handed to ``compute`` as the first.
+    frame is never handed to ``compute`` as the first. ``reports``: receives the props of each frame.
     """
     todo, running, results, rng = list(requests)[::-1], dict[int, list[int]](), dict[int, bytes](), random.Random(seed)
     while todo or running:
@@ -106,7 +106,7 @@ def served(
         n = rng.choice(list(running))
         planes = list(np.zeros((3, *SIZE), np.float32))
         if n in lost:
-            answer: Any = None
+            answer: Any = (None, {})
         else:
             sources = {k: Source(picture=moving_box(k)) for k in running[n] if k not in lost}
             unreadable = {k: LOST for k in running[n] if k in lost}
@@ -116,6 +116,8 @@ def served(
             assert answer
             running[n] = answer
             continue
+        if reports is not None:
+            reports[n] = answer[1]
         mode.end(n)
         del running[n]
         results[n] = b"" if n in lost else np.stack(planes).tobytes()
@@ -375,12 +377,12 @@ def test_what_a_decision_takes_is_counted() -> None:
     assert sum(line.size for line in taken.statistics("filename")) == pytest.approx(chain._epochs.bytes, rel=0.25)
 
 
-def test_reports_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mode_module.Reports, "LIMIT_BYTES", 10 * Reports.REPORT_BYTES)
-    mode = mode_of()
-    served(mode, range(30))
-    assert [n for n in range(30) if mode.report(n)] == list(range(20, 30))
-    assert mode.report(29) == {"CuganReused": pytest.approx(0.9, abs=0.1), "CuganSegment": 24}
+def test_each_frame_comes_with_its_report() -> None:
+    reports: dict[int, dict[str, Any]] = {}
+    served(mode_of(), range(30), reports=reports)
+    assert [report["CuganSegment"] for report in reports.values()] == [0] * 24 + [24] * 6
+    assert reports[0]["CuganReused"] == 0
+    assert reports[29] == {"CuganReused": pytest.approx(0.9, abs=0.1), "CuganSegment": 24}
 
 
 @pytest.mark.parametrize("kind", ["still", "scene"])

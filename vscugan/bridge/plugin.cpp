@@ -31,6 +31,9 @@ constexpr const char *kReadProps[] = {"_Matrix",         "_Range",      "_ColorR
 // what the resizer knows better when the output's format is not the input's
 constexpr const char *kFormatProps[] = {"_Matrix", "_Range", "_ColorRange", "_ChromaLocation"};
 
+// what the stages report begins with it
+constexpr const char *kReportPrefix = "Cugan";
+
 constexpr const char *kAlphaProp = "_Alpha";
 // why a frame can't be read, see readFrame
 constexpr const char *kUnreadableProp = "_CuganUnreadable";
@@ -416,6 +419,7 @@ NewFrame compute(int n, Pending *pending, Instance *d, VSFrameContext *ctx, VSCo
     if (d->vi.format.colorFamily == cfRGB)
         vsapi->mapSetInt(vsapi->getFramePropertiesRW(out.get()), "_Matrix", 0, maReplace);
     std::vector<int> further;
+    Entries report;
     Frame same;
     {
         Gil gil;
@@ -430,15 +434,24 @@ NewFrame compute(int n, Pending *pending, Instance *d, VSFrameContext *ctx, VSCo
                 further.push_back(static_cast<int>(PyLong_AsLong(PyList_GetItem(answer.get(), i))));
             if (PyErr_Occurred())
                 raisePython();
-        } else if (answer.get() != Py_None) {
-            auto *held = static_cast<Frame *>(PyCapsule_GetPointer(answer.get(), nullptr));
-            if (!held)
+        } else {
+            PyObject *earlier = nullptr, *props = nullptr;
+            if (!PyArg_ParseTuple(answer.get(), "OO", &earlier, &props))
                 raisePython();
-            same = Frame{vsapi->addFrameRef(held->get()), vsapi};
+            report = Entries::from(props);
+            if (earlier != Py_None) {
+                auto *held = static_cast<Frame *>(PyCapsule_GetPointer(earlier, nullptr));
+                if (!held)
+                    raisePython();
+                same = Frame{vsapi->addFrameRef(held->get()), vsapi};
+            }
         }
     }
-    if (further.empty())
+    if (further.empty()) {
+        VSMap *props = vsapi->getFramePropertiesRW(out.get());
+        report.write(props, props, vsapi);
         return same ? withPlanesOf(same.get(), out.get(), d, core, vsapi) : std::move(out);
+    }
     for (auto &[k, node] : pending->frames) { // Python has copied what it needs, and there may be many
         if (k == n)
             continue; // its props are needed at the end
@@ -495,46 +508,71 @@ const VSFrame *stageFrame(int n, int reason, Instance *d, void **frameData, VSFr
     return out.release();
 }
 
+// An output frame that waits for the resizer: what Python has said of it.
+struct Finish {
+    Node resized; // the node that makes its planes
+    Entries props;
+    bool isOtherFormat;
+};
+
+std::unique_ptr<Finish> askFinish(int n, const VSFrame *source, Instance *d, VSCore *core, const VSAPI *vsapi) {
+    Calls calls;
+    Entries entries;
+    int isOtherFormat = 0;
+    {
+        Gil gil;
+        Ref props = propsToDict(source, vsapi);
+        Ref answer = checked(PyObject_CallMethod(d->python.get(), "finish", "iO", n, props.get()));
+        PyObject *list = nullptr, *dict = nullptr;
+        if (!PyArg_ParseTuple(answer.get(), "OOp", &list, &dict, &isOtherFormat))
+            raisePython();
+        calls = Resize::listFrom(list);
+        entries = Entries::from(dict);
+    }
+    Node resized = another(d->resizers.node(calls, core, vsapi), vsapi);
+    return std::unique_ptr<Finish>(new Finish{std::move(resized), std::move(entries), isOtherFormat != 0});
+}
+
+// What the stages and the resizer have written takes the place of the source frame's.
+void takeProps(VSFrame *out, const VSFrame *made, bool isOtherFormat, const VSAPI *vsapi) {
+    Map taken{vsapi->createMap(), vsapi};
+    vsapi->copyMap(vsapi->getFramePropertiesRO(made), taken.get());
+    const auto isTaken = [&](const std::string &key) {
+        return key.rfind(kReportPrefix, 0) == 0 ||
+               (isOtherFormat && std::find(std::begin(kFormatProps), std::end(kFormatProps), key) != std::end(kFormatProps));
+    };
+    for (int k = vsapi->mapNumKeys(taken.get()) - 1; k >= 0; k--) {
+        const std::string key = vsapi->mapGetKey(taken.get(), k);
+        if (!isTaken(key))
+            vsapi->mapDeleteKey(taken.get(), key.c_str());
+    }
+    VSMap *props = vsapi->getFramePropertiesRW(out);
+    if (isOtherFormat)
+        for (const char *key : kFormatProps)
+            vsapi->mapDeleteKey(props, key);
+    vsapi->copyMap(taken.get(), props);
+}
+
 const VSFrame *outputFrame(int n, int reason, Instance *d, void **frameData, VSFrameContext *ctx, VSCore *core,
                            const VSAPI *vsapi) {
+    std::unique_ptr<Finish> finish(static_cast<Finish *>(std::exchange(*frameData, nullptr)));
     if (reason == arInitial)
         vsapi->requestFrameFilter(n, d->source.get(), ctx);
     if (reason != arAllFramesReady)
         return nullptr;
     Frame source{vsapi->getFrameFilter(n, d->source.get(), ctx), vsapi};
-    throwIfUnreadable(source.get(), vsapi);
-    Calls calls;
-    Entries entries;
-    int newFormat = 0;
-    {
-        Gil gil;
-        Ref props = propsToDict(source.get(), vsapi);
-        Ref answer = checked(PyObject_CallMethod(d->python.get(), "finish", "iO", n, props.get()));
-        PyObject *list = nullptr, *dict = nullptr;
-        if (!PyArg_ParseTuple(answer.get(), "OOp", &list, &dict, &newFormat))
-            raisePython();
-        calls = Resize::listFrom(list);
-        entries = Entries::from(dict);
-    }
-    if (!*frameData) {
-        *frameData = d->resizers.node(calls, core, vsapi); // borrowed
-        vsapi->requestFrameFilter(n, static_cast<VSNode *>(*frameData), ctx);
+    if (!finish) {
+        throwIfUnreadable(source.get(), vsapi);
+        finish = askFinish(n, source.get(), d, core, vsapi);
+        vsapi->requestFrameFilter(n, finish->resized.get(), ctx);
+        *frameData = finish.release();
         return nullptr;
     }
-    Frame made{vsapi->getFrameFilter(n, static_cast<VSNode *>(*frameData), ctx), vsapi};
+    Frame made{vsapi->getFrameFilter(n, finish->resized.get(), ctx), vsapi};
     NewFrame out = withPlanesOf(made.get(), source.get(), d, core, vsapi);
+    takeProps(out.get(), made.get(), finish->isOtherFormat, vsapi);
     VSMap *props = vsapi->getFramePropertiesRW(out.get());
-    if (newFormat) {
-        const VSMap *known = vsapi->getFramePropertiesRO(made.get());
-        for (const char *key : kFormatProps) {
-            int error = 0;
-            const int64_t value = vsapi->mapGetInt(known, key, 0, &error);
-            vsapi->mapDeleteKey(props, key);
-            if (!error)
-                vsapi->mapSetInt(props, key, value, maReplace);
-        }
-    }
-    entries.write(props, props, vsapi);
+    finish->props.write(props, props, vsapi);
     vsapi->mapDeleteKey(props, kAlphaProp); // of the source's size; the graph attaches the new one
     return out.release();
 }

@@ -23,7 +23,7 @@ from vscugan.settings import validate
 #: subsampling_h, number of frames. Family 0 is a variable format, width 0 a variable size.
 Video = tuple[int, int, int, int, int, int, int, int]
 #: The resizer's calls after the last stage, props to write, and whether the format is not the source's.
-Finish = tuple[list[ResizeCall], dict[str, int | float | str], bool]
+Finish = tuple[list[ResizeCall], dict[str, int], bool]
 MATRIX_NAMES = {colour.MATRIX_170M: "170m", colour.MATRIX_709: "709"}
 
 
@@ -41,7 +41,7 @@ class Graph(ABC):
     def finish(self, n: int, props: Props) -> Finish:
         """How output frame ``n`` is made of the last stage's, by the props of the source frame.
 
-        Asked twice for each frame: before the last stage's is made, and after.
+        What the stages report (``Cugan...``) is written beside these props.
         """
 
     def close(self) -> None:  # noqa: B027  nothing to free, for most
@@ -77,14 +77,18 @@ class ColourGraph(Graph):
         log: Callable[[str], None],
     ) -> None:
         source, size, has_matte = conversion.source, conversion.source_size, matte is not None
-        stages: list[Stage] = [Network(mode, source, size, engine.scale, has_matte=has_matte, log=log)]
+        stages: list[Stage] = [
+            Network(
+                mode, source, size, engine.scale,
+                has_matte=has_matte, report=engine.report if report else None, log=log,
+            )
+        ]  # fmt: skip
         if conversion.downscale and conversion.downscale.kernel == "area":
             stages.append(Area(conversion.downscale, conversion.source, colour.RGBS))
         super().__init__(conversion.size, conversion.target, stages)
         self.matte = matte
         self.matte_calls = colour.gray_of_matte()
         self._conversion = conversion
-        self._engine, self._mode, self._report = engine, mode, report
         self._log = log
         self._logged: set[str] = set()
 
@@ -94,9 +98,7 @@ class ColourGraph(Graph):
         source, target, source_size = self._conversion.source, self._conversion.target, self._conversion.source_size
         corrected = self._corrections(props)
         props = {**props, **corrected}
-        write: dict[str, int | float | str] = {**sar_props(props, source_size, self._conversion.size, target)}
-        if self._report:
-            write |= {**self._engine.report(), **self._mode.report(n)}
+        write = sar_props(props, source_size, self._conversion.size, target)
         if source.color_family == target.color_family == colour.YUV:
             matrix, was_decided = colour.decided_matrix(props, *source_size)
             if was_decided:

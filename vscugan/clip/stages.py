@@ -8,7 +8,7 @@ others it must read first.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import numpy as np
@@ -22,10 +22,13 @@ from vscugan.clip.wording import worded
 from vscugan.engine import Engine
 from vscugan.errors import ClipError
 from vscugan.reuse.contents import Contents, content_hash
-from vscugan.reuse.mode import Mode, SameAs, Source, Target
+from vscugan.reuse.mode import Mode, Source, Target
 
 #: A plane as the bridge hands it over: bytes, height in px, stride in bytes.
 Plane = tuple[memoryview, int, int]
+#: What ``compute`` returns: the frames of the input that must be read first; or else the earlier ``made`` whose planes
+#: are the result, None where the target was written, and the props to set on the stage's frame.
+Answer = list[int] | tuple[object, Mapping[str, int | float | str]]
 #: A frame as the bridge hands it over: width in px, planes, props, and why it can't be read, empty where it was read.
 Frame = tuple[int, list[Plane], Props, str]
 
@@ -63,12 +66,11 @@ class Stage(ABC):
         return []
 
     @abstractmethod
-    def compute(self, n: int, frames: dict[int, Frame], target: list[Plane], made: object) -> object:
-        """Write frame ``n``'s target planes and return None.
+    def compute(self, n: int, frames: dict[int, Frame], target: list[Plane], made: object) -> Answer:
+        """Make frame ``n``, or say which frames must be read first.
 
-        ``frames``: of the input, at first frame ``n``; ``made``: the frame that ``target`` belongs to. Instead of
-        None it may return a list of frames to be called with first, or an earlier ``made`` of the same content.
-        Frame ``n`` was read; others may not have been.
+        ``frames``: of the input, at first frame ``n``, then those that the call before has asked for. Frame ``n`` was
+        read; others may not have been. ``made``: the frame that ``target`` belongs to.
         """
 
     def close(self) -> None:  # noqa: B027  nothing to free, for most
@@ -86,10 +88,12 @@ class Network(Stage):
         scale: int,
         *,
         has_matte: bool,
+        report: Callable[[], dict[str, str]] | None,
         log: Callable[[str], None],
     ) -> None:
         super().__init__(size[0] * scale, size[1] * scale, colour.RGBS)
         self._mode, self._source, self._size, self._has_matte, self._log = mode, source, size, has_matte, log
+        self._report = report
         self.reads_others, self.begin, self.end = mode.reads_others, mode.begin, mode.end
 
     @worded
@@ -104,13 +108,16 @@ class Network(Stage):
         return colour.to_rgb(props, self._source, *self._size)
 
     @worded
-    def compute(self, n: int, frames: dict[int, Frame], target: list[Plane], made: object) -> object:
+    def compute(self, n: int, frames: dict[int, Frame], target: list[Plane], made: object) -> Answer:
         """Upscale the picture, its transparent part filled with the colour around."""
         unreadable = {k: error for k, (_, _, _, error) in frames.items() if error}
         sources = {k: self._copy(frame) for k, frame in frames.items() if k not in unreadable}
         results = Target(planes=[array(p, self.width) for p in target], frame=made)
         answer = self._mode.compute(n, sources, results, unreadable)
-        return answer.frame if isinstance(answer, SameAs) else answer
+        if isinstance(answer, list):
+            return answer
+        same, props = answer
+        return same, {**self._report(), **props} if self._report else {}
 
     @staticmethod
     def _copy(frame: Frame) -> Source:
@@ -138,18 +145,18 @@ class Matte(Stage):
         self._engine, self._contents = engine, contents
 
     @worded
-    def compute(self, n: int, frames: dict[int, Frame], target: list[Plane], made: object) -> object:
+    def compute(self, n: int, frames: dict[int, Frame], target: list[Plane], made: object) -> Answer:
         """Upscale the matte; one of a single value needs no network."""
         width, source, *_ = frames[n]
         matte, out = array(source[0], width).copy(), array(target[0], self.width)
         if matte.min() == matte.max():  # opaque, most of the time
             out[:] = matte[0, 0]
-            return None
+            return None, {}
         make = partial(self._upscale, n, matte, out)
         if self._contents is None:
-            return make()
-        same = self._contents.once(content_hash(matte), Target(planes=[out], frame=made), make)
-        return None if same is None else same.frame
+            make()
+            return None, {}
+        return self._contents.once(content_hash(matte), Target(planes=[out], frame=made), make), {}
 
     def _upscale(self, n: int, matte: NDArray[np.float32], out: NDArray[np.float32]) -> None:
         rgb = np.empty((3, *out.shape), np.float32)
@@ -176,10 +183,10 @@ class Area(Stage):
         return colour.to_linear(props, self._source) if self._linear else []
 
     @worded
-    def compute(self, n: int, frames: dict[int, Frame], target: list[Plane], made: object) -> object:
+    def compute(self, n: int, frames: dict[int, Frame], target: list[Plane], made: object) -> Answer:
         """Average."""
         width, source, *_ = frames[n]
         x = torch.from_numpy(np.stack([array(p, width) for p in source]))[None]
         for plane, values in zip(target, pictures.area(x, self.height, self.width)[0].numpy(), strict=True):
             array(plane, self.width)[:] = values
-        return None
+        return None, {}

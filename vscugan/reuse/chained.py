@@ -23,6 +23,9 @@ ALL_FRAMES_AT_ONCE = 64
 #: Gates take about 1.5 kB a frame and pass.
 GATES_BYTES = 16 << 20
 
+#: The frames that must be read first, none where the frame is made; and the earlier frame that it is equal to, or None.
+Made = tuple[list[int], object]
+
 
 class Chained(Mode):
     """Frames whose way of being computed follows from the frames before them."""
@@ -30,7 +33,6 @@ class Chained(Mode):
     reads_others = True
 
     def __init__(self, engine: Engine, chain: Chain) -> None:
-        super().__init__()
         self._engine, self._chain = engine, chain
         self._lock = threading.Lock()  # for all that follows, and the chain
         self._sources: dict[int, Source] = {}  # of awaited frames
@@ -64,9 +66,9 @@ class Chained(Mode):
             if missing:
                 return self._first(missing)
             decision = self._chain[n]
-        answer = self._make(n, decision, here, target)
-        if isinstance(answer, list):
-            for k in answer:
+        missing, same = self._make(n, decision, here, target)
+        if missing:
+            for k in missing:
                 if k in unreadable:
                     with self._lock:
                         self._chain.forget(n)
@@ -74,14 +76,13 @@ class Chained(Mode):
                         f"frame {k} must stay readable for frame {n}, got {unreadable[k]}; ask for frame {n} again"
                     )
             with self._lock:
-                return self._first(answer)
-        reused = decision.reused if answer is None else 1.0  # another content's frame was not computed at all
-        self._reports.put(n, {"CuganReused": reused, "CuganSegment": decision.segment})
+                return self._first(missing)
+        reused = decision.reused if same is None else 1.0  # another content's frame was not computed at all
         with self._lock:
             self._counts.frames += 1
-            self._counts.whole += answer is None and decision.base == n
+            self._counts.whole += same is None and decision.base == n
             self._counts.computed += 1 - reused
-        return answer
+        return same, {"CuganReused": reused, "CuganSegment": decision.segment}
 
     def _first(self, missing: Sequence[int]) -> list[int]:
         """Those that are asked for now: the more frames are waited for, the fewer by each."""
@@ -99,7 +100,7 @@ class Chained(Mode):
         return []
 
     @abstractmethod
-    def _make(self, n: int, decision: Decision, here: Mapping[int, Source], target: Target) -> Answer:
+    def _make(self, n: int, decision: Decision, here: Mapping[int, Source], target: Target) -> Made:
         """Make a frame that is decided."""
 
     def _gates_of(self, n: int, here: Mapping[int, Source]) -> FrameGates | None:
@@ -130,11 +131,11 @@ class HeldGates(Chained):
         super().__init__(engine, chain)
         self._contents = contents
 
-    def _make(self, n: int, decision: Decision, here: Mapping[int, Source], target: Target) -> Answer:
+    def _make(self, n: int, decision: Decision, here: Mapping[int, Source], target: Target) -> Made:
         own = decision.gates_of == n
         gates = None if own else self._gates_of(decision.gates_of, here)
         if gates is None and not own:
-            return [decision.gates_of]
+            return [decision.gates_of], None
         picture = here[n].picture
 
         def make() -> None:
@@ -144,10 +145,10 @@ class HeldGates(Chained):
 
         if self._contents is None:
             make()
-            return None
+            return [], None
         # with its own gates given to it a frame is not quite, bit by bit, what it is when it makes them
         key = (content_hash(picture), decision.gates_of, own)
-        return self._contents.once(key, target, make)
+        return [], self._contents.once(key, target, make)
 
     def close(self) -> str:
         """See ``Mode``."""
@@ -185,7 +186,7 @@ class StillBlocks(Chained):
         if self._unfinished.pop(n, None) is not None:
             self._accumulators.trim()
 
-    def _make(self, n: int, decision: Decision, here: Mapping[int, Source], target: Target) -> Answer:
+    def _make(self, n: int, decision: Decision, here: Mapping[int, Source], target: Target) -> Made:
         with self._lock:
             accumulator = self._accumulators.get(decision.base)
             if accumulator is None:
@@ -197,15 +198,15 @@ class StillBlocks(Chained):
                 passed = self._passed.get(n)
             if passed is not None:
                 self._engine.show(passed, here[n].picture, target.planes, n)
-                return None
+                return [], None
             missing = self._advance(accumulator, n, decision, here)
             if missing:
                 with self._lock:
                     self._unfinished[n] = decision.base
-                return missing
+                return missing, None
             assert accumulator.pictures is not None
             self._engine.show(accumulator.pictures[-1], here[n].picture, target.planes, n)
-        return None
+        return [], None
 
     def _advance(self, accumulator: _Accumulator, n: int, decision: Decision, here: Mapping[int, Source]) -> list[int]:
         """Bring the accumulator to frame ``n`` as far as the sources reach; returns those to read first."""

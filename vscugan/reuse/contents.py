@@ -9,7 +9,7 @@ import numpy as np
 import xxhash
 
 from vscugan.reuse.lru_cache import LRUCache
-from vscugan.reuse.mode import Picture, SameAs, Target
+from vscugan.reuse.mode import Picture, Target
 
 
 def content_hash(picture: Picture) -> bytes:
@@ -27,13 +27,16 @@ class Contents:
         self._in_flight: dict[Hashable, threading.Event] = {}
         self._lock = threading.Lock()
 
-    def once(self, key: Hashable, target: Target, make: Callable[[], None]) -> SameAs | None:
-        """Call ``make``, which writes the target, unless the content was made before or is just being made."""
+    def once(self, key: Hashable, target: Target, make: Callable[[], None]) -> object:
+        """Call ``make``, which writes the target, unless the content was made before or is just being made.
+
+        Returns the frame that was made before, or None where ``make`` was called.
+        """
         while True:
             with self._lock:
                 found = self._kept.get(key)
                 if found is not None:
-                    return SameAs(frame=found)
+                    return found
                 other = self._in_flight.get(key)
                 if other is None:
                     mine = self._in_flight[key] = threading.Event()

@@ -14,7 +14,6 @@ class EachFrame(Mode):
     """Every frame is computed, or where ``contents`` is given, every content."""
 
     def __init__(self, engine: Engine, contents: Contents | None) -> None:
-        super().__init__()
         self._engine, self._contents = engine, contents
         self._counts, self._lock = Counts(), threading.Lock()
 
@@ -29,14 +28,13 @@ class EachFrame(Mode):
 
         if self._contents is None:
             make()
-            return None
+            return None, {}
         same = self._contents.once(content_hash(picture), target, make)
         with self._lock:
             self._counts.frames += 1
             self._counts.whole += same is None
             self._counts.computed += same is None
-        self._reports.put(n, {"CuganReused": float(same is not None)})
-        return same
+        return same, {"CuganReused": float(same is not None)}
 
     def close(self) -> str:
         """See ``Mode``."""
