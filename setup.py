@@ -16,6 +16,7 @@ except ImportError:  # setuptools < 70.1
 
 import vapoursynth
 
+BRIDGE = Path("vscugan/bridge")
 SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 
 
@@ -58,8 +59,8 @@ def plugin() -> Extension:
     }.get(sys.platform, {"extra_compile_args": ["-std=c++17", "-fvisibility=hidden", "-Wall", "-Wextra"]})
     return Extension(
         "vapoursynth.plugins.vscugan",
-        ["vscugan/bridge/plugin.cpp"],
-        depends=["vscugan/bridge/ownership.h"],
+        sorted(str(path) for path in BRIDGE.glob("*.cpp")),
+        depends=sorted(str(path) for path in BRIDGE.glob("*.h")),
         include_dirs=[vapoursynth.get_include()],
         define_macros=[("Py_LIMITED_API", "0x030C0000")],
         py_limited_api=True,

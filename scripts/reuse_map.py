@@ -15,7 +15,8 @@ import numpy as np
 import vapoursynth as vs
 from PIL import Image, ImageDraw
 
-from vscugan.clip.colour import VideoFormat, to_rgb
+from vscugan.clip.colour import to_rgb
+from vscugan.clip.video_format import VideoFormat
 from vscugan.network import ARCHITECTURES
 from vscugan.reuse.chain import Chain, Decision
 from vscugan.reuse.mode import Picture

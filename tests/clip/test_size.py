@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vscugan.clip.colour import RGBS, VideoFormat
 from vscugan.clip.size import output_sar, output_size, sar_props
+from vscugan.clip.video_format import RGBS, VideoFormat
 from vscugan.errors import ArgumentError
 from vscugan.settings import validate
 

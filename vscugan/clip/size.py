@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from vscugan.clip.colour import Props, VideoFormat
+from vscugan.clip.colour import Props
+from vscugan.clip.video_format import VideoFormat
 from vscugan.errors import ArgumentError
 from vscugan.settings import LARGEST_SCALE, Settings
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import vapoursynth as vs
 
-from vscugan.clip.wording import PREFIX
+from vscugan.clip.error_text import PREFIX
 
 
 def upscale(
