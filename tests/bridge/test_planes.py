@@ -48,3 +48,25 @@ def test_what_compute_keeps_is_taken_back_or_keeps_its_frame(
     views.clear()
     gc.collect()
     assert core.used_cache_size <= before
+
+
+def test_a_plane_has_its_shape_and_that_of_a_source_is_read_only(
+    core: Any, changed: Callable[[Callable[[Any], object]], object]
+) -> None:
+    seen: list[tuple[object, ...]] = []
+
+    def change(graph: Any) -> None:
+        compute = graph.stages[0].compute
+
+        def seeing(n: int, frames: dict[int, Any], unreadable: dict[int, str], target: Any, made: object) -> object:
+            for plane in (*frames[n][0], *target):
+                seen.append((plane.format, plane.shape, plane.strides[0] % 32, plane.strides[1], plane.readonly))
+            with pytest.raises(BufferError, match=r"^a plane must be read as \(height, width\)"):
+                np.frombuffer(frames[n][0][0].obj, np.uint8)
+            return compute(n, frames, unreadable, target, made)
+
+        graph.stages[0].compute = seeing
+
+    changed(change)
+    core.cugan.Upscale(core.std.BlankClip(format=vs.RGBS, width=61, height=47, length=1)).get_frame(0).close()
+    assert seen == [("f", (47, 61), 0, 4, True)] * 3 + [("f", (94, 122), 0, 4, False)] * 3

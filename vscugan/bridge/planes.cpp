@@ -19,7 +19,7 @@ int getBuffer(PyObject *o, Py_buffer *buffer, int flags) {
     auto *self = reinterpret_cast<PlaneBuffer *>(o);
     buffer->obj = nullptr;
     if ((flags & PyBUF_STRIDES) != PyBUF_STRIDES || ((flags & PyBUF_WRITABLE) && self->isReadOnly)) {
-        PyErr_SetString(PyExc_BufferError, "a plane has rows that lie apart, and one of the source is read-only");
+        PyErr_SetString(PyExc_BufferError, "a plane must be read as (height, width), and a source's not be written to");
         return -1;
     }
     *buffer = Py_buffer{};

@@ -110,7 +110,7 @@ def _range(props: Props, format: VideoFormat) -> str:
 
 
 def coded_transfer(props: Props, source: VideoFormat) -> int:
-    """The transfer by which a frame is coded; where it is not told 709, and sRGB for RGB.
+    """The transfer by which a frame is coded; where the props do not say 709, and sRGB for RGB.
 
     Raises: ClipError for one that can't be taken to linear light.
     """

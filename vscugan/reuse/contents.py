@@ -27,7 +27,7 @@ class Contents:
         self._in_flight: dict[Hashable, threading.Event] = {}
         self._lock = threading.Lock()
 
-    def once(self, key: Hashable, target: Target, make: Callable[[], None]) -> object:
+    def once(self, key: Hashable, target: Target, make: Callable[[], object]) -> object:
         """Call ``make``, which writes the target, unless the content was made before or is just being made.
 
         Returns the frame that was made before, or None where ``make`` was called.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from functools import partial
 
 from vscugan.engine import Engine
 from vscugan.reuse.contents import Contents, content_hash
@@ -22,10 +23,7 @@ class EachFrame(Mode):
     ) -> Answer:
         """See ``Mode``."""
         picture = sources[n].picture
-
-        def make() -> None:
-            self._engine.upscale(picture, target.planes, n)
-
+        make = partial(self._engine.upscale, picture, target.planes, n)
         if self._contents is None:
             make()
             return None, {}
