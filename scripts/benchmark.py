@@ -98,9 +98,7 @@ def ready(width: int, height: int, scale: int, run: Callable[[Any], Any]) -> Fra
     import numpy as np
     import torch
 
-    from vscugan.network import ARCHITECTURES
-
-    edge = ARCHITECTURES[scale].pad_px
+    edge = weights_of(scale).architecture.pad_px
     clip = source(width, height, True)
     tensors = {}
 
@@ -123,7 +121,7 @@ def raw_openvino(width: int, height: int, scale: int) -> Frames:
 
     from vscugan.runtime.graph import network_model
 
-    openvino: Any = importlib.import_module("vscugan.runtime.openvino_runtime").openvino
+    openvino: Any = importlib.import_module("vscugan.runtime.openvino_runtime").package()
     core = openvino.Core()
     options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
     request = core.compile_model(core.read_model(network_model(weights_of(scale))), "CPU", options)
@@ -144,15 +142,15 @@ def raw_ncnn(width: int, height: int, scale: int) -> Frames:
     import numpy as np
 
     from vscugan.models.registry import find
-    from vscugan.models.weights import _released_folder
+    from vscugan.models.weights import released_folder
 
     row = find(model="se", scale=scale, noise=NOISE)
     net = ncnn.Net()
     net.opt.num_threads = os.cpu_count() or 1
     for option in ("fp16_storage", "fp16_arithmetic", "fp16_packed", "bf16_storage"):
         setattr(net.opt, f"use_{option}", False)
-    net.load_param(str(_released_folder() / row.param))
-    net.load_model(str(_released_folder() / row.bin))
+    net.load_param(str(released_folder(row.package) / row.param))
+    net.load_model(str(released_folder(row.package) / row.bin))
 
     def run(x: Any) -> Any:
         extractor = net.create_extractor()

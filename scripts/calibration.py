@@ -4,27 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vscugan.models.int8 import CHANNELS, SKIPS, Quantisation, Range, prepared, scaled, written_axis
+from vscugan.architectures.architecture import Gate
+from vscugan.architectures.stages import run_network
+from vscugan.engine.padding import network_input, picture_of
+from vscugan.models.int8 import Quantisation, Range, prepared, scaled
 from vscugan.models.weights import Weights
-from vscugan.network import (
-    ARCHITECTURES,
-    LEAKY_SLOPE,
-    PRO_GAIN,
-    PRO_OFFSET,
-    SE_BLOCKS,
-    SE_MAPS,
-    crop,
-    run_stage,
-)
-from vscugan.network_pass import pad
-from vscugan.runtime.gates import Gates
-from vscugan.tiling.geometry import round_up
+from vscugan.runtime.gates import GateLayers
 
 #: How much of the way each channel's activations are brought to like ranges, the rest is left to the weights:
 #: of 0.5, 0.75 and 1, the one with the best worst picture on most 2x models.
@@ -54,25 +44,25 @@ class Emulation:
     after: Seen | None = None
 
     def __post_init__(self) -> None:
-        self.architecture = ARCHITECTURES[self.weights.scale]
-        self.gates = Gates(self.weights.tensors, torch.device("cpu"))
+        self.architecture = self.weights.architecture
+        self._gates = GateLayers(self.architecture, self.weights.tensors, torch.device("cpu"))
         self._kernels = {layer: self._kernel(layer) for layer in convolutions(self.weights)}
 
     def _kernel(self, layer: str) -> Tensor:
         weight = self.weights.tensors[f"{layer}.weight"]
         if layer in self.ranges:
-            others = [a for a in range(4) if a != written_axis(layer)]
+            others = [a for a in range(4) if a != self.architecture.layer[layer].output_axis]
             level = weight.abs().amax(others, keepdim=True) / 127
             weight = (weight / level).round() * level
         return weight.contiguous(memory_format=torch.channels_last)
 
     def convolve(self, layer: str, x: Tensor, bias: Tensor | None = None) -> Tensor:
         """A layer without its leaky ReLU."""
-        if enlarging := self.architecture.enlarging(layer):
-            return F.conv_transpose2d(x, self._kernels[layer], bias, stride=enlarging[0], padding=enlarging[1])
-        return F.conv2d(x, self._kernels[layer], bias, stride=2 if layer.endswith("_down") else 1)
+        row = self.architecture.layer[layer]
+        convolve = F.conv_transpose2d if row.transposed else F.conv2d
+        return convolve(x, self._kernels[layer], bias, stride=row.stride, padding=row.padding)
 
-    def convolution(self, layer: str, x: Tensor, activate: bool) -> Tensor:
+    def convolution(self, layer: str, x: Tensor) -> Tensor:
         """See ``Operators``."""
         if self.before is not None:
             self.before(layer, x)
@@ -81,9 +71,10 @@ class Emulation:
         y = self.convolve(layer, x, self.weights.tensors[f"{layer}.bias"])
         if self.after is not None:
             self.after(layer, y)
-        if activate:
-            y = F.leaky_relu_(y, LEAKY_SLOPE)
-        reader = SKIPS.get(layer, "")
+        slope = self.architecture.layer[layer].slope
+        if slope is not None:
+            y = F.leaky_relu_(y, slope)
+        reader = self.architecture.skips.get(layer, "")
         return rounded(y, self.ranges[reader]) if reader in self.ranges else y
 
     def pixel_shuffle(self, x: Tensor, factor: int) -> Tensor:
@@ -94,32 +85,16 @@ class Emulation:
         """See ``Operators``."""
         return x.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
 
+    def gate(self, gate: Gate, x: Tensor) -> Tensor:
+        """The gate of a whole map."""
+        return self._gates(gate, x.mean((2, 3)), 1.0)
+
     def run(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) in 0..1, H and W multiples of 4 -> (N, 3, scale*H, scale*W) in 0..1."""
-        maps = {"input": padded(x, self.weights).contiguous(memory_format=torch.channels_last)}
-        gates: list[Tensor] = []
-        stages: Any = self.architecture.stages(keep_skips=True)
-        for k, stage in enumerate(stages):
-            read = {name: crop(maps[name], px) for name, px in stage.reads.items()}
-            maps |= run_stage(self.architecture, k, self, read, gates)
-            if k < len(SE_BLOCKS):
-                gates.append(self.gates(SE_BLOCKS[k], maps[SE_MAPS[k]].mean((2, 3)), 1.0))
-        return shown(maps["output"], self.weights)
-
-
-def padded(x: Tensor, weights: Weights) -> Tensor:
-    """Pictures in 0..1 as the network takes them."""
-    architecture = ARCHITECTURES[weights.scale]
-    edge, multiple = architecture.pad_px, architecture.multiple
-    more = [round_up(size, multiple) - size for size in x.shape[2:]]
-    x = x * PRO_GAIN + PRO_OFFSET if weights.pro else x
-    return pad(x, edge, edge + more[0], edge + more[1])
-
-
-def shown(y: Tensor, weights: Weights) -> Tensor:
-    """What the network gave, in 0..1."""
-    y = (y - PRO_OFFSET) / PRO_GAIN if weights.pro else y
-    return y.clamp(0, 1)
+        padded, _ = network_input(self.architecture, x)
+        padded = padded.contiguous(memory_format=torch.channels_last)
+        y: Tensor = run_network(self.architecture, self, padded).maps["output"]
+        return picture_of(self.architecture, y).clamp(0, 1)
 
 
 def rounded(x: Tensor, levels: Range) -> Tensor:
@@ -130,8 +105,7 @@ def rounded(x: Tensor, levels: Range) -> Tensor:
 
 def convolutions(weights: Weights) -> list[str]:
     """The network's convolutions, without those of the gates, in order."""
-    names = [name.removesuffix(".weight") for name in weights.tensors if name.endswith(".weight")]
-    return [name for name in names if "seblock" not in name]
+    return [layer.name for layer in weights.architecture.layers if not layer.dense]
 
 
 def psnr(a: Tensor, b: Tensor) -> float:
@@ -154,14 +128,17 @@ def like_ranges(weights: Weights, pictures: Sequence[Tensor], layers: Sequence[s
     network = Emulation(weights=weights, before=see)
     for x in pictures:
         network.run(x)
+    def axis(layer: str) -> int:
+        return weights.architecture.layer[layer].output_axis
+
     exponents = {}
-    for channels in CHANNELS:
+    for channels in weights.architecture.channels:
         readers = [layer for layer in channels.readers if layer in layers]
         if not readers:
             continue
         activation = torch.stack([largest[layer] for layer in readers]).amax(0).clamp_min(1e-6)
         kernels = [(layer, weights.tensors[f"{layer}.weight"].abs()) for layer in readers]
-        weight = torch.stack([w.transpose(0, 1 - written_axis(layer)).flatten(1).amax(1) for layer, w in kernels])
+        weight = torch.stack([w.transpose(0, 1 - axis(layer)).flatten(1).amax(1) for layer, w in kernels])
         octaves = ACTIVATION_SHARE * activation.log2() - (1 - ACTIVATION_SHARE) * weight.amax(0).log2()
         wanted = (octaves.mean() - octaves).round().clamp(-LARGEST_EXPONENT, LARGEST_EXPONENT)
         exponents[channels.writers[0]] = [int(e) for e in wanted]
@@ -241,8 +218,8 @@ def costs(weights: Weights, ranges: Mapping[str, Range], pictures: Sequence[Tens
 
     def see(layer: str, y: Tensor) -> None:
         work[layer] = y[0, 0].numel() * weights.tensors[f"{layer}.weight"].numel()
-        if layer in SKIPS:
-            skips[SKIPS[layer]] = y[0].numel() * SKIP_WORK
+        if layer in weights.architecture.skips:
+            skips[weights.architecture.skips[layer]] = y[0].numel() * SKIP_WORK
 
     skips: dict[str, float] = {}
     Emulation(weights=weights, after=see).run(pictures[0])

@@ -78,22 +78,22 @@ def side_by_side(target: Path) -> int:
 
 def what_computes() -> list[str]:
     """What computes by default here, and what would be faster, a line each."""
-    from vscugan.engine import Engine
+    from vscugan.engine.engine import Engine
     from vscugan.settings import validate
 
     engine = Engine(validate())
-    lane = engine.lanes[0]
+    slot = engine.devices[0][0]
     faster = ['reuse="still": what does not move is not computed again, about 4 times as fast on this clip']
-    if lane.device.type == "cpu" and lane.backend != "torch":
+    if slot.device.type == "cpu" and slot.backend != "torch":
         from vscugan.runtime.openvino_runtime import adds_int8_exactly, native_precisions
 
-        if "bf16" in native_precisions(lane.device):
+        if "bf16" in native_precisions(slot.device):
             faster.append('precision="bf16": 3.8 times as fast on CPUs with AMX, at 58 dB to fp32')
         if adds_int8_exactly():
             faster.append('precision="int8": 5 times as fast with AMX, about 2 with VNNI, at 45 dB to fp32 or better')
-    elif lane.device.type == "cpu":
+    elif slot.device.type == "cpu":
         faster.append("OpenVINO: 1.3 times as fast on x86-64 CPUs, pip install openvino onnx")
-    if lane.device.type == "cpu":
+    if slot.device.type == "cpu":
         faster.append("a GPU that torch can use; it sees none here")
     return [f"computed by {engine.summary}; faster here:", *(f"  {line}" for line in faster)]
 

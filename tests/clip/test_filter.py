@@ -7,12 +7,12 @@ from functools import partial
 from typing import Any
 
 import pytest
+import torch
 import vapoursynth as vs
 from support.clips import MAKE, message
 
 import vscugan
-from vscugan import engine as engine_module
-from vscugan import network_pass, route
+from vscugan.engine import network_pass, route
 from vscugan.models import weights as weights_module
 
 ARGUMENTS = [
@@ -87,7 +87,7 @@ def test_bad_arguments(arguments: dict[str, Any], text: str, core: Any) -> None:
     assert message(lambda: vscugan.upscale(clip, **arguments)) == f"cugan.Upscale: {text}"
 
 
-@pytest.mark.skipif(engine_module.torch.cuda.is_available(), reason="asks for a device that is not there")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="asks for a device that is not there")
 def test_a_missing_device(core: Any) -> None:
     clip = core.std.BlankClip(format=vs.YUV420P8, width=16, height=16, length=1)
     assert message(lambda: core.cugan.Upscale(clip, device="cuda:1")) == (

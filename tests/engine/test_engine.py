@@ -12,16 +12,16 @@ import pytest
 import torch
 from support.frames import upscale
 
-from vscugan import engine as module
-from vscugan.engine import Engine
+from vscugan.engine import engine as module
+from vscugan.engine.engine import Engine
 from vscugan.runtime import torch_runtime
 from vscugan.settings import validate
 
 
 def test_weights_are_shared_and_go_with_the_last_user() -> None:
     first, second = Engine(validate(noise="denoise2x")), Engine(validate(noise=2, alpha=0.9))
-    assert first.lanes[0].passes[0].runtime is second.lanes[0].passes[0].runtime
-    runtime = weakref.ref(first.lanes[0].passes[0].runtime)
+    assert first.passes[0].runtime is second.passes[0].runtime
+    runtime = weakref.ref(first.passes[0].runtime)
     del first
     gc.collect()
     assert runtime() is not None
@@ -43,15 +43,15 @@ def test_devices_share_the_frames_and_the_bits_stay(picture: np.ndarray) -> None
     wanted = [upscale(Engine(validate(backend="torch")), x) for x in frames]
     engine = Engine(validate(backend="torch", device=["cpu", "cpu", "cpu"], streams=1))
     took: list[int] = []
-    for at, lane in enumerate(engine.lanes):
-        network = lane.passes[0]
+    for at, (slot,) in enumerate(engine.devices):
+        network = slot.passes[0]
         real = network.run
 
         def watched(*arguments: Any, at: int = at, real: Any = real) -> Any:
             took.append(at)
             return real(*arguments)
 
-        network.run = watched  # type: ignore[method-assign]
+        setattr(network, "run", watched)  # noqa: B010
     with ThreadPoolExecutor(4) as pool:
         got = list(pool.map(lambda x: upscale(engine, x), frames))
     assert all(np.array_equal(a, b) for a, b in zip(got, wanted, strict=True))
@@ -90,7 +90,7 @@ def test_the_precision_that_is_named_is_the_one_that_computes(
     x = np.ascontiguousarray(picture[:, 100:148, 260:324])
     told: list[str] = []
     engine = Engine(validate(backend=backend, precision=precision, tile=0), notify=told.append)
-    took = engine.lanes[0].backend
+    took = engine.passes[0].runtime.name
     is_fp32 = np.array_equal(upscale(engine, x), upscale(Engine(validate(backend=took, tile=0)), x))
     assert engine.report()["CuganPrecision"] == ("fp32" if is_fp32 else precision)
     line = f"precision: fp32, because {took} on cpu has no instructions for {precision}"
@@ -99,7 +99,7 @@ def test_the_precision_that_is_named_is_the_one_that_computes(
 
 def test_cuda_streams_belong_to_slots_and_not_to_frames(picture: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[torch.device] = []
-    monkeypatch.setattr(module, "_stream", made.append)
+    monkeypatch.setattr(module, "stream_of", made.append)
     engine = Engine(validate(streams=2))
     for _ in range(3):
         upscale(engine, np.ascontiguousarray(picture[:, :32, :32]))

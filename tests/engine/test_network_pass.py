@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,17 +11,18 @@ import pytest
 import torch
 from support.frames import upscale
 
-from vscugan import network_pass as module
-from vscugan.engine import Engine
+from vscugan.architectures import ARCHITECTURES
+from vscugan.engine import network_pass as module
+from vscugan.engine.engine import Engine
+from vscugan.engine.memory import free_bytes
+from vscugan.engine.network_pass import shared_runtime
+from vscugan.engine.plan_choice import Budget, choose_plan
 from vscugan.errors import DeviceError
-from vscugan.memory import free_bytes
 from vscugan.models.registry import find
 from vscugan.models.weights import load_released
-from vscugan.network import ARCHITECTURES
-from vscugan.network_pass import Budget, choose_plan, shared_runtime
+from vscugan.runtime.protocol import Runtime
 from vscugan.settings import validate
-from vscugan.tiling.plan import Plan, Waiting, waiting_bytes, working_bytes
-from vscugan.tiling.run import Ran
+from vscugan.tiling.tile_plan import FeatureStorage, TilePlan, stored_bytes, working_bytes
 
 
 def test_out_of_memory_halves_the_tile_and_loses_no_frame(picture: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,15 +30,15 @@ def test_out_of_memory_halves_the_tile_and_loses_no_frame(picture: np.ndarray, m
     wanted = upscale(Engine(validate(tile=0)), x)
     told: list[str] = []
     engine = Engine(validate(tile=0), notify=told.append)
-    real, seen = module.run, []
+    real, seen = module.run_tiles, []
 
-    def short_of_memory(runtime: object, padded: torch.Tensor, plan: Plan, *rest: Any, **named: Any) -> object:
+    def short_of_memory(runtime: Runtime, padded: torch.Tensor, plan: TilePlan, *rest: Any) -> object:
         seen.append(plan.tile)
         if plan.tile == (0, 0) or max(plan.tile) > 40:
             raise torch.OutOfMemoryError("made up")
-        return real(runtime, padded, plan, *rest, **named)  # type: ignore[arg-type]
+        return real(runtime, padded, plan, *rest)
 
-    monkeypatch.setattr(module, "run", short_of_memory)
+    monkeypatch.setattr(module, "run_tiles", short_of_memory)
     assert np.abs(upscale(engine, x) - wanted).max() < 2e-5
     assert seen == [(0, 0), (50, 60), (32, 32)]
     assert told[1:] == [
@@ -51,15 +51,15 @@ def test_what_worked_after_an_out_of_memory_is_where_the_next_process_starts(
     picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     x = np.ascontiguousarray(picture[:, :100, :120])
-    real, seen = module.run, []
+    real, seen = module.run_tiles, []
 
-    def short_of_memory(runtime: object, padded: torch.Tensor, plan: Plan, *rest: Any, **named: Any) -> object:
+    def short_of_memory(runtime: Runtime, padded: torch.Tensor, plan: TilePlan, *rest: Any) -> object:
         seen.append(plan.tile)
         if max(plan.tile) > 60 or plan.tile == (0, 0):
             raise torch.OutOfMemoryError("made up")
-        return real(runtime, padded, plan, *rest, **named)  # type: ignore[arg-type]
+        return real(runtime, padded, plan, *rest)
 
-    monkeypatch.setattr(module, "run", short_of_memory)
+    monkeypatch.setattr(module, "run_tiles", short_of_memory)
     told: list[str] = []
     for _ in range(2):
         upscale(Engine(validate(tile=0), notify=told.append), x)
@@ -70,10 +70,10 @@ def test_what_worked_after_an_out_of_memory_is_where_the_next_process_starts(
 
 
 def test_no_room_for_the_smallest_tile(picture: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(*_: object, **named: object) -> None:
+    def never(*_: object) -> None:
         raise torch.OutOfMemoryError("made up")
 
-    monkeypatch.setattr(module, "run", never)
+    monkeypatch.setattr(module, "run_tiles", never)
     with pytest.raises(DeviceError) as error:
         upscale(Engine(validate(tile=32)), np.ascontiguousarray(picture[:, :64, :64]))
     assert str(error.value) == (
@@ -88,24 +88,23 @@ def test_nan_in_fp16_is_computed_again_in_fp32(picture: np.ndarray, monkeypatch:
     wanted = upscale(Engine(validate(tile=0, backend="torch")), x)
     told: list[str] = []
     engine = Engine(validate(tile=0, precision="bf16", backend="torch"), notify=told.append)
-    real = module.run
+    real = module.run_tiles
 
-    def overflows(runtime: module.Runtime, *rest: Any, **named: Any) -> Ran:
-        ran = real(runtime, *rest, **named)
-        return ran if runtime.dtype == torch.float32 else replace(ran, finite=torch.tensor(False))
+    def overflows(runtime: Runtime, *rest: Any) -> object:
+        return real(runtime, *rest) if runtime.dtype == torch.float32 else None
 
-    monkeypatch.setattr(module, "run", overflows)
+    monkeypatch.setattr(module, "run_tiles", overflows)
     assert np.array_equal(upscale(engine, x), wanted)
     assert told[1:] == ["frame 0 gave NaN or Inf in bf16; it was computed again in fp32"]
 
 
-def torch_runtime() -> module.Runtime:
+def torch_runtime() -> Runtime:
     """2x on the CPU."""
     weights = load_released(find(model="se", scale=2, noise="no-denoise"))
     return shared_runtime("torch", weights, torch.device("cpu"), "fp32")
 
 
-def openvino_runtime() -> module.Runtime:
+def openvino_runtime() -> Runtime:
     """2x on the CPU, which takes whole frames where it can."""
     weights = load_released(find(model="se", scale=2, noise="no-denoise"))
     return shared_runtime("openvino", weights, torch.device("cpu"), "fp32")
@@ -117,13 +116,13 @@ def test_the_plan_follows_the_budget() -> None:
     for budget in (64 << 30, 4 << 30, 3 << 30, 400 << 20, 1):
         plan = choose_plan(runtime, 1080, 1920, Budget(device=budget, host=None))
         if budget > 1:
-            need = waiting_bytes(runtime.architecture, 1080, 1920, plan, 4)
+            need = stored_bytes(runtime.architecture, 1080, 1920, plan, 4)
             assert need + working_bytes(runtime.architecture, 1080, 1920, plan, 4) <= budget
-        plans.append((plan.tile[0], plan.waiting))
-    assert plans[0] == (0, Waiting.DEVICE)
-    assert plans[1][1] in (Waiting.DEVICE, Waiting.LEAN)
-    assert plans[3][1] is Waiting.NOWHERE
-    assert plans[4] == (32, Waiting.NOWHERE)
+        plans.append((plan.tile[0], plan.storage))
+    assert plans[0] == (0, FeatureStorage.DEVICE)
+    assert plans[1][1] in (FeatureStorage.DEVICE, FeatureStorage.LEAN)
+    assert plans[3][1] is FeatureStorage.RECOMPUTE
+    assert plans[4] == (32, FeatureStorage.RECOMPUTE)
     assert choose_plan(torch_runtime(), 1080, 1920, Budget(device=64 << 30, host=None)).tile == (128, 128)
 
 
@@ -133,19 +132,19 @@ def test_a_named_tile_stays_and_its_features_follow_the_budget() -> None:
         architecture=on_host.architecture, dtype=torch.float32, device=torch.device("cuda"), preferred_tile_px=0
     )
     gib = 1 << 30
-    for runtime, device, host, waiting in (
-        (on_host, 64 * gib, None, Waiting.DEVICE),
-        (on_host, 3 * gib, None, Waiting.LEAN),
-        (on_host, gib, None, Waiting.NOWHERE),
-        (on_gpu, gib, 8 * gib, Waiting.HOST),
-        (on_gpu, gib, gib // 2, Waiting.NOWHERE),
+    for runtime, device, host, storage in (
+        (on_host, 64 * gib, None, FeatureStorage.DEVICE),
+        (on_host, 3 * gib, None, FeatureStorage.LEAN),
+        (on_host, gib, None, FeatureStorage.RECOMPUTE),
+        (on_gpu, gib, 8 * gib, FeatureStorage.HOST),
+        (on_gpu, gib, gib // 2, FeatureStorage.RECOMPUTE),
         # a GPU through ONNX Runtime: only the tiles are on the device
-        (on_host, gib, 8 * gib, Waiting.DEVICE),
-        (on_host, gib, 2 * gib, Waiting.LEAN),
-        (on_host, gib, gib // 2, Waiting.NOWHERE),
+        (on_host, gib, 8 * gib, FeatureStorage.DEVICE),
+        (on_host, gib, 2 * gib, FeatureStorage.LEAN),
+        (on_host, gib, gib // 2, FeatureStorage.RECOMPUTE),
     ):
         plan = choose_plan(runtime, 1080, 1920, Budget(device=device, host=host), (256, 256))
-        assert plan == Plan(tile=(256, 256), waiting=waiting)
+        assert plan == TilePlan(tile=(256, 256), storage=storage)
     # a whole frame's features are in the graph, on the device
     assert not choose_plan(on_host, 1080, 1920, Budget(device=3 * gib, host=64 * gib)).whole(1080, 1920)
 
@@ -163,10 +162,10 @@ def test_a_gpu_has_memory_of_its_own(kind: str, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_memory_of_the_leanest_plan_does_not_grow_with_the_frame() -> None:
-    architecture, plan = ARCHITECTURES[2], Plan(tile=(256, 256), waiting=Waiting.NOWHERE)
+    architecture, plan = ARCHITECTURES["upcunet-2x"], TilePlan(tile=(256, 256), storage=FeatureStorage.RECOMPUTE)
     small, large = (
         working_bytes(architecture, *size, plan, 4)
-        + waiting_bytes(architecture, *size, plan, 4)
+        + stored_bytes(architecture, *size, plan, 4)
         - 12 * size[0] * size[1]
         for size in ((720, 1280), (2160, 3840))
     )
@@ -178,31 +177,31 @@ def test_a_named_memory_bounds_the_plan(picture: np.ndarray) -> None:
     engine = Engine(validate(memory=400, backend="openvino", streams=2), notify=told.append)
     upscale(engine, np.ascontiguousarray(picture[:, :180, :320]))
     assert told == ["tile: 128x128 of 320x180, features kept without skips (chosen for 400 MiB of memory on cpu)"]
-    plan = engine.lanes[0].passes[0]._plan
+    plan = engine.passes[0]._plan
     assert plan == choose_plan(openvino_runtime(), 180, 320, Budget(device=200 << 20, host=None))
 
 
-@pytest.mark.parametrize("waiting", [Waiting.LEAN, Waiting.HOST, Waiting.NOWHERE])
+@pytest.mark.parametrize("storage", [FeatureStorage.LEAN, FeatureStorage.HOST, FeatureStorage.RECOMPUTE])
 @pytest.mark.parametrize("backend", ["torch", "openvino"])
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_where_features_wait_changes_nothing(
-    scale: int, backend: str, waiting: Waiting, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    scale: int, backend: str, storage: FeatureStorage, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """HOST is the path of a GPU short of memory; on the CPU host and device are one."""
     x = np.ascontiguousarray(picture[:, 100:163, 200:297])
     wanted = upscale(Engine(validate(tile=0, scale=scale, alpha=0.9)), x)
     engine = Engine(validate(tile=(48, 32), scale=scale, alpha=0.9, backend=backend))
     seen = []
-    real = module.run
+    real = module.run_tiles
 
-    def watched(runtime: module.Runtime, padded: torch.Tensor, plan: Plan, *rest: Any, **named: Any) -> object:
+    def watched(runtime: Runtime, padded: torch.Tensor, plan: TilePlan, *rest: Any) -> object:
         seen.append(plan)
-        return real(runtime, padded, plan, *rest, **named)  # type: ignore[arg-type]
+        return real(runtime, padded, plan, *rest)
 
-    monkeypatch.setattr(module, "choose_plan", lambda *_: Plan(tile=(32, 48), waiting=waiting))
-    monkeypatch.setattr(module, "run", watched)
+    monkeypatch.setattr(module, "choose_plan", lambda *_: TilePlan(tile=(32, 48), storage=storage))
+    monkeypatch.setattr(module, "run_tiles", watched)
     assert np.abs(upscale(engine, x) - wanted).max() < 2e-5
-    assert seen == [Plan(tile=(32, 48), waiting=waiting)]
+    assert seen == [TilePlan(tile=(32, 48), storage=storage)]
 
 
 @pytest.mark.usefixtures("every_precision")

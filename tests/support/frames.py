@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import vapoursynth as vs
 
-from vscugan.engine import Engine
+from vscugan.engine.engine import Engine
 from vscugan.errors import DeviceError
 from vscugan.runtime.openvino_runtime import adds_int8_exactly
 

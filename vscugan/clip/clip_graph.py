@@ -11,7 +11,7 @@ from vscugan.clip.error_text import translate_errors
 from vscugan.clip.pixel_stages import AlphaUpscale, AreaDownscale, ColourUpscale, PixelStage
 from vscugan.clip.size import sar_props
 from vscugan.clip.video_format import GRAYS, RGBS, YUV, Conversion, VideoFormat
-from vscugan.engine import Engine
+from vscugan.engine.engine import Engine
 from vscugan.reuse.contents import Contents
 from vscugan.reuse.mode import Mode
 

@@ -12,10 +12,10 @@ from vscugan.clip.error_text import PREFIX, translate_errors
 from vscugan.clip.pixel_stages import refuse_interlaced
 from vscugan.clip.size import output_size, sample_aspect_ratio
 from vscugan.clip.video_format import GRAY, YUV, Conversion, Downscale, VideoFormat, output_format
-from vscugan.engine import Engine
+from vscugan.engine.engine import Engine
+from vscugan.engine.route import Pass, direct, find_route
 from vscugan.errors import ClipError
 from vscugan.reuse.choose import choose_contents, choose_mode
-from vscugan.route import Pass, direct, find_route
 from vscugan.settings import Settings, validate
 
 #: A clip as the bridge describes it: width, height, colour family, sample type, bits, subsampling_w,

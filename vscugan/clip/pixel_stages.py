@@ -15,7 +15,7 @@ from vscugan.clip import colour
 from vscugan.clip.colour import Props, ResizeCall
 from vscugan.clip.error_text import translate_errors
 from vscugan.clip.video_format import GRAYS, RGBS, Conversion, Downscale, VideoFormat
-from vscugan.engine import Engine
+from vscugan.engine.engine import Engine
 from vscugan.errors import ClipError
 from vscugan.reuse.contents import Contents, content_hash
 from vscugan.reuse.mode import Mode, Source, Target

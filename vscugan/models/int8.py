@@ -30,42 +30,7 @@ from vscugan.models.weights import Weights
 TABLE = Path(__file__).parent / "int8.json"
 #: What the worst held-out picture must have against fp32, in dB.
 LOWEST_PSNR = 45.0
-#: Layers whose output two read, a skip and the convolution named here: it is rounded once, for both.
-SKIPS = {f"{unet}.conv1.conv.2": f"{unet}.conv1_down" for unet in ("unet1", "unet2")}
 _OTHERS = "auto, fp32, fp16 or bf16"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Channels:
-    """Channels that one factor each can be moved through: the layers that write them, and those that read them."""
-
-    writers: tuple[str, ...]
-    readers: tuple[str, ...]
-
-
-#: Every map of the network but the pictures; maps that are added belong together.
-CHANNELS = (
-    Channels(writers=("unet1.conv1.conv.0",), readers=("unet1.conv1.conv.2",)),
-    Channels(writers=("unet1.conv1.conv.2", "unet1.conv2_up"), readers=("unet1.conv1_down", "unet1.conv3")),
-    Channels(writers=("unet1.conv1_down",), readers=("unet1.conv2.conv.0",)),
-    Channels(writers=("unet1.conv2.conv.0",), readers=("unet1.conv2.conv.2",)),
-    Channels(writers=("unet1.conv2.conv.2",), readers=("unet1.conv2_up", "unet1.conv2.seblock.conv1")),
-    Channels(writers=("unet1.conv3",), readers=("unet1.conv_bottom",)),
-    Channels(writers=("unet2.conv1.conv.0",), readers=("unet2.conv1.conv.2",)),
-    Channels(writers=("unet2.conv1.conv.2", "unet2.conv4_up"), readers=("unet2.conv1_down", "unet2.conv5")),
-    Channels(writers=("unet2.conv1_down",), readers=("unet2.conv2.conv.0",)),
-    Channels(writers=("unet2.conv2.conv.0",), readers=("unet2.conv2.conv.2",)),
-    Channels(
-        writers=("unet2.conv2.conv.2", "unet2.conv3_up"),
-        readers=("unet2.conv2_down", "unet2.conv4.conv.0", "unet2.conv2.seblock.conv1"),
-    ),
-    Channels(writers=("unet2.conv2_down",), readers=("unet2.conv3.conv.0",)),
-    Channels(writers=("unet2.conv3.conv.0",), readers=("unet2.conv3.conv.2",)),
-    Channels(writers=("unet2.conv3.conv.2",), readers=("unet2.conv3_up", "unet2.conv3.seblock.conv1")),
-    Channels(writers=("unet2.conv4.conv.0",), readers=("unet2.conv4.conv.2",)),
-    Channels(writers=("unet2.conv4.conv.2",), readers=("unet2.conv4_up", "unet2.conv4.seblock.conv1")),
-    Channels(writers=("unet2.conv5",), readers=("unet2.conv_bottom",)),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +56,8 @@ class Quantisation:
     """How one model is quantised.
 
     ``layers``: the quantised layers with the ranges of their inputs. ``exponents``: by the first writer of each
-    ``Channels``, the power of two that each channel is multiplied by. ``biases``: of the quantised layers, for
-    the multiplied channels.
+    ``Channels`` of the architecture, the power of two that each channel is multiplied by. ``biases``: of the quantised
+    layers, for the multiplied channels.
     """
 
     layers: Mapping[str, Range]
@@ -131,33 +96,24 @@ def parse(row: Mapping[str, Any]) -> Quantisation:
     return Quantisation(layers=layers, exponents=row["exponents"], biases=row["biases"])
 
 
-def _transposed(layer: str) -> bool:
-    return layer.endswith("_up") or layer == "unet1.conv_bottom"
-
-
-def written_axis(layer: str) -> int:
-    """The axis of a layer's weight along which the channels that it writes lie."""
-    return int(_transposed(layer))
-
-
 def scaled(weights: Weights, exponents: Mapping[str, Sequence[int]]) -> Weights:
     """The same network with its channels multiplied by powers of two; see ``Quantisation``."""
-    tensors = dict(weights.tensors)
+    tensors, rows = dict(weights.tensors), weights.architecture.layer
 
     def multiply(name: str, factors: Tensor, axis: int) -> None:
         shape = [1] * tensors[name].ndim
         shape[axis] = -1
         tensors[name] = tensors[name] * factors.reshape(shape)
 
-    for channels in CHANNELS:
+    for channels in weights.architecture.channels:
         if channels.writers[0] not in exponents:
             continue
         factors = torch.exp2(torch.tensor(exponents[channels.writers[0]], dtype=torch.float32))
         for layer in channels.writers:
-            multiply(f"{layer}.weight", factors, written_axis(layer))
+            multiply(f"{layer}.weight", factors, rows[layer].output_axis)
             multiply(f"{layer}.bias", factors, 0)
         for layer in channels.readers:
-            multiply(f"{layer}.weight", 1 / factors, 1 - written_axis(layer))
+            multiply(f"{layer}.weight", 1 / factors, 1 - rows[layer].output_axis)
     return replace(weights, tensors=tensors)
 
 

@@ -1,4 +1,4 @@
-"""Reader of ncnn ``.param``/``.bin`` pairs that hold an UpCunet.
+"""Reader of ncnn ``.param``/``.bin`` pairs that hold one of our architectures.
 
 A ``.param`` is text: a magic number, counts, and a line per layer. A ``.bin`` holds, for each layer with
 weights in that order, a uint32 tag (fp16 or fp32), the weights, and the fp32 bias.
@@ -7,6 +7,7 @@ Source: ncnn's ``param-and-model-file-structure`` page; checked against the ncnn
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vscugan.architectures.architecture import Architecture
 from vscugan.errors import WeightsError
 from vscugan.models.weight_file import RETRY
 
@@ -22,24 +24,6 @@ TAG_FP16, TAG_FP32 = 0x01306B47, 0
 #: parameter ids of ncnn's layers
 OUTPUTS, KERNEL, BIAS, WEIGHTS = 0, 1, 5, 6
 DENSE_BIAS, DENSE_WEIGHTS = 1, 2
-
-#: UpCunet's layers in the order of the file.
-LAYERS = tuple(
-    f"unet1.{name}"
-    for name in (
-        "conv1.conv.0", "conv1.conv.2", "conv1_down", "conv2.conv.0", "conv2.conv.2",
-        "conv2.seblock.conv1", "conv2.seblock.conv2", "conv2_up", "conv3", "conv_bottom",
-    )
-) + tuple(
-    f"unet2.{name}"
-    for name in (
-        "conv1.conv.0", "conv1.conv.2", "conv1_down", "conv2.conv.0", "conv2.conv.2",
-        "conv2.seblock.conv1", "conv2.seblock.conv2", "conv2_down", "conv3.conv.0", "conv3.conv.2",
-        "conv3.seblock.conv1", "conv3.seblock.conv2", "conv3_up", "conv4.conv.0", "conv4.conv.2",
-        "conv4.seblock.conv1", "conv4.seblock.conv2", "conv4_up", "conv5", "conv_bottom",
-    )
-)  # fmt: skip
-
 
 @dataclass(frozen=True, kw_only=True)
 class _Layer:
@@ -80,20 +64,31 @@ def _parse(text: str, path: Path) -> list[_Layer]:
     return layers
 
 
-def read_ncnn(param: bytes, data: bytes, path: Path) -> dict[str, Tensor]:
+def _with_layers(count: int, architectures: Sequence[Architecture], path: Path) -> Architecture:
+    """The first architecture that has as many layers."""
+    found = next((row for row in architectures if len(row.layers) == count), None)
+    if found is not None:
+        return found
+    families: dict[str, list[int]] = {}
+    for row in architectures:
+        families.setdefault(row.family, []).append(len(row.layers))
+    wanted = " or ".join(
+        f"{family}'s {' or '.join(map(str, sorted(set(counts))))} layers" for family, counts in families.items()
+    )
+    raise WeightsError(f"{path} must hold {wanted}, got {count}; {RETRY}")
+
+
+def read_ncnn(param: bytes, data: bytes, path: Path, architectures: Sequence[Architecture]) -> dict[str, Tensor]:
     """fp32 tensors by their official names, from the two files' bytes; ``path`` is for messages.
 
-    Raises: WeightsError where either is not what an UpCunet's must be, to the last byte.
+    Names and order are those of the first of ``architectures`` that has as many layers as the file.
+    Raises: WeightsError where either is not what it must be, to the last byte.
     """
     try:
         layers = _parse(param.decode("ascii"), path.with_suffix(".param"))
     except UnicodeDecodeError:
         raise WeightsError(f"{path.with_suffix('.param')} must be text, got binary data; {RETRY}") from None
-    names = LAYERS + (("conv_final",) if len(layers) > len(LAYERS) else ())
-    if len(layers) != len(names):
-        raise WeightsError(
-            f"{path} must hold UpCunet's {len(LAYERS)} or {len(LAYERS) + 1} layers, got {len(layers)}; {RETRY}"
-        )
+    names = [layer.name for layer in _with_layers(len(layers), architectures, path).layers]
     tensors, at = {}, 0
 
     def take(count: int, kind: str) -> np.ndarray:

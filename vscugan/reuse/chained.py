@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from vscugan.engine import Engine, FrameGates
+from vscugan.engine.engine import Engine, FrameGates
 from vscugan.errors import FrameError
 from vscugan.reuse.chain import Chain, Decision
 from vscugan.reuse.contents import Contents, content_hash
@@ -108,7 +108,7 @@ class Chained(Mode):
         with self._lock:
             found = self._gates.get(n)
         if found is None and n in here:
-            found = self._engine.render(here[n].picture, n).gates
+            found = self._engine.render(here[n].picture, n)[1]
             self._keep_gates(n, found)
         return found
 
@@ -139,7 +139,7 @@ class HeldGates(Chained):
         picture = here[n].picture
 
         def make() -> None:
-            used = self._engine.upscale(picture, target.planes, n, gates, with_gates=own and self._engine.tells_gates)
+            used = self._engine.upscale(picture, target.planes, n, gates, with_gates=own and self._engine.returns_gates)
             if own:
                 self._keep_gates(n, used)
 
@@ -219,10 +219,10 @@ class StillBlocks(Chained):
             if base not in here or (gates is None and gate_source != base):
                 first = (base,) if gates is not None or gate_source == base else (gate_source, base)
                 return [k for k in (*first, *needed) if k not in here]
-            with_gates = gate_source == base and not uncompared and self._engine.tells_gates
-            rendered = self._engine.render(here[base].picture, base, gates, with_gates=with_gates)
-            accumulator.pictures, accumulator.at = rendered.pictures, base
-            self._keep_gates(base, rendered.gates)
+            with_gates = gate_source == base and not uncompared and self._engine.returns_gates
+            pictures, kept = self._engine.render(here[base].picture, base, gates, with_gates=with_gates)
+            accumulator.pictures, accumulator.at = pictures, base
+            self._keep_gates(base, kept)
             with self._lock:
                 self._accumulators.put(base, accumulator, sum(p.nbytes for p in accumulator.pictures))
         for k in range(accumulator.at + 1, n + 1):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from vscugan.engine import Engine
-from vscugan.memory import free_bytes
+from vscugan.engine.engine import Engine
+from vscugan.engine.memory import free_bytes
 from vscugan.reuse.chain import Chain
 from vscugan.reuse.chained import HeldGates, StillBlocks
 from vscugan.reuse.contents import Contents
@@ -31,7 +31,7 @@ def choose_mode(engine: Engine, settings: Settings) -> Mode:
     blocks = settings.reuse == "still"
     if not blocks and settings.gates == "frame":
         return EachFrame(engine, choose_contents(settings))
-    chain = Chain(segment=settings.segment, threshold=settings.threshold, halo_px=engine.halo_px, blocks=blocks)
+    chain = Chain(segment=settings.segment, threshold=settings.threshold, halo_px=engine.border_px[0], blocks=blocks)
     if blocks:
         return StillBlocks(engine, chain, _limit())
     return HeldGates(engine, chain, choose_contents(settings))

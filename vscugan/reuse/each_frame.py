@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from functools import partial
 
-from vscugan.engine import Engine
+from vscugan.engine.engine import Engine
 from vscugan.reuse.contents import Contents, content_hash
 from vscugan.reuse.mode import NONE_UNREADABLE, Answer, Counts, Mode, Source, Target
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vscugan.engine import Spent
+from vscugan.engine.engine import Spent
 
 Picture = NDArray[np.float32]
 

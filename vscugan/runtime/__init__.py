@@ -1,1 +1,10 @@
-"""Runtimes: what runs one stage of the network."""
+"""What computes: a file for each runtime, with a row for each backend that it offers."""
+
+#: The backends by name, and the module whose ``ROWS`` has each; none of them is imported before it is asked for.
+BACKENDS: dict[str, str] = {
+    "torch": "vscugan.runtime.torch_runtime",
+    "openvino": "vscugan.runtime.openvino_runtime",
+    "onnxruntime": "vscugan.runtime.onnx_runtime",
+    "tensorrt": "vscugan.runtime.onnx_runtime",
+    "directml": "vscugan.runtime.onnx_runtime",
+}

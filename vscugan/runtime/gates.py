@@ -1,4 +1,4 @@
-"""The gates of the squeeze-and-excitation blocks, in fp32 whatever the runtime computes in."""
+"""Squeeze-and-excitation gates, in fp32 whatever the runtime computes in."""
 
 from __future__ import annotations
 
@@ -8,21 +8,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vscugan.network import SE_BLOCKS
+from vscugan.architectures.architecture import Architecture, Gate
 
 
-class Gates:
-    """The parameters of the four SE blocks on a device."""
+class GateLayers:
+    """The parameters of a network's gates on a device."""
 
-    def __init__(self, tensors: Mapping[str, Tensor], device: torch.device) -> None:
+    def __init__(self, architecture: Architecture, tensors: Mapping[str, Tensor], device: torch.device) -> None:
         self._parameters = {
-            name: tensor.to(device, torch.float32).flatten(1) if name.endswith("weight") else tensor.to(device)
-            for name, tensor in tensors.items()
-            if name.startswith(SE_BLOCKS)
+            layer: (
+                tensors[f"{layer}.weight"].to(device, torch.float32).flatten(1),
+                tensors[f"{layer}.bias"].to(device, torch.float32),
+            )
+            for gate in architecture.gates
+            for layer in gate.layers
         }
 
-    def __call__(self, block: str, mean: Tensor, gain: float) -> Tensor:
-        """(1, C) mean of the block's map -> (1, C, 1, 1) gate, times ``gain``, fp32."""
-        w1, b1, w2, b2 = (self._parameters[f"{block}.conv{i}.{kind}"] for i in (1, 2) for kind in ("weight", "bias"))
-        squeezed = F.relu(F.linear(mean.to(torch.float32), w1, b1))
-        return (torch.sigmoid(F.linear(squeezed, w2, b2)) * gain)[:, :, None, None]
+    def __call__(self, gate: Gate, mean: Tensor, alpha: float) -> Tensor:
+        """(1, C) mean of the gate's map -> (1, C, 1, 1) gate, fp32, times ``alpha`` where the gate takes it."""
+        squeeze, excite = (self._parameters[layer] for layer in gate.layers)
+        squeezed = F.relu(F.linear(mean.to(torch.float32), *squeeze))
+        gain = alpha if gate.takes_alpha else 1.0
+        return (torch.sigmoid(F.linear(squeezed, *excite)) * gain)[:, :, None, None]

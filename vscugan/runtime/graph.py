@@ -1,12 +1,12 @@
 """The network as ONNX graphs, written by running its stages on symbols.
 
-Graphs hold any frame size, batch 1. Names of inputs and outputs are those of ``vscugan.network``: the maps that a
-stage reads and writes, ``gate1`` to ``gate4``, and ``alpha``, a (1, 1, 1, 1) factor on the last gate.
+Graphs hold any frame size, batch 1. Names of inputs and outputs are those of the architecture: the maps that a stage
+reads and writes and the gates, and ``alpha``, a (1, 1, 1, 1) factor, where a gate takes it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -14,22 +14,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from vscugan.models.int8 import SKIPS, Quantisation, Range, quantised_weight, written_axis
+from vscugan.architectures.architecture import Architecture, Gate, InputRange, Stage
+from vscugan.architectures.stages import run_network
+from vscugan.models.int8 import Quantisation, Range, quantised_weight
 from vscugan.models.weights import Weights
-from vscugan.network import (
-    ARCHITECTURES,
-    GATE_NAMES,
-    LEAKY_SLOPE,
-    PRO_GAIN,
-    PRO_OFFSET,
-    SE_BLOCKS,
-    SE_MAPS,
-    Architecture,
-    Stage,
-    crop,
-    run_stage,
-    used_gates,
-)
 
 OPSET = 17
 #: sizes by number, or by name where the graph takes any
@@ -82,12 +70,16 @@ class StoredLast(Symbol):
 class GraphWriter:
     """Collects the nodes of one graph; the ``Operators`` of the stages.
 
-    ``quantisation``: where given, ``weights`` are ``prepared`` for it.
+    ``quantisation``: where given, ``weights`` are ``prepared`` for it. ``takes_alpha``: whether the user's alpha is an
+    input of the graph.
     """
 
-    def __init__(self, weights: Weights, quantisation: Quantisation | None = None) -> None:
-        self.architecture, self._tensors = ARCHITECTURES[weights.scale], weights.tensors
+    def __init__(
+        self, weights: Weights, quantisation: Quantisation | None = None, *, takes_alpha: bool = False
+    ) -> None:
+        self.architecture, self._tensors = weights.architecture, weights.tensors
         self._ranges = {} if quantisation is None else quantisation.layers
+        self._alpha = Symbol(self, "alpha") if takes_alpha else None
         self._rounded: set[str] = set()
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
@@ -112,18 +104,16 @@ class GraphWriter:
     def _parameter(self, name: str) -> Symbol:
         return self.constant(self._tensors[name].numpy(), name)
 
-    def convolution(self, layer: str, x: Symbol, activate: bool) -> Symbol:
+    def convolution(self, layer: str, x: Symbol) -> Symbol:
+        row = self.architecture.layer[layer]
         weight, bias = self._parameter(f"{layer}.weight"), self._parameter(f"{layer}.bias")
         if layer in self._ranges:
             x, weight = self._rounded_map(x, self._ranges[layer]), self._rounded_weight(layer)
-        if enlarging := self.architecture.enlarging(layer):
-            stride, padding = enlarging
-            y = self.node("ConvTranspose", x, weight, bias, strides=[stride] * 2, pads=[padding] * 4)
-        else:
-            y = self.node("Conv", x, weight, bias, strides=[2 if layer.endswith("_down") else 1] * 2)
-        if activate:
-            y = self.node("LeakyRelu", y, alpha=LEAKY_SLOPE)
-        skip_reader = SKIPS.get(layer, "")
+        window = {"strides": [row.stride] * 2} | ({"pads": [row.padding] * 4} if row.padding else {})
+        y = self.node("ConvTranspose" if row.transposed else "Conv", x, weight, bias, **window)
+        if row.slope is not None:
+            y = self.node("LeakyRelu", y, alpha=row.slope)
+        skip_reader = self.architecture.skips.get(layer, "")
         return self._rounded_map(y, self._ranges[skip_reader]) if skip_reader in self._ranges else y
 
     def _rounded_map(self, x: Symbol, inputs: Range) -> Symbol:
@@ -138,7 +128,7 @@ class GraphWriter:
 
     def _rounded_weight(self, layer: str) -> Symbol:
         """A layer's weight as int8, with a scale for each channel that it writes."""
-        axis = written_axis(layer)
+        axis = self.architecture.layer[layer].output_axis
         codes, scales = quantised_weight(self._tensors[f"{layer}.weight"].numpy(), axis)
         constants = [self.constant(v, f"{layer}.{kind}") for v, kind in ((codes, "codes"), (scales, "scales"))]
         return self.node("DequantizeLinear", *constants, axis=axis)
@@ -153,14 +143,14 @@ class GraphWriter:
             mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor",
         )  # fmt: skip
 
-    def gate(self, block: str, x: Symbol, alpha: Symbol | None) -> Symbol:
-        """The gate of an SE block from its whole map."""
+    def gate(self, gate: Gate, x: Symbol) -> Symbol:
+        """The gate of a whole map."""
         # rows, then columns: one long fp32 sum over a large frame would round visibly
-        mean = self.node("ReduceMean", self.node("ReduceMean", x, axes=[3]), axes=[2])
-        for layer, function in ((f"{block}.conv1", "Relu"), (f"{block}.conv2", "Sigmoid")):
+        y = self.node("ReduceMean", self.node("ReduceMean", x, axes=[3]), axes=[2])
+        for layer, function in zip(gate.layers, ("Relu", "Sigmoid"), strict=True):
             parameters = (self._parameter(f"{layer}.weight"), self._parameter(f"{layer}.bias"))
-            mean = self.node(function, self.node("Conv", mean, *parameters))
-        return mean if alpha is None else mean * alpha
+            y = self.node(function, self.node("Conv", y, *parameters))
+        return y * self._alpha if gate.takes_alpha and self._alpha is not None else y
 
     def model(self, inputs: Mapping[str, Shape], outputs: Mapping[str, tuple[Symbol, Shape]]) -> bytes:
         """The finished model, serialised: inputs and outputs with their shapes."""
@@ -180,64 +170,62 @@ class GraphWriter:
 
 
 def _shape(architecture: Architecture, name: str, *, channels_last: bool = False) -> Shape:
-    channels, size = architecture.maps()[name].channels, [f"{name}_h", f"{name}_w"]
+    channels, size = architecture.shapes.maps[name].channels, [f"{name}_h", f"{name}_w"]
     return [1, *size, channels] if channels_last else [1, channels, *size]
 
 
-def _gate_shape(architecture: Architecture, k: int) -> Shape:
-    return [1, architecture.maps()[SE_MAPS[k]].channels, 1, 1]
-
-
-def _run(writer: GraphWriter, k: int, read: Mapping[str, Symbol], gates: list[Symbol]) -> dict[str, Symbol]:
-    """Stage ``k`` on symbols, which stand for the tensors that the stages are typed for."""
-    made: Any = run_stage(writer.architecture, k, cast(Any, writer), cast(Any, read), cast(Any, gates))
-    return dict(made)
+def _gate_shapes(architecture: Architecture, names: Iterable[str]) -> dict[str, Shape]:
+    maps = {gate.name: architecture.shapes.maps[gate.map] for gate in architecture.gates}
+    return {name: [1, maps[name].channels, 1, 1] for name in names}
 
 
 def stage_model(
-    weights: Weights, k: int, stage: Stage, quantisation: Quantisation | None = None, *, channels_last: bool
+    weights: Weights, stage: Stage, quantisation: Quantisation | None = None, *, channels_last: bool
 ) -> bytes:
-    """Stage ``k``: reads the (cropped) windows of its maps and the gates, writes its maps.
+    """A stage: reads the (cropped) windows of its maps and the gates, writes its maps.
 
     ``channels_last``: the maps are (1, H, W, C) outside of the graph, as fast convolutions have them inside.
     """
-    architecture = ARCHITECTURES[weights.scale]
+    architecture = weights.architecture
     writer = GraphWriter(weights, quantisation)
-    gates = [Symbol(writer, name) for name in GATE_NAMES]
     inputs = {name: _shape(architecture, name, channels_last=channels_last) for name in stage.reads}
-    inputs |= {GATE_NAMES[g]: _gate_shape(architecture, g) for g in used_gates(k)}
+    inputs |= _gate_shapes(architecture, stage.takes)
     kind = StoredLast if channels_last else Symbol
     read = {name: kind(writer, name) for name in stage.reads}
-    made = _run(writer, k, read, gates)
+    # symbols stand for the tensors that the stages are typed for
+    run = cast(Callable[..., dict[str, Symbol]], stage.run)
+    written = run(writer, read, {name: Symbol(writer, name) for name in stage.takes})
     if channels_last:
-        made = {name: writer.node("Transpose", x, perm=[0, 2, 3, 1]) for name, x in made.items()}
+        written = {name: writer.node("Transpose", written[name], perm=[0, 2, 3, 1]) for name in stage.writes}
     shapes = {name: _shape(architecture, name, channels_last=channels_last) for name in stage.writes}
-    return writer.model(inputs, {name: (made[name], shape) for name, shape in shapes.items()})
+    return writer.model(inputs, {name: (written[name], shape) for name, shape in shapes.items()})
 
 
-def network_model(weights: Weights, quantisation: Quantisation | None = None, *, with_gates: bool = False) -> bytes:
-    """All five stages: (1, 3, H, W), padded, in the network's range -> ``output`` in that range.
+def network_model(
+    weights: Weights,
+    quantisation: Quantisation | None = None,
+    *,
+    takes_gates: bool = False,
+    returns_gates: bool = False,
+) -> bytes:
+    """All stages: (1, 3, H, W) as the border rule wants it, in the network's range -> ``output`` in that range.
 
-    ``with_gates``: the gates are outputs too, for which runtimes give up some of their fusing.
+    ``takes_gates``: the gates are inputs, alpha in them. ``returns_gates``: they are outputs, for which runtimes give
+    up some of their fusing.
     """
-    writer = GraphWriter(weights, quantisation)
-    architecture, gates = writer.architecture, list[Symbol]()
-    output = _network(writer, Symbol(writer, "input"), gates, Symbol(writer, "alpha"))
-    inputs: dict[str, Shape] = {"input": _shape(architecture, "input"), "alpha": [1, 1, 1, 1]}
-    outputs = {"output": (output, _shape(architecture, "output"))}
-    if with_gates:
-        outputs |= {name: (gates[k], _gate_shape(architecture, k)) for k, name in enumerate(GATE_NAMES)}
+    architecture = weights.architecture
+    names = [gate.name for gate in architecture.gates]
+    takes_alpha = architecture.takes_alpha and not takes_gates
+    writer = GraphWriter(weights, quantisation, takes_alpha=takes_alpha)
+    given = {name: Symbol(writer, name) for name in names} if takes_gates else {}
+    whole = run_network(architecture, writer, Symbol(writer, "input"), given)
+    inputs = {"input": _shape(architecture, "input")} | _gate_shapes(architecture, given)
+    if takes_alpha:
+        inputs["alpha"] = [1, 1, 1, 1]
+    outputs = {"output": (whole.maps["output"], _shape(architecture, "output"))}
+    if returns_gates:
+        outputs |= {name: (whole.gates[name], shape) for name, shape in _gate_shapes(architecture, names).items()}
     return writer.model(inputs, outputs)
-
-
-def gated_model(weights: Weights, quantisation: Quantisation | None = None) -> bytes:
-    """All five stages with gates that are known, alpha in them: (1, 3, H, W) as in ``network_model`` -> ``output``."""
-    writer = GraphWriter(weights, quantisation)
-    architecture = writer.architecture
-    output = _network(writer, Symbol(writer, "input"), [Symbol(writer, name) for name in GATE_NAMES])
-    inputs = {"input": _shape(architecture, "input")}
-    inputs |= {name: _gate_shape(architecture, k) for k, name in enumerate(GATE_NAMES)}
-    return writer.model(inputs, {"output": (output, _shape(architecture, "output"))})
 
 
 def frame_model(weights: Weights) -> bytes:
@@ -245,26 +233,15 @@ def frame_model(weights: Weights) -> bytes:
 
     H and W must be multiples of the architecture's ``multiple`` and larger than its ``pad_px``.
     """
-    architecture = ARCHITECTURES[weights.scale]
+    architecture, values = weights.architecture, weights.architecture.input_range
     writer = GraphWriter(weights)
     x = Symbol(writer, "input")
-    if weights.pro:
-        x = x * writer.scalar(PRO_GAIN) + writer.scalar(PRO_OFFSET)
-    edge = [0, 0, architecture.pad_px, architecture.pad_px]
-    x = writer.node("Pad", x, writer.constant(np.array(edge * 2, np.int64)), mode="reflect")
-    y = _network(writer, x, [], writer.scalar(1))
-    if weights.pro:
-        y = (y + writer.scalar(-PRO_OFFSET)) * writer.scalar(1 / PRO_GAIN)
+    if values != InputRange():
+        x = x * writer.scalar(values.gain) + writer.scalar(values.offset)
+    if architecture.pad_px:
+        edge = [0, 0, architecture.pad_px, architecture.pad_px]
+        x = writer.node("Pad", x, writer.constant(np.array(edge * 2, np.int64)), mode="reflect")
+    y: Symbol = run_network(architecture, writer, x).maps["output"]
+    if values != InputRange():
+        y = (y + writer.scalar(-values.offset)) * writer.scalar(1 / values.gain)
     return writer.model({"input": _shape(architecture, "input")}, {"output": (y, _shape(architecture, "output"))})
-
-
-def _network(writer: GraphWriter, padded: Symbol, gates: list[Symbol], alpha: Symbol | None = None) -> Symbol:
-    """The stages one after the other; ``gates``, unless there are four, are filled, the last times ``alpha``."""
-    maps = {"input": padded}
-    for k, stage in enumerate(writer.architecture.stages(keep_skips=True)):
-        read: dict[str, Any] = {name: crop(cast(Any, maps[name]), px) for name, px in stage.reads.items()}
-        maps |= _run(writer, k, read, gates)
-        if k == len(gates) and k < len(SE_BLOCKS):
-            last = k == len(SE_BLOCKS) - 1
-            gates.append(writer.gate(SE_BLOCKS[k], maps[SE_MAPS[k]], alpha if last else None))
-    return maps["output"]

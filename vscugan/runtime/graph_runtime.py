@@ -12,12 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vscugan.architectures.architecture import Gate, Stage
 from vscugan.models.int8 import Quantisation, prepared
 from vscugan.models.weights import Weights
-from vscugan.network import ARCHITECTURES, GATE_NAMES, Stage, used_gates
 from vscugan.runtime.exported import exported
-from vscugan.runtime.gates import Gates
-from vscugan.workspace import Workspace
+from vscugan.runtime.gates import GateLayers
+from vscugan.runtime.protocol import Gates
+from vscugan.runtime.workspace import Workspace
 
 Arrays = dict[str, NDArray[np.float32]]
 #: Runs a graph: inputs by name -> outputs by name, in memory of the workspace or of their own.
@@ -33,17 +34,17 @@ class GraphRuntime(ABC):
     sum_dtype = torch.float64
     memory_format = torch.contiguous_format  #: of the maps that stages read and write
     dense_windows = True
-    tells_gates = True
+    returns_gates = True
     fixed_shapes = 0  #: how many shapes of a graph get a session of their own; the others share one for any shape
     preferred_tile_px = 0
 
     def __init__(self, weights: Weights, quantisation: Quantisation | None = None) -> None:
-        self.architecture, self.pro = ARCHITECTURES[weights.scale], weights.pro
+        self.architecture = weights.architecture
         self._quantisation = quantisation
         if quantisation is not None:
             weights = prepared(weights, quantisation)
         self._weights = weights
-        self._gates = Gates(weights.tensors, self.device)
+        self._gates = GateLayers(weights.architecture, weights.tensors, self.device)
         self._sessions: dict[tuple[object, ...], dict[tuple[tuple[int, ...], ...], Session]] = {}
         self._sessions_lock = threading.Lock()
 
@@ -73,42 +74,45 @@ class GraphRuntime(ABC):
         return session(inputs, workspace)
 
     def run_stage(
-        self, k: int, stage: Stage, read: Mapping[str, Tensor], gates: list[Tensor], workspace: Workspace
+        self, k: int, stage: Stage, read: Mapping[str, Tensor], gates: Mapping[str, Tensor], workspace: Workspace
     ) -> dict[str, Tensor]:
         """See ``Runtime``."""
-        key = (k, stage.writes, *stage.reads)
         last = self.memory_format == torch.channels_last
         dense = {name: x.contiguous(memory_format=self.memory_format) for name, x in read.items()}
         inputs = {name: (x.permute(0, 2, 3, 1) if last else x).numpy() for name, x in dense.items()}
-        inputs |= {GATE_NAMES[g]: gates[g].numpy() for g in used_gates(k)}
+        inputs |= {name: gates[name].numpy() for name in stage.takes}
         ran = self._run(
-            key,
+            (k, stage.writes, *stage.reads),
             stage.writes,
-            partial(exported, "stage_model", self._weights, k, stage, self._quantisation, channels_last=last),
+            partial(exported, "stage_model", self._weights, stage, self._quantisation, channels_last=last),
             inputs,
             workspace,
         )
-        made = {name: torch.from_numpy(y) for name, y in ran.items()}
-        return {name: y.permute(0, 3, 1, 2) if last else y for name, y in made.items()}
+        written = {name: torch.from_numpy(y) for name, y in ran.items()}
+        return {name: y.permute(0, 3, 1, 2) if last else y for name, y in written.items()}
 
     def run_network(
-        self, padded: Tensor, alpha: float, workspace: Workspace, *, with_gates: bool = False
-    ) -> tuple[Tensor, list[Tensor]]:
-        """See ``Runtime``."""
-        inputs = {"input": padded.contiguous().numpy(), "alpha": np.full((1, 1, 1, 1), alpha, np.float32)}
-        model = partial(exported, "network_model", self._weights, self._quantisation, with_gates=with_gates)
-        names = GATE_NAMES if with_gates else ()
-        ran = self._run(("network", with_gates), ("output", *names), model, inputs, workspace)
-        return torch.from_numpy(ran["output"]), [torch.from_numpy(ran[name]) for name in names]
-
-    def run_gated(self, padded: Tensor, gates: list[Tensor], workspace: Workspace) -> Tensor:
+        self, padded: Tensor, given: Mapping[str, Tensor], alpha: float, workspace: Workspace, *, returns_gates: bool
+    ) -> tuple[Tensor, Gates]:
         """See ``Runtime``."""
         inputs = {"input": padded.contiguous().numpy()}
-        inputs |= {name: gate.contiguous().numpy() for name, gate in zip(GATE_NAMES, gates, strict=True)}
-        model = partial(exported, "gated_model", self._weights, self._quantisation)
-        ran = self._run(("gated",), ("output",), model, inputs, workspace, shapes_vary=True)
-        return torch.from_numpy(ran["output"])
+        inputs |= {name: gate.contiguous().numpy() for name, gate in given.items()}
+        if self.architecture.takes_alpha and not given:
+            inputs["alpha"] = np.full((1, 1, 1, 1), alpha, np.float32)
+        names = [gate.name for gate in self.architecture.gates]
+        asked = names if returns_gates and not given else []
+        options = {"takes_gates": bool(given), "returns_gates": bool(asked)}
+        ran = self._run(
+            ("network", *options.values()),
+            ("output", *asked),
+            partial(exported, "network_model", self._weights, self._quantisation, **options),
+            inputs,
+            workspace,
+            shapes_vary=bool(given),  # areas have any size
+        )
+        gates = tuple(given[name] for name in names) if given else tuple(torch.from_numpy(ran[n]) for n in asked)
+        return torch.from_numpy(ran["output"]), gates
 
-    def gate(self, block: str, mean: Tensor, gain: float) -> Tensor:
+    def gate(self, gate: Gate, mean: Tensor, alpha: float) -> Tensor:
         """See ``Runtime``."""
-        return self._gates(block, mean, gain)
+        return self._gates(gate, mean, alpha)

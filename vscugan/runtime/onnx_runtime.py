@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 import xxhash
 from numpy.typing import NDArray
 
+from vscugan.cache import made_folder
 from vscugan.models.weights import Weights
+from vscugan.runtime.backends import Backend
 from vscugan.runtime.graph_runtime import Arrays, GraphRuntime, Session
-from vscugan.workspace import Workspace
+from vscugan.runtime.workspace import Workspace
+
+TENSORRT = "TensorrtExecutionProvider"
+#: (name, options) of execution providers, the first that is there wins.
+type Providers = list[tuple[str, dict[str, Any]]]
+
+
+def package() -> Any:
+    """onnxruntime itself, imported when it is first needed."""
+    return importlib.import_module("onnxruntime")
 
 
 def available_providers() -> list[str]:
     """The execution providers that this build of ONNX Runtime has."""
-    return list(onnxruntime.get_available_providers())
+    return list(package().get_available_providers())
 
 
 def native_precisions(device: torch.device) -> tuple[str, ...]:
@@ -29,31 +42,80 @@ def native_precisions(device: torch.device) -> tuple[str, ...]:
 class OnnxRuntime(GraphRuntime):
     """Runs graphs by ``providers``: (name, options), the first that is there wins."""
 
-    def __init__(self, weights: Weights, *, name: str, providers: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    def __init__(self, weights: Weights, *, name: str, providers: Providers) -> None:
         super().__init__(weights)
         self.name = name
         self._providers = list(providers)
 
     def load(self, model: bytes, outputs: Sequence[str], shapes: Mapping[str, Sequence[int]] | None) -> Session:
         """See ``GraphRuntime``."""
-        options = onnxruntime.SessionOptions()
+        options = package().SessionOptions()
         options.log_severity_level = 3  # errors: warnings go to stderr for each graph
         # idle threads must sleep: the encoder needs the cores
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        session = onnxruntime.InferenceSession(model, options, providers=self._providers_for(model))
+        session = package().InferenceSession(model, options, providers=self._providers_for(model))
 
         def run(inputs: Mapping[str, NDArray[np.float32]], workspace: Workspace) -> Arrays:
             return dict(zip(outputs, session.run(list(outputs), dict(inputs)), strict=True))
 
         return run
 
-    def _providers_for(self, model: bytes) -> list[tuple[str, dict[str, Any]]]:
+    def _providers_for(self, model: bytes) -> Providers:
         """The providers, with a prefix for TensorRT's kept engines.
 
         It names them by the graph's and the nodes' names alone, which all our models share.
         """
         prefix = {"trt_engine_cache_prefix": xxhash.xxh3_128_hexdigest(model)}
         return [
-            (name, options | prefix if name == "TensorrtExecutionProvider" else options)
+            (name, options | prefix if name == TENSORRT else options)
             for name, options in self._providers
         ]
+
+
+def _lacks(provider: str, device: torch.device) -> str | None:
+    """ONNX Runtime would go on with the CPU where it does not have the provider, and only warn."""
+    if device.type == "cpu" or provider in available_providers():
+        return None
+    return f"an onnxruntime without {provider}"
+
+
+def _make(name: str, provider: str, weights: Weights, device: torch.device, precision: str) -> OnnxRuntime:
+    """A runtime that takes ``provider`` on other devices than the CPU."""
+    options: dict[str, Any] = {"device_id": device.index or 0}
+    providers: Providers = [("CPUExecutionProvider", {})]
+    if provider == TENSORRT:
+        providers.insert(0, ("CUDAExecutionProvider", options))  # for what TensorRT does not take
+        options = options | {"trt_fp16_enable": precision == "fp16"}
+        with suppress(OSError):  # a cache that can't be written costs minutes, not the clip
+            options |= {"trt_engine_cache_path": str(made_folder("tensorrt")), "trt_engine_cache_enable": True}
+    if device.type != "cpu":
+        providers.insert(0, (provider, options))
+    return OnnxRuntime(weights, name=name, providers=providers)
+
+
+def _row(name: str, provider: str, devices: Mapping[str, tuple[str, ...]], **more: Any) -> Backend:
+    # ONNX Runtime for CUDA is another package, the one that has TensorRT too
+    extras = {kind: "tensorrt" if kind == "cuda" and name != "directml" else name for kind in devices}
+    return Backend(
+        name=name,
+        package="onnxruntime",
+        devices=devices,
+        extras=extras,
+        load=package,
+        make=partial(_make, name, provider),
+        native_precisions=native_precisions,
+        lacks=partial(_lacks, provider),
+        **more,
+    )
+
+
+ROWS = (
+    _row(
+        "onnxruntime",
+        "CUDAExecutionProvider",
+        {"cpu": ("fp32",), "cuda": ("fp32",)},
+        speed={("cpu", "fp32"): 1.29},
+    ),
+    _row("tensorrt", TENSORRT, {"cuda": ("fp32", "fp16")}),
+    _row("directml", "DmlExecutionProvider", {"cuda": ("fp32",), "xpu": ("fp32",)}),
+)

@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from vscugan.errors import DeviceError
-from vscugan.models.int8 import Quantisation
+from vscugan.models.int8 import Quantisation, quantisation_of
 from vscugan.models.weights import Weights
+from vscugan.runtime.backends import Backend
 from vscugan.runtime.graph_runtime import Arrays, GraphRuntime, Session
-from vscugan.workspace import Workspace
+from vscugan.runtime.workspace import Workspace
 
-# Importing openvino sends a telemetry event from a forked process, unless its telemetry package is missing.
-_telemetry = sys.modules.get("openvino_telemetry")
-sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
-try:
-    import openvino
-    from openvino import opset13 as opset
-finally:
-    if _telemetry is None:
-        del sys.modules["openvino_telemetry"]
-    else:
-        sys.modules["openvino_telemetry"] = _telemetry
+
+@cache
+def package() -> Any:
+    """openvino itself, imported when it is first needed.
+
+    Importing it sends a telemetry event from a forked process, unless its telemetry package is missing.
+    """
+    telemetry = sys.modules.get("openvino_telemetry")
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+    try:
+        return importlib.import_module("openvino")
+    finally:
+        if telemetry is None:
+            del sys.modules["openvino_telemetry"]
+        else:
+            sys.modules["openvino_telemetry"] = telemetry
+
 
 #: fp32 is asked for by name: left alone, OpenVINO takes bf16 on CPUs that have it, which is coarser.
 #: What int8 leaves as it is may be that coarse, so there OpenVINO is left alone.
@@ -39,12 +49,13 @@ def device_name(device: torch.device) -> str:
 
 def native_precisions(device: torch.device) -> tuple[str, ...]:
     """The precisions below fp32 that a device has instructions for, by OpenVINO's own account."""
-    found = openvino.Core().get_property(device_name(device), "OPTIMIZATION_CAPABILITIES")
+    found = package().Core().get_property(device_name(device), "OPTIMIZATION_CAPABILITIES")
     return tuple(precision for precision in ("fp16", "bf16") if precision.upper() in found)
 
 
 def adds_int8_exactly() -> bool:
     """Whether the CPU's sums of int8 products come out right: without VNNI or AMX, pairs are added in 16 bits."""
+    openvino, opset = package(), importlib.import_module("openvino.opset13")
     channels, largest = 64, (255, 127)
     x = opset.parameter([1, channels, 8, 8], np.float32)
     levels = opset.fake_quantize(x, *(np.float32(v) for v in (0, largest[0], 0, largest[0])), 256)
@@ -67,14 +78,14 @@ class OpenVinoRuntime(GraphRuntime):
         self, weights: Weights, *, device: str, precision: str, quantisation: Quantisation | None = None
     ) -> None:
         super().__init__(weights, quantisation)
-        self._core = openvino.Core()
+        self._core = package().Core()
         if quantisation is not None and not adds_int8_exactly():
             raise DeviceError(
                 "precision=int8 must have a CPU with VNNI or AMX, got one whose sums of int8 products overflow; "
                 "use precision=fp32"
             )
         self._device = device
-        self.tells_gates = precision == "fp32"  # else it takes 1.3 x as long, and rounds elsewhere
+        self.returns_gates = precision == "fp32"  # else it takes 1.3 x as long, and rounds elsewhere
         self._options = {"PERFORMANCE_HINT": "LATENCY"}
         if precision in PRECISIONS:
             self._options["INFERENCE_PRECISION_HINT"] = PRECISIONS[precision]
@@ -94,7 +105,7 @@ class OpenVinoRuntime(GraphRuntime):
             request = workspace.request(run, compiled.create_infer_request)
             written = {name: _taken(workspace, shape) for name, shape in fixed.items()}
             for name, values in (*inputs.items(), *written.items()):
-                request.set_tensor(name, openvino.Tensor(values, shared_memory=True))
+                request.set_tensor(name, package().Tensor(values, shared_memory=True))
             request.infer()
             for name in outputs:
                 if name not in written:  # the request writes there again
@@ -110,3 +121,23 @@ def _taken(workspace: Workspace, shape: Sequence[int]) -> NDArray[np.float32]:
     """Memory of the workspace for an output of four axes."""
     taken = workspace.take(shape, torch.float32, torch.contiguous_format, torch.device("cpu"))
     return np.asarray(taken.numpy())
+
+
+def _make(weights: Weights, device: torch.device, precision: str) -> OpenVinoRuntime:
+    quantisation = quantisation_of(weights) if precision == "int8" else None
+    return OpenVinoRuntime(weights, device=device_name(device), precision=precision, quantisation=quantisation)
+
+
+ROWS = (
+    Backend(
+        name="openvino",
+        package="openvino",
+        devices={"cpu": ("fp32", "fp16", "bf16", "int8"), "xpu": ("fp32", "fp16", "bf16")},
+        extras={"cpu": "openvino", "xpu": "openvino"},
+        load=package,
+        make=_make,
+        native_precisions=native_precisions,
+        # fp16: no CPU with it was at hand; taken as its fp32
+        speed={("cpu", "fp32"): 1.37, ("cpu", "bf16"): 4.82, ("cpu", "fp16"): 1.37},
+    ),
+)

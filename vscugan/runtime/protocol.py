@@ -8,8 +8,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from vscugan.network import Architecture, Stage
-from vscugan.workspace import Workspace
+from vscugan.architectures.architecture import Architecture, Gate, Stage
+from vscugan.runtime.workspace import Workspace
+
+#: The gates of a picture in the order of the architecture's, (1, C, 1, 1) each.
+type Gates = tuple[Tensor, ...]
 
 
 class Runtime(Protocol):
@@ -21,11 +24,7 @@ class Runtime(Protocol):
 
     @property
     def architecture(self) -> Architecture:
-        """The network's table row."""
-
-    @property
-    def pro(self) -> bool:
-        """Whether the network works in the Pro range."""
+        """The network."""
 
     @property
     def device(self) -> torch.device:
@@ -37,7 +36,7 @@ class Runtime(Protocol):
 
     @property
     def memory_format(self) -> torch.memory_format:
-        """That it takes and returns without copying."""
+        """In which stages read and write maps without copying. Whole pictures are contiguous."""
 
     @property
     def dense_windows(self) -> bool:
@@ -52,27 +51,24 @@ class Runtime(Protocol):
         """In which the device can sum exactly enough."""
 
     @property
-    def tells_gates(self) -> bool:
+    def returns_gates(self) -> bool:
         """Whether ``run_network`` with gates costs nothing, and differs from without by rounding at most."""
 
     def run_stage(
-        self, k: int, stage: Stage, read: Mapping[str, Tensor], gates: list[Tensor], workspace: Workspace
+        self, k: int, stage: Stage, read: Mapping[str, Tensor], gates: Mapping[str, Tensor], workspace: Workspace
     ) -> dict[str, Tensor]:
-        """Stage ``k`` on windows of the maps that it reads; see ``vscugan.network.run_stage``.
+        """Stage ``k`` on windows of the maps that it reads, cropped; maps and gates by name.
 
         What it returns is the caller's until it gives it back to the workspace.
         """
 
     def run_network(
-        self, padded: Tensor, alpha: float, workspace: Workspace, *, with_gates: bool = False
-    ) -> tuple[Tensor, list[Tensor]] | None:
-        """All stages on a whole padded frame, and its gates where they are asked for.
+        self, padded: Tensor, given: Mapping[str, Tensor], alpha: float, workspace: Workspace, *, returns_gates: bool
+    ) -> tuple[Tensor, Gates] | None:
+        """All stages on a whole padded picture, (1, 3, scale*H, scale*W) and its gates where they are asked for.
 
-        None where stage by stage is as good.
+        ``given``: gates to be used in place of the picture's own, alpha in them. None where stage by stage is as good.
         """
 
-    def run_gated(self, padded: Tensor, gates: list[Tensor], workspace: Workspace) -> Tensor | None:
-        """All stages on a padded frame or window with gates that are known, or None as in ``run_network``."""
-
-    def gate(self, block: str, mean: Tensor, gain: float) -> Tensor:
-        """The (1, C, 1, 1) gate of an SE block from the (1, C) mean of its map, times ``gain``."""
+    def gate(self, gate: Gate, mean: Tensor, alpha: float) -> Tensor:
+        """The (1, C, 1, 1) gate that follows from the (1, C) mean of its map."""

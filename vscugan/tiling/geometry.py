@@ -2,7 +2,8 @@
 
 A tile owns a disjoint part of every feature map, so a mean over the parts counts each pixel once. To
 compute its part a stage reads a window that is wider by that stage's own halo, which is much less than
-the network's: neighbours share what the stages before have made.
+the network's: neighbours share what the stages before have made. At the picture's border a window ends with the
+picture, whichever of the two border rules the network has.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vscugan.network import Architecture, FeatureMap, Stage
+from vscugan.architectures.architecture import Architecture, Border, Stage
+from vscugan.architectures.shapes import FeatureMap
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +26,14 @@ class Span:
     def size(self) -> int:
         """Number of pixels."""
         return self.stop - self.start
+
+    def moved(self, by: int) -> Span:
+        """The same range, ``by`` px further."""
+        return Span(start=self.start + by, stop=self.stop + by)
+
+    def overlap(self, other: Span) -> Span:
+        """What two ranges have in common; its size is 0 or less where that is nothing."""
+        return Span(start=max(self.start, other.start), stop=min(self.stop, other.stop))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,59 +64,83 @@ def round_up(px: int, multiple: int) -> int:
     return -(-px // multiple) * multiple
 
 
-def split(input_px: int, tile_px: int, multiple: int) -> list[Span]:
-    """Cut an axis of ``input_px`` (a multiple of ``multiple``) into tiles of nearly equal size.
+def split(picture_px: int, tile_px: int, multiple: int) -> list[Span]:
+    """Cut an axis of ``picture_px`` (a multiple of ``multiple``) into tiles of nearly equal size.
 
     No tile is larger than ``tile_px`` rounded up to the multiple; 0 means one tile.
     """
-    largest = round_up(tile_px, multiple) if tile_px else input_px
-    count = -(-input_px // largest)
-    size = round_up(-(-input_px // count), multiple)
-    return [Span(start=at, stop=min(at + size, input_px)) for at in range(0, input_px, size)]
+    largest = round_up(tile_px, multiple) if tile_px else picture_px
+    count = -(-picture_px // largest)
+    size = round_up(-(-picture_px // count), multiple)
+    return [Span(start=at, stop=min(at + size, picture_px)) for at in range(0, picture_px, size)]
 
 
-def owned(feature: FeatureMap, tile: Span, input_px: int) -> Span:
+def owned(feature: FeatureMap, tile: Span, picture_px: int) -> Span:
     """The part of a map that the tile owns: disjoint, and covering the map."""
     shift = feature.extra // 2
     return Span(
         start=int(tile.start * feature.rate) + shift if tile.start else 0,
-        stop=int(tile.stop * feature.rate) + shift if tile.stop < input_px else feature.size(input_px),
+        stop=int(tile.stop * feature.rate) + shift if tile.stop < picture_px else feature.size(picture_px),
     )
 
 
-def core(architecture: Architecture, stage: Stage, tile: Span, input_px: int) -> Span:
-    """The input pixels on which a stage must run so that every map it writes covers what the tile owns.
+def _beyond(architecture: Architecture, feature: FeatureMap, *, from_picture: bool) -> tuple[int, int]:
+    """How far a map reaches beyond the picture's px that its stage runs on, before and after; in px of the picture.
 
-    Running the network on input pixels [u, v) makes of each map the range [u*rate, v*rate + extra).
+    Less than 0 where its border is wrong, because zeros stood for the picture there.
     """
-    maps, multiple = architecture.maps(), architecture.multiple
-    start, stop = 0, input_px
-    written = [maps[name] for name in stage.writes]
-    if tile.stop < input_px:
-        reach = min(int((f.extra - f.extra // 2) / f.rate) for f in written)
-        stop = min(input_px, max(multiple, round_up(tile.stop - reach, multiple)))
+    if architecture.border is Border.SAME:
+        reach = feature.reach_px if from_picture else feature.stage_reach_px
+        return -reach, -reach
+    before = feature.extra // 2
+    return int(before / feature.rate), int((feature.extra - before) / feature.rate)
+
+
+def compute_span(
+    architecture: Architecture, stage: Stage, tile: Span, picture_px: int, *, from_picture: bool = False
+) -> Span:
+    """The picture's px on which a stage must run so that every map it writes covers what the tile owns.
+
+    Running the network on px [u, v) of the picture makes of each map the range [u*rate, v*rate + extra).
+    ``from_picture``: whether all stages before it run on the same px, and not on whole maps.
+    """
+    multiple = architecture.multiple
+    beyond = [
+        _beyond(architecture, architecture.shapes.maps[name], from_picture=from_picture) for name in stage.writes
+    ]
+    start, stop = 0, picture_px
+    if tile.stop < picture_px:
+        after = min(px for _, px in beyond)
+        stop = min(picture_px, max(multiple, round_up(tile.stop - after, multiple)))
     if tile.start:
-        reach = min(int((f.extra // 2) / f.rate) for f in written)
-        start = max(0, min((tile.start + reach) // multiple * multiple, stop - multiple))
+        before = min(px for px, _ in beyond)
+        start = max(0, min((tile.start + before) // multiple * multiple, stop - multiple))
     return Span(start=start, stop=stop)
 
 
-def cores(architecture: Architecture, stages: Sequence[Stage], tiles: Sequence[Span], input_px: int) -> list[Span]:
-    """For each tile of an axis, input pixels that hold its ``core`` for all the stages.
+def compute_spans(
+    architecture: Architecture,
+    stages: Sequence[Stage],
+    tiles: Sequence[Span],
+    picture_px: int,
+    *,
+    from_picture: bool = False,
+) -> list[Span]:
+    """For each tile of an axis, px of the picture that hold its ``compute_span`` for all the stages.
 
     All are of one size, since runtimes pay for each new shape.
     """
     spans = []
     for tile in tiles:
-        each = [core(architecture, stage, tile, input_px) for stage in stages]
+        each = [compute_span(architecture, stage, tile, picture_px, from_picture=from_picture) for stage in stages]
         spans.append(Span(start=min(s.start for s in each), stop=max(s.stop for s in each)))
     size = max(span.size for span in spans)
-    starts = [min(span.start, input_px - size) for span in spans]
+    starts = [min(span.start, picture_px - size) for span in spans]
     return [Span(start=start, stop=start + size) for start in starts]
 
 
 def window(feature: FeatureMap, at: Span, crop_px: int) -> Span:
-    """The part of a map that a stage reads when it runs on the input pixels ``at``."""
+    """The part of a map that a stage reads when it runs on the picture's px ``at``."""
     return Span(
         start=int(at.start * feature.rate) + crop_px,
         stop=int(at.stop * feature.rate) + feature.extra - crop_px,

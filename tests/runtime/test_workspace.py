@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from vscugan.workspace import Workspace
+from vscugan.runtime.workspace import Workspace
 
 CPU = torch.device("cpu")
 
@@ -30,7 +30,7 @@ def test_what_is_given_back_is_handed_out_again() -> None:
 
 def test_a_request_is_made_once_for_each_session() -> None:
     workspace, session, other = Workspace(), object(), object()
-    made = workspace.request(session, list)
+    made: list[object] = workspace.request(session, list)
     assert workspace.request(session, list) is made
     assert workspace.request(other, list) is not made
     workspace.clear()

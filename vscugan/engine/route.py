@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 
+from vscugan.architectures import ARCHITECTURES
 from vscugan.errors import ArgumentError
 from vscugan.models.registry import find, rows
 from vscugan.models.weights import Weights, load_file, load_released
 from vscugan.settings import LARGEST_SCALE, SCALES, Settings
 
-#: Multiply-adds per source pixel, relative to 2x (770,016): the 4x model works at half the output's size,
-#: so it is cheaper than the 3x one.
-COST = {2: 1.0, 3: 2.08, 4: 1.39}
 #: What passes after the first are made with: the first has removed the noise, and this level changes least.
 LATER_NOISE = "conservative"
 
@@ -50,7 +48,8 @@ def direct(settings: Settings) -> tuple[Pass, ...] | None:
 
     Raises: WeightsError for a bad file, ArgumentError where ``scale`` is not the file's.
     """
-    if settings.sized or not (settings.scale is None or settings.scale in SCALES):
+    own = {row.scale for row in rows() if row.model == settings.model}
+    if settings.sized or not (settings.scale is None or settings.scale in own.union(SCALES)):
         return None
     if settings.weights is None:
         assert settings.scale is not None  # validate() filled it in
@@ -73,28 +72,40 @@ def find_route(settings: Settings, source: tuple[int, int], target: tuple[int, i
     """
     if settings.weights is not None:
         weights = load_file(settings.weights, model=settings.model)
-        scales = cheapest(source, target, {weights.scale}, {weights.scale})
+        cost = {weights.scale: float(sum(weights.architecture.shapes.multiply_adds))}
+        scales = cheapest(source, target, cost, cost)
         return tuple(_first(settings, scale, weights) for scale in scales)
     assert settings.model is not None  # validate() filled it in
-    first = {row.scale for row in rows() if (row.model, row.noise) == (settings.model, settings.noise)}
-    later = {row.scale for row in rows() if (row.model, row.noise) == (settings.model, LATER_NOISE)}
+    first = _costs(settings.model, settings.noise)
     if not first:
         find(model=settings.model, scale=SCALES[0], noise=settings.noise)  # raises, naming what exists
-    scales = cheapest(source, target, first, later)
-    rest = [Pass(scale=s, noise=LATER_NOISE, model=settings.model) for s in scales[1:]]
+    later_noise = LATER_NOISE if _costs(settings.model, LATER_NOISE) else settings.noise
+    scales = cheapest(source, target, first, _costs(settings.model, later_noise))
+    rest = [Pass(scale=s, noise=later_noise, model=settings.model) for s in scales[1:]]
     return (_first(settings, scales[0]), *rest)
 
 
+def _costs(model: str, noise: str) -> dict[int, float]:
+    """The scales that a model has this noise level for, and the multiply-adds of each for a px of what it reads."""
+    found = {row.scale: row.architecture for row in rows() if (row.model, row.noise) == (model, noise)}
+    return {scale: float(sum(ARCHITECTURES[name].shapes.multiply_adds)) for scale, name in found.items()}
+
+
 def cheapest(
-    source: tuple[int, int], target: tuple[int, int], first: Collection[int], later: Collection[int]
+    source: tuple[int, int], target: tuple[int, int], first: Mapping[int, float], later: Mapping[int, float]
 ) -> tuple[int, ...]:
     """The scales of the cheapest passes whose product takes ``source`` to at least ``target``.
 
-    ``first`` and ``later``: scales that exist for the first and for later passes. Equal costs go to the smaller
-    product.
+    ``first`` and ``later``: what each scale costs a px, of those that exist for the first and for later passes. Equal
+    costs go to the smaller product.
     """
+
+    def cost(route: tuple[int, ...]) -> float:
+        each = [(first if k == 0 else later)[scale] for k, scale in enumerate(route)]
+        return sum(one * prod(route[:k]) ** 2 for k, one in enumerate(each))
+
     enough = [r for r in _sequences(first, later) if all(s * prod(r) >= t for s, t in zip(source, target, strict=True))]
-    return min(enough, key=lambda r: (_cost(r), prod(r)))
+    return min(enough, key=lambda r: (cost(r), prod(r)))
 
 
 def _sequences(first: Collection[int], later: Collection[int]) -> Iterator[tuple[int, ...]]:
@@ -104,7 +115,3 @@ def _sequences(first: Collection[int], later: Collection[int]) -> Iterator[tuple
         yield route
         if prod(route) < LARGEST_SCALE:
             waiting.extend((*route, scale) for scale in later)
-
-
-def _cost(route: tuple[int, ...]) -> float:
-    return sum(COST[scale] * prod(route[:k]) ** 2 for k, scale in enumerate(route))

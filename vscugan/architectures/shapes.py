@@ -1,0 +1,156 @@
+"""What follows from an architecture's layers, found by running its stages on sizes in place of pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import ceil
+from typing import Any
+
+from vscugan.architectures.architecture import Architecture, Border, Stage
+from vscugan.architectures.stages import WholeMaps, run_stages
+
+#: A picture that is large enough for every halo, in multiples.
+MEASURED_MULTIPLES = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureMap:
+    """A feature map: ``rate`` px per px of the picture, and ``extra`` px that the padding adds in all.
+
+    ``reach_px``: how far around a place the map depends on the picture; ``stage_reach_px``: how far on what its stage
+    reads. Both in px of the picture.
+    """
+
+    rate: Fraction
+    extra: int
+    channels: int
+    reach_px: int
+    stage_reach_px: int
+
+    def size(self, picture_px: int) -> int:
+        """Pixels of the map along an axis on which the (rounded-up) picture has ``picture_px``."""
+        return int(picture_px * self.rate) + self.extra
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shapes:
+    """Of a network: its maps by name, each stage's multiply-adds a px of the picture, its widest map's values a px."""
+
+    maps: Mapping[str, FeatureMap]
+    multiply_adds: tuple[Fraction, ...]
+    widest: Fraction
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Map:
+    """Stands for a map of ``channels`` and ``px`` x ``px``."""
+
+    channels: int
+    px: int
+    rate: Fraction
+    reach: Fraction = Fraction(0)
+
+    def __add__(self, other: _Map) -> _Map:
+        if (self.channels, self.px) != (other.channels, other.px):
+            raise ValueError(f"maps that are added must be alike, got {self} and {other}")
+        return replace(self, reach=max(self.reach, other.reach))
+
+    def __mul__(self, gate: _Map) -> _Map:
+        if gate.channels != self.channels:
+            raise ValueError(f"a gate must have its map's {self.channels} channels, got {gate.channels}")
+        return self
+
+    def addcmul_(self, a: _Map, b: _Map) -> _Map:
+        return self + a * b
+
+    def __getitem__(self, index: tuple[slice, ...]) -> _Map:
+        return replace(self, px=len(range(*index[2].indices(self.px))))
+
+
+class _Sizes:
+    """The operators on sizes; counts what the layers do."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        self._layer = architecture.layer
+        self.multiply_adds = Fraction(0)
+        self.widest = Fraction(0)
+
+    def convolution(self, layer: str, x: _Map) -> _Map:
+        row = self._layer[layer]
+        if x.channels != row.inputs:
+            raise ValueError(f"{layer} must read {row.inputs} channels, got {x.channels}")
+        rate = x.rate * row.stride if row.transposed else x.rate / row.stride
+        each = x.rate if row.transposed else rate
+        self.multiply_adds += row.inputs * row.outputs * row.kernel**2 * each**2
+        around = Fraction(row.kernel, row.stride) if row.transposed else Fraction(row.kernel // 2)
+        reach = x.reach + around / x.rate
+        return self._seen(_Map(channels=row.outputs, px=row.output_px(x.px), rate=rate, reach=reach))
+
+    def pixel_shuffle(self, x: _Map, factor: int) -> _Map:
+        return self._seen(replace(x, channels=x.channels // factor**2, px=x.px * factor, rate=x.rate * factor))
+
+    def repeat_pixels(self, x: _Map, factor: int) -> _Map:
+        return self._seen(replace(x, px=x.px * factor, rate=x.rate * factor))
+
+    def _seen(self, x: _Map) -> _Map:
+        self.widest = max(self.widest, x.channels * x.rate**2)
+        return x
+
+
+def measured(architecture: Architecture) -> Shapes:
+    """The shapes of an architecture.
+
+    Raises: ValueError where its layers and stages do not add up.
+    """
+    px = architecture.multiple * MEASURED_MULTIPLES
+    steps = _Measuring(architecture)
+    whole = WholeMaps(
+        {"input": _Map(channels=3, px=px + 2 * architecture.pad_px, rate=Fraction(1))},
+        {},
+        steps.run,
+        lambda gate, x: replace(x, px=1),
+    )
+    run_stages(architecture.stages, whole)
+    maps = {
+        name: FeatureMap(
+            rate=x.rate,
+            extra=x.px - int(px * x.rate),
+            channels=x.channels,
+            reach_px=ceil(steps.reach[name]),
+            stage_reach_px=ceil(x.reach),
+        )
+        for name, x in whole.maps.items()
+    }
+    _check(architecture, maps)
+    return Shapes(maps=maps, multiply_adds=tuple(steps.multiply_adds), widest=steps.widest)
+
+
+class _Measuring:
+    """Runs stages on sizes, each as if it read the picture itself, so that its maps have its own reach."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        self._architecture = architecture
+        self.reach = {"input": Fraction(0)}  #: on the picture
+        self.multiply_adds: list[Fraction] = []
+        self.widest = Fraction(0)
+
+    def run(self, k: int, stage: Stage, read: dict[str, Any], gates: dict[str, Any]) -> dict[str, Any]:
+        sizes: Any = _Sizes(self._architecture)
+        own = {name: replace(x, reach=Fraction(0)) for name, x in read.items()}
+        written: dict[str, Any] = stage.run(sizes, own, gates)
+        for name, x in written.items():
+            self.reach[name] = x.reach + max(self.reach[r] for r in read)
+        self.multiply_adds.append(sizes.multiply_adds)
+        self.widest = max(self.widest, sizes.widest)
+        return written
+
+
+def _check(architecture: Architecture, maps: Mapping[str, FeatureMap]) -> None:
+    output = maps["output"]
+    if output != replace(output, rate=Fraction(architecture.scale), extra=0, channels=3):
+        raise ValueError(f"{architecture.name} must end with three planes of {architecture.scale} times the size")
+    uneven = [name for name, feature in maps.items() if feature.extra and architecture.border is Border.SAME]
+    if uneven:
+        raise ValueError(f"{architecture.name} must keep the size of its maps, got another of {uneven[0]}")

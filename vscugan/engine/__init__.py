@@ -1,0 +1,1 @@
+"""A frame in, a frame out: devices, routes, memory, and the passes of the network."""

@@ -1,0 +1,275 @@
+"""The engine: a frame in, a frame out. Precision, streams and the passes on each device live here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import repeat
+from math import prod
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vscugan.architectures.architecture import Border
+from vscugan.engine.device import pick_device
+from vscugan.engine.network_pass import NetworkPass
+from vscugan.engine.route import Pass, direct
+from vscugan.engine.slots import DeviceSlot, DeviceSlots, Spent, stream_of
+from vscugan.errors import ArgumentError, FrameError
+from vscugan.models.weights import Weights
+from vscugan.runtime.backends import backend_row, is_native, pick_backend
+from vscugan.runtime.protocol import Gates
+from vscugan.runtime.workspace import Workspace
+from vscugan.settings import Settings
+from vscugan.tiling.geometry import Rectangle
+from vscugan.tiling.run_tiles import PassOptions
+
+logger = logging.getLogger(__name__)
+
+AUTO_PRECISIONS = {"cuda": "fp16"}  # elsewhere fp32
+#: Frames at once on a device, else 1. On two CPU cores two frames gain torch 10 % and OpenVINO nothing, while each
+#: has half of the memory: not worth features that must be computed again.
+DEFAULT_STREAMS = {("cuda", "torch"): 2}
+
+#: The gates of a frame, for each pass of the network.
+type FrameGates = Sequence[Gates]
+#: A frame as (3, H, W) fp32 RGB, or its planes.
+type Picture = NDArray[np.float32]
+
+
+def _precision(settings: Settings, devices: Sequence[torch.device], notify: Callable[[str], None]) -> str:
+    """One precision for all devices: a frame must not show which of them computed it."""
+    wanted = settings.precision
+    if wanted == "auto":
+        found = {AUTO_PRECISIONS.get(device.type, "fp32") for device in devices}
+        wanted = found.pop() if len(found) == 1 else "fp32"
+        return wanted if settings.backend == "auto" or wanted in backend_row(settings.backend).precisions else "fp32"
+    for device in devices:
+        backend, _ = pick_backend(settings.backend, device, wanted)
+        if not is_native(backend, device, wanted):
+            notify(f"precision: fp32, because {backend} on {device} has no instructions for {wanted}")
+            return "fp32"
+    return wanted
+
+
+def _loaded(settings: Settings, route: Sequence[Pass]) -> list[tuple[Weights, float]]:
+    """The weights of each pass, read and checked once, and its alpha."""
+    loaded = [(step.load(), step.alpha) for step in route]
+    if settings.alpha != 1 and not loaded[0][0].architecture.takes_alpha:
+        name = settings.weights or settings.model
+        raise ArgumentError(f"alpha must be 1 for {name}, got {settings.alpha:g}; its network does not take it")
+    return loaded
+
+
+class Engine:
+    """Upscales frames by one or more passes of the network, on one or more devices.
+
+    ``passes``: the route; left out, the one pass that ``settings`` names. Safe to call from several threads;
+    each device computes ``streams`` frames at once, the others wait and go to the first device of the list that
+    is free. ``notify`` receives what the script's author should know once, such as the tile that was chosen.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        passes: Sequence[Pass] | None = None,
+        *,
+        notify: Callable[[str], None] = logger.info,
+    ) -> None:
+        devices = [pick_device(name, settings.backend) for name in settings.device]
+        self.precision = _precision(settings, devices, notify)
+        route = passes or direct(settings)
+        assert route is not None  # a size needs a route
+        loaded = _loaded(settings, route)
+        self._alphas = [alpha for _, alpha in loaded]
+        weights = [each for each, _ in loaded]
+        self.devices = [self._device_slots(device, devices, settings, weights, notify) for device in devices]
+        self._slots = DeviceSlots([slot for slots in self.devices for slot in slots])
+        self.scale = prod(each.scale for each in weights)
+        self.architecture = weights[0].architecture
+        self._restore_overshoot = settings.overshoot == "restore"
+
+    def _device_slots(
+        self,
+        device: torch.device,
+        devices: Sequence[torch.device],
+        settings: Settings,
+        weights: Sequence[Weights],
+        notify: Callable[[str], None],
+    ) -> list[DeviceSlot]:
+        backend, passed_over = pick_backend(settings.backend, device, self.precision)
+        if passed_over:
+            notify(f"backend: {backend}, because {passed_over}")
+        streams = settings.streams or DEFAULT_STREAMS.get((device.type, backend), 1)
+        passes = tuple(
+            NetworkPass(
+                each,
+                backend,
+                device,
+                self.precision,
+                tile=settings.tile,
+                memory=None if settings.memory is None else settings.memory << 20,
+                in_flight=streams * devices.count(device),
+                notify=notify,
+            )
+            for each in weights
+        )
+        return [
+            DeviceSlot(device=device, backend=backend, passes=passes, stream=stream_of(device), workspace=Workspace())
+            for _ in range(streams)
+        ]
+
+    @property
+    def passes(self) -> tuple[NetworkPass, ...]:
+        """Of the first device."""
+        return self.devices[0][0].passes
+
+    @property
+    def border_px(self) -> tuple[int, int]:
+        """Px that the first pass computes beyond each side length of a part of a frame, and of the whole one.
+
+        With VALID the maps shrink from layer to layer, so that half of the border is computed; with SAME all of it is,
+        but a whole frame has none.
+        """
+        halo = self.architecture.halo_px
+        return (halo, halo) if self.architecture.border is Border.VALID else (2 * halo, 0)
+
+    @property
+    def returns_gates(self) -> bool:
+        """Whether a frame's gates come with the frame; else asking for them costs time and precision."""
+        return all(p.runtime.returns_gates for slots in self.devices for p in slots[0].passes)
+
+    @property
+    def spent(self) -> Spent:
+        """What was computed so far, and how long it took."""
+        return self._slots.spent
+
+    @property
+    def summary(self) -> str:
+        """What computes, in words."""
+        return f"{', '.join(f'{slots[0].backend} on {slots[0].device}' for slots in self.devices)}, {self.precision}"
+
+    def report(self) -> dict[str, str]:
+        """What computes, as frame props: runtime, device, precision, tile and weights of each pass."""
+        return {
+            "CuganRuntime": _listed(slots[0].backend for slots in self.devices),
+            "CuganDevice": _listed(str(slots[0].device) for slots in self.devices),
+            "CuganPrecision": self.precision,
+            "CuganTile": ", ".join(p.tile for p in self.passes),
+            "CuganWeights": ", ".join(p.sha256 for p in self.passes),
+        }
+
+    def upscale(
+        self,
+        source: Picture,
+        target: Sequence[Picture],
+        n: int = 0,
+        gates: FrameGates | None = None,
+        *,
+        with_gates: bool = False,
+    ) -> FrameGates:
+        """Upscale one frame, and return its gates ``with_gates``, else none.
+
+        ``source``: (3, H, W) fp32 RGB; clamped to 0..1 for the network. ``target``: three planes
+        (scale*H, scale*W) fp32, written with values in 0..1, or with the source's excess over 0..1 added where
+        the settings say so. ``n``: frame number, for messages. ``gates``: to be used in place of the frame's own.
+        Raises: FrameError when the result holds NaN or Inf even in fp32; DeviceError when the smallest
+        tile does not fit into memory.
+        """
+        with self._slots.taken(source) as (slot, x):
+            used, y = list[Gates](), x[0]
+            for y, own in self._passes(slot, x, n, gates, with_gates):  # noqa: B007  the last is written
+                used.append(own)
+            self._write(y, x, target, n)
+            return _kept(used) if with_gates else ()
+
+    def render(
+        self, source: Picture, n: int = 0, gates: FrameGates | None = None, *, with_gates: bool = True
+    ) -> tuple[list[Tensor], FrameGates]:
+        """As ``upscale``, but the result stays here, so that ``repaint`` can change it.
+
+        Returns what each pass has made, (3, h, w) fp32 in 0..1 on the host, and the gates, empty where not asked for.
+        """
+        with self._slots.taken(source) as (slot, x):
+            used, pictures = list[Gates](), list[Tensor]()
+            for y, own in self._passes(slot, x, n, gates, with_gates):
+                used.append(own)
+                pictures.append(torch.empty(y.shape).copy_(y).clamp_(0, 1))
+            return pictures, _kept(used) if with_gates else ()
+
+    def _passes(
+        self, slot: DeviceSlot, x: Tensor, n: int, gates: FrameGates | None, with_gates: bool
+    ) -> Iterator[tuple[Tensor, Gates]]:
+        """Each pass over (1, 3, H, W): what ``NetworkPass.run`` returns, to be used before the next one runs."""
+        for network, given, alpha in zip(slot.passes, gates or repeat(None), self._alphas, strict=False):
+            options = PassOptions(alpha=alpha, gates=given, returns_gates=with_gates)
+            y, own = network.run(x, n, slot.workspace, options)
+            yield y, own
+            x = y[None]
+
+    def repaint(
+        self,
+        pictures: Sequence[Tensor],
+        source: Picture,
+        areas: Sequence[Rectangle],
+        gates: FrameGates,
+        n: int = 0,
+    ) -> None:
+        """Compute ``areas`` of ``source`` with these gates, and write them into the pictures of ``render``.
+
+        ``source`` and errors as in ``upscale``.
+        """
+        with self._slots.taken(source, whole=False) as (slot, x):
+            y, factor = x, 1
+            for at, (network, picture, given) in enumerate(zip(slot.passes, pictures, gates, strict=True)):
+                if at:
+                    y, factor = pictures[at - 1].to(x.device)[None], factor * slot.passes[at - 1].scale
+                for area in areas:
+                    result, _ = network.run(y, n, slot.workspace, PassOptions(gates=given), area.enlarged(factor))
+                    torch.clamp(result, 0, 1, out=result)
+                    picture[:, *area.enlarged(factor * network.scale).index].copy_(result)
+
+    def show(self, picture: Tensor, source: Picture, target: Sequence[Picture], n: int = 0) -> None:
+        """Write the last picture of ``render`` as ``upscale`` would; the other arguments and errors as there."""
+        with torch.inference_mode():
+            self._write(picture, torch.from_numpy(source)[None], target, n)
+
+    def _write(self, y: Tensor, x: Tensor, target: Sequence[NDArray[np.float32]], n: int) -> None:
+        """Clip (3, scale*H, scale*W) and write it, with the excess of ``x`` (1, 3, H, W) where that is asked for."""
+        over = self._excess(x, n)
+        for channel, plane in enumerate(target):
+            out = torch.from_numpy(plane)
+            if over is None and y.device.type == "cpu":
+                torch.clamp(y[channel], 0, 1, out=out)
+            else:
+                clipped = y[channel].clamp(0, 1)
+                out.copy_(clipped if over is None else clipped + over[0, channel])
+
+    def _excess(self, x: Tensor, n: int) -> Tensor | None:
+        """What to add to the clipped result, or None where there is nothing."""
+        if not self._restore_overshoot:
+            return None
+        over = excess(x, self.scale)
+        if not torch.isfinite(over).all():
+            raise FrameError(
+                f"frame {n} must be finite for overshoot=restore, got Inf; look for it in the source there"
+            )
+        return over
+
+
+def _kept(gates: Sequence[Gates]) -> FrameGates:
+    """Gates that no later frame writes over."""
+    return tuple(tuple(g.to("cpu", copy=True) for g in each) for each in gates)
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Each name once, in order."""
+    return ", ".join(dict.fromkeys(names))
+
+
+def excess(x: Tensor, scale: int) -> Tensor:
+    """What of (1, C, H, W) lies outside of 0..1, enlarged; bilinear, which adds no rings around hard edges."""
+    return F.interpolate(x - x.clamp(0, 1), scale_factor=scale, mode="bilinear", align_corners=False)

@@ -1,0 +1,186 @@
+"""A frame's feature maps between the stages: kept whole, or computed again from the input for each stage."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from vscugan.architectures.architecture import Stage
+from vscugan.architectures.stages import WholeMaps, run_stages
+from vscugan.runtime.protocol import Runtime
+from vscugan.runtime.workspace import Workspace
+from vscugan.tiling.geometry import Span, window
+
+
+class FeatureMaps(Protocol):
+    """The maps of one frame."""
+
+    def compute(self, k: int, at: tuple[Span, ...], gates: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What stage ``k`` writes when it runs on the px ``at`` of the picture."""
+
+    def keep(self, name: str, whole: Tensor, part: Tensor, own: Sequence[Span]) -> None:
+        """Store the ``part`` of a map that a tile owns; ``whole`` is all that the stage has computed there."""
+
+    def free(self, needed: Collection[str]) -> None:
+        """No map but these is read any more."""
+
+
+class _Windows:
+    """Windows of maps as the runtime takes them: on its device, and in one piece where it needs that."""
+
+    def __init__(self, runtime: Runtime, workspace: Workspace) -> None:
+        self._runtime, self._workspace = runtime, workspace
+        self._copies: list[Tensor] = []
+
+    def ready(self, view: Tensor) -> Tensor:
+        """``view``, or a copy of it that lives until ``release``."""
+        runtime = self._runtime
+        if view.device != runtime.device:
+            return view.to(runtime.device)
+        if not runtime.dense_windows or view.is_contiguous(memory_format=runtime.memory_format):
+            return view
+        return self._dense(view.shape, view.dtype).copy_(view)
+
+    def joined(self, pieces: Sequence[Tensor], places: Sequence[tuple[Span, Span]], size: tuple[int, int]) -> Tensor:
+        """A window of ``size`` from pieces and their places in it; it lives until ``release``."""
+        dense = self._dense((1, pieces[0].shape[1], *size), pieces[0].dtype)
+        for piece, (rows, columns) in zip(pieces, places, strict=True):
+            dense[:, :, rows.start : rows.stop, columns.start : columns.stop] = piece
+        return dense
+
+    def _dense(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+        dense = self._workspace.take(shape, dtype, self._runtime.memory_format, self._runtime.device)
+        self._copies.append(dense)
+        return dense
+
+    def release(self) -> None:
+        """The stage has run: what was copied is free again."""
+        for copy in self._copies:
+            self._workspace.give(copy)
+        self._copies.clear()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """Rows and columns of a map whose values are there."""
+
+    values: Tensor
+    rows: Span
+    columns: Span
+    memory: Tensor  #: what to give back for it
+
+
+class StoredMaps:
+    """Feature maps that are kept between the stages, each freed after its last reader.
+
+    A runtime that takes views gets them from whole maps. For one that needs its windows in one piece the tiles' results
+    stay as they are, and windows are joined from them: one copy instead of two. ``size``: the picture's height, width.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        stages: Sequence[Stage],
+        padded: Tensor,
+        size: tuple[int, int],
+        workspace: Workspace,
+        *,
+        device: torch.device,
+    ) -> None:
+        self._runtime, self._stages, self._device, self._workspace = runtime, stages, device, workspace
+        self._features, self._size = runtime.architecture.shapes.maps, size
+        self._windows = _Windows(runtime, workspace)
+        rows, columns = (Span(start=0, stop=self._features["input"].size(s)) for s in size)
+        self._parts = {"input": [_Part(values=padded, rows=rows, columns=columns, memory=padded)]}
+
+    def compute(self, k: int, at: tuple[Span, ...], gates: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """See ``FeatureMaps``."""
+        read = {}
+        for name, crop_px in self._stages[k].reads.items():
+            rows, columns = (window(self._features[name], s, crop_px) for s in at)
+            read[name] = self._window(name, rows, columns)
+        written = self._runtime.run_stage(k, self._stages[k], read, gates, self._workspace)
+        self._windows.release()
+        return written
+
+    def _window(self, name: str, rows: Span, columns: Span) -> Tensor:
+        """These rows and columns of a map, as the runtime takes them."""
+        pieces, places = [], []
+        for part in self._parts[name]:
+            y, x = part.rows.overlap(rows), part.columns.overlap(columns)
+            if y.size > 0 and x.size > 0:
+                at = [span.moved(-of.start) for span, of in ((y, part.rows), (x, part.columns))]
+                pieces.append(part.values[:, :, at[0].start : at[0].stop, at[1].start : at[1].stop])
+                places.append((y.moved(-rows.start), x.moved(-columns.start)))
+        if len(pieces) == 1:
+            return self._windows.ready(pieces[0])
+        return self._windows.joined(pieces, places, (rows.size, columns.size))
+
+    def keep(self, name: str, whole: Tensor, part: Tensor, own: Sequence[Span]) -> None:
+        """See ``FeatureMaps``."""
+        feature, parts = self._features[name], self._parts.setdefault(name, [])
+        full = tuple(feature.size(s) for s in self._size)
+        as_is = self._runtime.dense_windows or part.shape[2:] == full
+        if as_is and part.device == self._device:
+            parts.append(_Part(values=part, rows=own[0], columns=own[1], memory=whole))
+            return
+        if not parts:
+            shape = (1, feature.channels, *full)
+            values = self._workspace.take(shape, part.dtype, self._runtime.memory_format, self._device)
+            rows, columns = (Span(start=0, stop=s) for s in full)
+            parts.append(_Part(values=values, rows=rows, columns=columns, memory=values))
+        parts[0].values[:, :, own[0].start : own[0].stop, own[1].start : own[1].stop] = part
+        self._workspace.give(whole)
+
+    def free(self, needed: Collection[str]) -> None:
+        """See ``FeatureMaps``."""
+        for name in self._parts.keys() - needed:
+            for part in self._parts.pop(name):
+                self._workspace.give(part.memory)
+
+
+class RecomputedMaps:
+    """No map is kept: a stage on a tile runs all stages before it on that tile, from the input."""
+
+    def __init__(self, runtime: Runtime, padded: Tensor, workspace: Workspace) -> None:
+        self._runtime, self._padded, self._workspace = runtime, padded, workspace
+        self._input = runtime.architecture.shapes.maps["input"]
+
+    def compute(self, k: int, at: tuple[Span, ...], gates: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """See ``FeatureMaps``."""
+        rows, columns = (window(self._input, s, 0) for s in at)
+        view = self._padded[:, :, rows.start : rows.stop, columns.start : columns.stop]
+        return run_chain(self._runtime, view, k, gates, self._workspace)
+
+    def keep(self, name: str, whole: Tensor, part: Tensor, own: Sequence[Span]) -> None:
+        """Nothing is kept."""
+        self._workspace.give(whole)
+
+    def free(self, needed: Collection[str]) -> None:
+        """Nothing is freed."""
+
+
+def run_chain(
+    runtime: Runtime, padded: Tensor, last: int, gates: Mapping[str, Tensor], workspace: Workspace
+) -> dict[str, Tensor]:
+    """What stage ``last`` writes when the stages up to it run on a window of the input.
+
+    ``padded``: the window, as the border rule wants it, in the network's range; ``gates``: those that the stages take.
+    The result is the caller's until it gives it back to the workspace.
+    """
+    stages = runtime.architecture.stages[: last + 1]
+    wanted = stages[-1].writes
+    windows = _Windows(runtime, workspace)
+
+    def run(k: int, stage: Stage, read: dict[str, Tensor], made: dict[str, Tensor]) -> dict[str, Tensor]:
+        written = runtime.run_stage(k, stage, {n: windows.ready(x) for n, x in read.items()}, made, workspace)
+        windows.release()
+        return written
+
+    whole = WholeMaps({"input": padded}, dict(gates), run, give_back=workspace.give, wanted=wanted)
+    run_stages(stages, whole)
+    return {name: whole.maps[name] for name in wanted}

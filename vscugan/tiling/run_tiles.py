@@ -1,0 +1,153 @@
+"""A frame through the network's stages, whole or in tiles, with means over the whole frame."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+from torch import Tensor
+
+from vscugan.architectures.architecture import Gate, Stage
+from vscugan.architectures.shapes import FeatureMap
+from vscugan.architectures.stages import run_stages
+from vscugan.runtime.protocol import Gates, Runtime
+from vscugan.runtime.workspace import Workspace
+from vscugan.tiling.feature_maps import FeatureMaps, RecomputedMaps, StoredMaps
+from vscugan.tiling.gate_means import GateMeans
+from vscugan.tiling.geometry import Rectangle, Span, compute_spans, owned, split
+from vscugan.tiling.tile_plan import FeatureStorage, TilePlan
+
+
+@dataclass(frozen=True, kw_only=True)
+class PassOptions:
+    """How the network is run: ``alpha``, and where they are not the frame's own the ``gates``, alpha in them.
+
+    ``returns_gates``: whether the gates are asked for.
+    """
+
+    alpha: float = 1.0
+    gates: Gates | None = None
+    returns_gates: bool = False
+
+
+def run_tiles(
+    runtime: Runtime, padded: Tensor, plan: TilePlan, shown: Rectangle, workspace: Workspace, options: PassOptions
+) -> tuple[Tensor, Gates] | None:
+    """Run the network on a frame, or on a window of one whose gates are given; None where the result is not finite.
+
+    ``padded``: (1, 3, H + 2 pad, W + 2 pad) in the network's range, H and W multiples of the architecture's.
+    ``shown``: the part of H x W that is asked for. ``workspace`` has the memory of the frames before.
+    Returns (3, scale*h, scale*w) fp32 in the network's range, in memory of the workspace, and the gates, which may be
+    missing where they were not asked for.
+    """
+    architecture = runtime.architecture
+    edge = 2 * architecture.pad_px
+    size = (int(padded.shape[2]) - edge, int(padded.shape[3]) - edge)
+    names = [gate.name for gate in architecture.gates]
+    given = {} if options.gates is None else dict(zip(names, options.gates, strict=True))
+    output = shown.enlarged(architecture.scale)
+    if plan.whole(*size):
+        whole = runtime.run_network(padded, given, options.alpha, workspace, returns_gates=options.returns_gates)
+        if whole is not None:
+            y, gates = whole
+            return (y[0, :, *output.index], gates) if torch.isfinite(y.sum()) else None
+    tiles = _Tiles(runtime, padded, size, plan, output, workspace, options.alpha, given)
+    run_stages(tiles.stages, tiles)
+    if not tiles.is_finite:
+        return None
+    return tiles.output, tuple(tiles.means.gates[name] for name in names)
+
+
+class _Tiles:
+    """The steps of a frame in tiles; see ``Steps``. ``shown``: the part of the result that is asked for."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        padded: Tensor,
+        size: tuple[int, int],
+        plan: TilePlan,
+        shown: Rectangle,
+        workspace: Workspace,
+        alpha: float,
+        given: dict[str, Tensor],
+    ) -> None:
+        self._architecture, self._size, self._shown, self._workspace = runtime.architecture, size, shown, workspace
+        self._recomputes = plan.storage is FeatureStorage.RECOMPUTE
+        self.stages = self._architecture.stages_for(lean=plan.is_lean)
+        self.means = GateMeans(runtime, size, alpha, {n: g.to(runtime.device, runtime.dtype) for n, g in given.items()})
+        self._maps: FeatureMaps
+        if self._recomputes:
+            self._maps = RecomputedMaps(runtime, padded, workspace)
+        else:
+            device = torch.device("cpu") if plan.storage is FeatureStorage.HOST else padded.device
+            self._maps = StoredMaps(runtime, self.stages, padded, size, workspace, device=device)
+        self._axes = [split(s, t, self._architecture.multiple) for s, t in zip(size, plan.tile, strict=True)]
+        shape = (1, 3, shown.rows.size, shown.columns.size)
+        self.output = workspace.take(shape, torch.float32, torch.contiguous_format, runtime.device)[0]
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether every mean and output was."""
+        return bool(self.means.finite)
+
+    def run(self, k: int, stage: Stage) -> None:
+        """See ``Steps``."""
+        wants_mean = self.means.wants(stage.gate)
+        if self._recomputes and k < len(self.stages) - 1 and not wants_mean:
+            return  # a later stage runs this one
+        for tile, at in zip(product(*self._axes), product(*self._spans(stage)), strict=True):
+            written = self._maps.compute(k, at, self.means.gates)
+            for name in stage.writes:
+                whole = written.pop(name)
+                if name == "output":
+                    self._paste(whole, at, tile)
+                    continue
+                part, own = _own_part(self._architecture.shapes.maps[name], whole, at, tile, self._size)
+                if wants_mean and stage.gate is not None and name == stage.gate.map:
+                    self.means.add(part)
+                self._maps.keep(name, whole, part, own)
+            for unread in written.values():  # of a chain, what only later stages would read
+                self._workspace.give(unread)
+
+    def _spans(self, stage: Stage) -> list[list[Span]]:
+        """Of each axis, what each tile's stage runs on."""
+        # what is computed again keeps one shape through all stages
+        stages = self.stages if self._recomputes else (stage,)
+        return [
+            compute_spans(self._architecture, stages, tiles, size, from_picture=self._recomputes)
+            for tiles, size in zip(self._axes, self._size, strict=True)
+        ]
+
+    def _paste(self, y: Tensor, at: tuple[Span, ...], tile: tuple[Span, ...]) -> None:
+        """Copy the tile's own part of the stage's output into what is shown."""
+        self.means.finite &= torch.isfinite(y.sum(dtype=torch.float32))
+        scale = self._architecture.scale
+        shown = (self._shown.rows, self._shown.columns)
+        own = [Span(start=t.start * scale, stop=t.stop * scale).overlap(s) for t, s in zip(tile, shown, strict=True)]
+        if all(span.size > 0 for span in own):
+            into = Rectangle(rows=own[0].moved(-shown[0].start), columns=own[1].moved(-shown[1].start))
+            of = Rectangle(rows=own[0].moved(-at[0].start * scale), columns=own[1].moved(-at[1].start * scale))
+            self.output[:, *into.index] = y[0, :, *of.index]
+        self._workspace.give(y)
+
+    def close_gate(self, gate: Gate) -> None:
+        """See ``Steps``."""
+        if self.means.wants(gate):
+            self.means.close(gate)
+
+    def free(self, needed: Collection[str]) -> None:
+        """See ``Steps``."""
+        self._maps.free(needed)
+
+
+def _own_part(
+    feature: FeatureMap, x: Tensor, at: tuple[Span, ...], tile: tuple[Span, ...], size: tuple[int, int]
+) -> tuple[Tensor, list[Span]]:
+    """The part of ``x``, computed on the px ``at`` of the picture, that the tile owns, and where in the map it lies."""
+    own = [owned(feature, t, s) for t, s in zip(tile, size, strict=True)]
+    top, left = (int(a.start * feature.rate) for a in at)
+    part = x[:, :, own[0].start - top : own[0].stop - top, own[1].start - left : own[1].stop - left]
+    return part, own
