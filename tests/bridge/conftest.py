@@ -1,4 +1,4 @@
-"""Graphs that are changed on their way to the bridge, and what tells whether something is left of them."""
+"""Graphs that are changed on their way to the bridge, and what shows whether something is left of them."""
 
 from __future__ import annotations
 

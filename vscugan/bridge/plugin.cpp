@@ -40,8 +40,8 @@ void stayLoaded() {
 #endif
 }
 
-// The first frame tells an interlaced clip before any weight file is opened, and whether there is alpha; none where the
-// format varies, which Python refuses.
+// The first frame shows whether the clip is interlaced, before any weight file is opened, and whether there is alpha.
+// There is none where the format varies, which Python refuses.
 Frame firstFrame(const Node &source, const VSAPI *vsapi) {
     if (!vsh::isConstantVideoFormat(vsapi->getVideoInfo(source.get())))
         return {};

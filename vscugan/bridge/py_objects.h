@@ -49,7 +49,7 @@ public:
     PyObject *get() const { return object_; }
 };
 
-// Takes Python's pending exception as a C++ one; Python has worded it for the script's author already.
+// Takes Python's pending exception as a C++ one; its text is for the script's author already.
 [[noreturn]] inline void raisePython() {
     Ref error(PyErr_GetRaisedException());
     Ref text(error ? PyObject_Str(error.get()) : nullptr);

@@ -12,8 +12,7 @@
 
 namespace cugan {
 
-// A call of the resizer as Python words it: (function, its arguments); frame props among them are set on the clip
-// first.
+// A call of the resizer, from Python's (function, arguments); frame props among these are set on the clip first.
 struct Resize {
     std::string function;
     Entries arguments;

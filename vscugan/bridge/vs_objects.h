@@ -12,7 +12,7 @@ namespace cugan {
 
 constexpr const char *kPrefix = "cugan.Upscale: ";
 
-// What the script's author reads of a failure in the bridge itself; Python words its own.
+// What the script's author reads of a failure in the bridge itself; Python's own have their text from Python.
 inline std::runtime_error failure(const std::string &text) { return std::runtime_error(kPrefix + text); }
 
 // One object of VapourSynth's; `Free` is the VSAPI's function for its kind.

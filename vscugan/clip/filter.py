@@ -80,7 +80,7 @@ def create(
     """Check clip and arguments, then load the models of the route.
 
     ``alpha``: the alpha clip, given or attached to the first frame; ``props``: of the first frame; ``log``
-    writes one line to the core's log.
+    writes one line to the log of the core that the bridge calls for; it may be kept, and does nothing at other times.
     """
     settings = validate(**arguments)
     source, source_size = _checked_source(video, props), video[:2]
