@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from glob import glob
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 
 try:
     from setuptools.command.bdist_wheel import bdist_wheel
@@ -21,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # an isolated build leaves it ou
 
 from vscugan import settings
 
+BRIDGE = Path("vscugan/bridge")
 SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 #: What the plugin must know of its arguments; the rest is Python's.
 HEADER = """\
@@ -35,6 +38,15 @@ constexpr const char *kArguments =
 // those that may be lists
 constexpr std::string_view kListArguments[] = {{{lists}}};
 """
+
+
+class BuildModules(build_py):
+    """Starts anew: modules that were moved or deleted since an earlier build would be installed, too."""
+
+    def run(self) -> None:
+        if not self.editable_mode:
+            shutil.rmtree(self.build_lib, ignore_errors=True)
+        super().run()
 
 
 class BuildPlugin(build_ext):
@@ -88,11 +100,15 @@ def plugin() -> Extension:
             "extra_compile_args": ["-std=c++17", "-fvisibility=hidden"],
             "extra_link_args": ["-undefined", "dynamic_lookup"],
         },
-    }.get(sys.platform, {"extra_compile_args": ["-std=c++17", "-fvisibility=hidden", "-Wall", "-Wextra"]})
+    }.get(
+        sys.platform,
+        # dlopen is in a library of its own before glibc 2.34
+        {"extra_compile_args": ["-std=c++17", "-fvisibility=hidden", "-Wall", "-Wextra"], "libraries": ["dl"]},
+    )
     return Extension(
         "vapoursynth.plugins.vscugan",
-        ["vscugan/bridge/plugin.cpp"],
-        depends=["vscugan/bridge/ownership.h", *glob("vscugan/option_*.py"), "vscugan/settings.py"],
+        sorted(str(path) for path in BRIDGE.glob("*.cpp")),
+        depends=[*map(str, sorted(BRIDGE.glob("*.h"))), *glob("vscugan/option_*.py"), "vscugan/settings.py"],
         include_dirs=[vapoursynth.get_include()],
         define_macros=[("Py_LIMITED_API", "0x030C0000")],
         py_limited_api=True,
@@ -101,4 +117,5 @@ def plugin() -> Extension:
     )
 
 
-setup(ext_modules=[plugin()], cmdclass={"build_ext": BuildPlugin, "bdist_wheel": PlatformWheel})
+COMMANDS = {"build_py": BuildModules, "build_ext": BuildPlugin, "bdist_wheel": PlatformWheel}
+setup(ext_modules=[plugin()], cmdclass=COMMANDS)

@@ -16,7 +16,8 @@ import vapoursynth as vs
 from PIL import Image, ImageDraw
 
 from vscugan.architectures import ARCHITECTURES
-from vscugan.clip.colour import VideoFormat, to_rgb
+from vscugan.clip.colour import to_rgb
+from vscugan.clip.video_format import VideoFormat
 from vscugan.reuse.areas import Border
 from vscugan.reuse.decisions import Decision, Decisions
 

@@ -1,149 +1,19 @@
-"""core.cugan.Upscale as scripts use it."""
+"""What is refused before a frame is asked for, what the log says, and what scripts share."""
 
 from __future__ import annotations
 
 import gc
-import random
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
-import numpy as np
 import pytest
+import torch
 import vapoursynth as vs
-from support.frames import planes
+from support.clips import MAKE, message
 
 import vscugan
-from vscugan import engine as engine_module
-from vscugan import network_pass, route
+from vscugan.engine import network_pass, route
 from vscugan.models import weights as weights_module
-from vscugan.models.registry import find
-
-MAKE = Callable[..., vs.VideoNode]
-FORMATS = [
-    vs.YUV420P8, vs.YUV422P10, vs.YUV444P16, vs.YUV440P8, vs.YUV411P8, vs.YUV410P8, vs.YUV420PH, vs.YUV444PS,
-    vs.RGB24, vs.RGB48, vs.RGBH, vs.RGBS, vs.GRAY8, vs.GRAY16, vs.GRAYH, vs.GRAYS,
-]  # fmt: skip
-
-
-def equal(a: vs.VideoFrame, b: vs.VideoFrame) -> bool:
-    return all(np.array_equal(x, y) for x, y in zip(planes(a), planes(b), strict=True))
-
-
-def message(call: Callable[[], object]) -> str:
-    with pytest.raises(vs.Error) as error:
-        call()
-    return str(error.value)
-
-
-@pytest.mark.parametrize("format", FORMATS, ids=lambda f: vs.core.get_video_format(f).name)
-def test_any_format_comes_back_in_its_own(format: int, core: Any, art_clip: MAKE) -> None:
-    family = core.get_video_format(format).color_family
-    source = core.resize.Spline36(art_clip(64, 48), format=format, matrix=None if family == vs.RGB else 1)
-    frame = core.cugan.Upscale(source, noise="conservative").get_frame(0)
-    assert (frame.width, frame.height, frame.format.id) == (128, 96, format)
-    # back at the source's size it is the source's picture
-    for ours, theirs in zip(planes(frame), planes(source.get_frame(0)), strict=True):
-        height, width = theirs.shape
-        small = ours.astype(np.float64).reshape(height, 2, width, 2).mean(axis=(1, 3))
-        peak = 1.0 if source.format.sample_type == vs.FLOAT else 2.0**source.format.bits_per_sample - 1
-        assert np.abs(small - theirs).mean() / peak < 0.03  # leaves in full contrast: RGB has 0.024
-        assert abs((small - theirs).mean()) / peak < 0.005  # no cast
-
-
-@pytest.mark.parametrize(
-    ("format", "width", "height"),
-    [
-        (vs.GRAY8, 1, 1), (vs.RGB24, 1, 1), (vs.YUV444P8, 1, 1), (vs.YUV420P8, 2, 2), (vs.YUV410P8, 4, 4),
-        (vs.YUV422P8, 2, 1), (vs.YUV444P8, 63, 47), (vs.YUV420P8, 62, 46),
-    ],
-)  # fmt: skip
-def test_small_and_odd_sizes(format: int, width: int, height: int, core: Any) -> None:
-    source = core.std.BlankClip(format=format, width=width, height=height, length=1)
-    for scale in (2, 3):
-        if width * scale % (1 << source.format.subsampling_w) == 0:
-            frame = core.cugan.Upscale(source, scale=scale).get_frame(0)
-            assert (frame.width, frame.height) == (width * scale, height * scale)
-
-
-def test_props_in_are_props_out_on_every_frame(core: Any, art_clip: MAKE) -> None:
-    def tag(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
-        out = f.copy()
-        out.props.update(
-            _Matrix=(1, 6, 9)[n % 3], _Range=n % 2, _ChromaLocation=n % 3, _Primaries=(1, 6, 9)[n % 3],
-            _Transfer=(1, 6, 16)[n % 3], _SARNum=4 + n, _SARDen=3, _DurationNum=1001, _DurationDen=24000 + n,
-            _PictType="IPB"[n % 3], _FieldBased=0, _AbsoluteTime=n / 24, Text=f"frame {n}", Many=[n, n + 1],
-        )  # fmt: skip
-        return out
-
-    source = core.resize.Spline36(art_clip(32, 32, 6), format=vs.YUV420P8, matrix=1)
-    source = core.std.ModifyFrame(source, source, tag)
-    result = core.cugan.Upscale(source)
-    for n in (5, 0, 3, 1, 4, 2):
-        assert dict(result.get_frame(n).props) == dict(source.get_frame(n).props)
-
-
-def test_any_order_gives_the_same_bits(core: Any, art_clip: MAKE) -> None:
-    length = 12
-    source = core.resize.Spline36(art_clip(64, 48, length), format=vs.YUV420P8, matrix=1)
-    linear = [planes(f) for f in core.cugan.Upscale(source).frames()]
-    order = list(range(length)) * 2
-    random.Random(1).shuffle(order)
-    for sequence in (range(length)[::-1], order):
-        result = core.cugan.Upscale(source)
-        for n in sequence:
-            assert all(np.array_equal(a, b) for a, b in zip(planes(result.get_frame(n)), linear[n], strict=True))
-    result = core.cugan.Upscale(source)
-    with ThreadPoolExecutor(8) as pool:
-        for n, got in zip(order, pool.map(lambda n: planes(result.get_frame(n)), order), strict=True):
-            assert all(np.array_equal(a, b) for a, b in zip(got, linear[n], strict=True))
-
-
-def test_it_chains(core: Any, art_clip: MAKE) -> None:
-    source = core.resize.Spline36(art_clip(32, 32, 6), format=vs.YUV420P8, matrix=1)
-    up = core.cugan.Upscale(source)
-    direct = [up.get_frame(n) for n in range(6)]
-    for clip, frames in (
-        (up[2:5], [2, 3, 4]),
-        (core.std.Splice([up[:2], up[4:]]), [0, 1, 4, 5]),
-        (core.std.Interleave([up, up]), [0, 0, 1, 1]),
-        (core.std.SelectEvery(up, 2, [1]), [1, 3, 5]),
-        (core.cugan.Upscale(core.std.Trim(source, 1, 3)), [1, 2, 3]),
-        (core.cugan.Upscale(core.std.Reverse(source)), [5, 4, 3]),
-    ):
-        for at, n in enumerate(frames):
-            assert equal(clip.get_frame(at), direct[n])
-    inverted = core.cugan.Upscale(core.std.Invert(source)).std.Invert()
-    assert inverted.get_frame(0).width == 64
-    twice = core.cugan.Upscale(up, scale=2).get_frame(0)
-    assert (twice.width, twice.height) == (128, 128)
-    assert core.std.Expr([up], "x 2 /").get_frame(0).width == 64
-
-
-def test_names_integers_and_the_python_twin_agree(core: Any, art_clip: MAKE) -> None:
-    source = art_clip(32, 32)
-    names = {-1: "no-denoise", 0: "conservative", 1: "denoise1x", 2: "denoise2x", 3: "denoise3x"}
-    seen = []
-    for number, name in names.items():
-        frames = [
-            core.cugan.Upscale(source, noise=name).get_frame(0),
-            core.cugan.Upscale(source, noise=number).get_frame(0),
-            vscugan.upscale(source, noise=number).get_frame(0),
-        ]
-        assert equal(frames[0], frames[1])
-        assert equal(frames[0], frames[2])
-        seen.append(planes(frames[0]))
-    assert not any(np.array_equal(a[0], b[0]) for i, a in enumerate(seen) for b in seen[:i])
-    assert equal(core.cugan.Upscale(source).get_frame(0), core.cugan.Upscale(source, noise=-1).get_frame(0))
-
-
-def test_tiles_through_the_filter(core: Any, art_clip: MAKE) -> None:
-    source = art_clip(99, 77)
-    whole = planes(core.cugan.Upscale(source, tile=0).get_frame(0))
-    for tile in (32, [64, 32]):
-        tiled = planes(core.cugan.Upscale(source, tile=tile).get_frame(0))
-        assert max(np.abs(a - b).max() for a, b in zip(tiled, whole, strict=True)) < 2e-5
-
 
 ARGUMENTS = [
     (
@@ -217,7 +87,7 @@ def test_bad_arguments(arguments: dict[str, Any], text: str, core: Any) -> None:
     assert message(lambda: vscugan.upscale(clip, **arguments)) == f"cugan.Upscale: {text}"
 
 
-@pytest.mark.skipif(engine_module.torch.cuda.is_available(), reason="asks for a device that is not there")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="asks for a device that is not there")
 def test_a_missing_device(core: Any) -> None:
     clip = core.std.BlankClip(format=vs.YUV420P8, width=16, height=16, length=1)
     assert message(lambda: core.cugan.Upscale(clip, device="cuda:1")) == (
@@ -265,8 +135,8 @@ def test_bad_clips_are_refused_before_any_weight_file(core: Any, monkeypatch: py
         for field in (1, 2, 3, -1)
     ]
     for clip, text in cases:
-        assert message(lambda clip=clip: core.cugan.Upscale(clip)) == f"cugan.Upscale: {text}"
-    assert message(lambda: vscugan.upscale(3)) == (  # type: ignore[arg-type]
+        assert message(partial(core.cugan.Upscale, clip)) == f"cugan.Upscale: {text}"
+    assert message(lambda: vscugan.upscale(3)) == (
         "cugan.Upscale: clip must be a video node, got int; hand over the video's node"
     )
     audio = core.std.BlankAudio()
@@ -276,14 +146,6 @@ def test_bad_clips_are_refused_before_any_weight_file(core: Any, monkeypatch: py
     with pytest.raises(vs.Error):
         core.cugan.Upscale(audio)
     assert a.get_frame(0).width == 16  # the core is still usable
-
-
-def test_a_later_interlaced_frame_is_an_error_of_that_frame(core: Any) -> None:
-    a = core.std.BlankClip(format=vs.YUV420P8, width=16, height=16, length=2)
-    up = core.cugan.Upscale(core.std.Splice([a, a.std.SetFrameProps(_FieldBased=2)]))
-    assert up.get_frame(1).width == 32
-    assert message(lambda: up.get_frame(3)).startswith("cugan.Upscale: frame 3 must be progressive, got _FieldBased=2")
-    assert up.get_frame(0).width == 32
 
 
 def test_a_source_that_fails(core: Any) -> None:
@@ -297,28 +159,48 @@ def test_a_source_that_fails(core: Any) -> None:
     )
 
 
-def test_nan_in_the_source_names_the_frame(core: Any) -> None:
-    blank = core.std.BlankClip(format=vs.RGBS, width=32, height=32, length=3)
+def test_alpha_that_does_not_go_with_the_clip(core: Any) -> None:
+    clip = core.std.BlankClip(format=vs.RGB24, width=32, height=32, length=2)
+    for alpha_clip, text in (
+        (
+            core.std.BlankClip(format=vs.GRAY8, width=16, height=32, length=2),
+            "alpha_clip must be gray of 32x32 px, got GRAY8 of 16x32 px; use std.ShufflePlanes or resize to make it so",
+        ),
+        (
+            clip,
+            "alpha_clip must be gray of 32x32 px, got RGB24 of 32x32 px; use std.ShufflePlanes or resize to make it so",
+        ),
+        (
+            core.std.BlankClip(format=vs.GRAY8, width=32, height=32, length=3),
+            "alpha_clip must have the clip's 2 frames, got 3; use std.Trim or std.Loop",
+        ),
+    ):
+        with pytest.raises(vs.Error) as error:
+            vscugan.upscale(clip, alpha_clip=alpha_clip)
+        assert str(error.value) == f"cugan.Upscale: {text}"
 
-    def poison(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
-        out = f.copy()
-        if n == 2:
-            np.asarray(out[1])[3, 4] = np.nan
-        return out
 
-    up = core.cugan.Upscale(core.std.ModifyFrame(blank, blank, poison))
-    assert up.get_frame(1).width == 64
-    assert message(lambda: up.get_frame(2)) == (
-        "cugan.Upscale: frame 2 must come out finite, got NaN or Inf from the network in fp32; "
-        "look for NaN in the source there, and check the weights"
+def test_linear_light_of_an_unknown_transfer(core: Any) -> None:
+    clip = core.std.BlankClip(format=vs.YUV420P8, width=32, height=32, length=1).std.SetFrameProps(_Transfer=12)
+    assert core.cugan.Upscale(clip, scale=1).get_frame(0).width == 32
+    with pytest.raises(vs.Error) as error:
+        core.cugan.Upscale(clip, scale=1, linear=1)
+    assert str(error.value) == (
+        "cugan.Upscale: _Transfer must be one of 1, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 16, 18 for linear=1, got 12; "
+        "use linear=0, or set it right with std.SetFrameProps"
     )
 
 
-def test_input_outside_the_range_is_clamped(core: Any) -> None:
-    for value in (-0.05, 1.3, 100.0):
-        clip = core.std.BlankClip(format=vs.RGBS, width=32, height=32, length=1, color=[value] * 3)
-        inside = core.std.BlankClip(format=vs.RGBS, width=32, height=32, length=1, color=[min(max(value, 0), 1)] * 3)
-        assert equal(core.cugan.Upscale(clip).get_frame(0), core.cugan.Upscale(inside).get_frame(0))
+def test_the_log_says_the_route(core: Any, art_clip: MAKE) -> None:
+    lines: list[str] = []
+    handler = core.add_log_handler(lambda _, text: lines.append(text))
+    try:
+        core.cugan.Upscale(art_clip(32, 32), scale=6, noise="denoise1x", kernel="area")
+        core.cugan.Upscale(art_clip(32, 32), width=64)
+    finally:
+        core.remove_log_handler(handler)
+    assert "cugan.Upscale: 32x32 -> 192x192 by 2x denoise1x, then 4x conservative, then area" in lines
+    assert "cugan.Upscale: 32x32 -> 64x64 by 2x no-denoise" in lines
 
 
 def test_scripts_share_one_copy_of_the_weights_which_goes_with_the_last_node(core: Any) -> None:
@@ -332,21 +214,3 @@ def test_scripts_share_one_copy_of_the_weights_which_goes_with_the_last_node(cor
     del nodes, node
     gc.collect()
     assert len(network_pass._runtimes) == before
-
-
-def test_a_report_tells_what_ran(core: Any, art_clip: MAKE) -> None:
-    clip = core.resize.Spline36(art_clip(80, 64), format=vs.YUV420P8, matrix=1)
-    for backend in ("torch", "openvino", "onnxruntime"):
-        up = core.cugan.Upscale(clip, scale=6, backend=backend, tile=[64, 32], report=1)
-        told = vscugan.describe(up)
-        weights = told.pop("weights").split(", ")
-        assert told == {"runtime": backend, "device": "cpu", "precision": "fp32", "tile": "64x32, 64x32"}
-        assert weights == [
-            weights_module.load_released(find(model="se", scale=scale, noise=noise)).sha256
-            for scale, noise in ((2, "no-denoise"), (4, "conservative"))
-        ]
-    assert vscugan.describe(core.cugan.Upscale(clip, report=1, backend="openvino"))["tile"] == "whole"
-    assert not any(name.startswith("Cugan") for name in core.cugan.Upscale(clip).get_frame(0).props)
-    assert message(lambda: vscugan.describe(clip)) == (
-        "cugan.Upscale: clip must tell what made it, got a frame without Cugan props; make it with report=1"
-    )

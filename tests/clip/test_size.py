@@ -1,21 +1,52 @@
-"""Output sizes and sample aspect ratios, without a clip."""
+"""Output sizes and sample aspect ratios, without a clip and with one."""
 
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
+import numpy as np
 import pytest
+import vapoursynth as vs
 from hypothesis import given
 from hypothesis import strategies as st
+from support.clips import MAKE
+from support.frames import planes
 
-from vscugan.clip.colour import RGBS, VideoFormat
+import vscugan
 from vscugan.clip.size import output_sar, output_size, sar_props
+from vscugan.clip.video_format import RGBS, VideoFormat
 from vscugan.errors import ArgumentError
 from vscugan.settings import validate
 
 YUV420 = VideoFormat(color_family=3, sample_type=0, bits=8, subsampling_w=1, subsampling_h=1)
 YUV410 = VideoFormat(color_family=3, sample_type=0, bits=8, subsampling_w=2, subsampling_h=2)
 ONE = Fraction(1)
+P8, P10, C444, C422 = vs.YUV420P8, vs.YUV420P10, vs.YUV444P8, vs.YUV422P8
+
+#: arguments, source (width, height), SAR, format, and what must come out: (width, height), SAR (None: no props)
+SIZES: list[tuple[dict[str, Any], tuple[int, int], str | None, int, tuple[int, int], str | None]] = [
+    ({}, (64, 48), None, P8, (128, 96), None),
+    ({"scale": 1}, (64, 48), None, P8, (64, 48), None),
+    ({"scale": 1}, (63, 47), "8/9", C444, (63, 47), "8/9"),
+    ({"scale": 1.5}, (64, 48), None, P8, (96, 72), None),
+    ({"scale": 1.5}, (62, 46), None, P8, (94, 70), None),  # 93x69 is not for 4:2:0
+    ({"scale": 2.25}, (63, 47), None, vs.RGB24, (142, 106), None),
+    ({"scale": 3}, (63, 47), "16/15", C444, (189, 141), "16/15"),
+    ({"scale": 4}, (33, 17), None, vs.GRAY8, (132, 68), None),
+    ({"scale": 5}, (32, 24), None, P10, (160, 120), None),
+    ({"scale": 8}, (16, 12), "4/3", P8, (128, 96), "4/3"),
+    ({"width": 96}, (64, 48), None, P8, (96, 72), None),
+    ({"width": 97}, (64, 48), None, C444, (97, 73), None),
+    ({"height": 81}, (64, 48), None, C422, (108, 81), None),
+    ({"height": 108}, (72, 48), "8/9", P8, (144, 108), "1/1"),  # 4:3 DVD
+    ({"height": 108}, (72, 48), "32/27", P8, (192, 108), "1/1"),  # 16:9 DVD
+    ({"width": 192}, (72, 57), "64/45", C444, (192, 107), "1/1"),  # 16:9 PAL, odd height
+    ({"width": 192, "height": 108}, (144, 108), "4/3", P8, (192, 108), "1/1"),  # HDV
+    ({"width": 144, "height": 96}, (72, 48), "32/27", P8, (144, 96), "32/27"),
+    ({"width": 64, "height": 96}, (64, 48), None, P8, (64, 96), "2/1"),
+    ({"width": 48}, (64, 48), None, P8, (48, 36), None),  # smaller than the source
+]
 
 
 @pytest.mark.parametrize(
@@ -47,7 +78,7 @@ def test_sizes(arguments, source, sar, format, size) -> None:  # type: ignore[no
         ({"width": 3, "height": 4}, YUV410, "width must be a multiple of 4 for YUV410P8, got 3; use 4"),
     ],
 )
-def test_sizes_that_the_format_forbids(arguments: dict[str, int], format: VideoFormat, text: str) -> None:
+def test_sizes_that_the_format_forbids(arguments: dict[str, Any], format: VideoFormat, text: str) -> None:
     with pytest.raises(ArgumentError) as error:
         output_size(validate(**arguments), (640, 360), ONE, format)
     assert str(error.value) == f"{text}, or a format with full-resolution chroma"
@@ -105,3 +136,36 @@ def test_sar_props() -> None:
     assert sar_props({"_SARNum": 0, "_SARDen": 0}, (640, 360), (960, 540), YUV420) == {}
     limited = output_sar(Fraction(65535, 65534), (3999, 3997), (1111, 3333), RGBS)
     assert max(limited.numerator, limited.denominator) <= 65535
+
+
+@pytest.mark.parametrize(("arguments", "source", "sar", "format", "size", "sar_out"), SIZES, ids=str)
+def test_size_and_display_shape(
+    arguments: dict[str, Any], source: tuple[int, int], sar: str | None, format: int, size: tuple[int, int],
+    sar_out: str | None, core: Any, art_clip: MAKE,
+) -> None:  # fmt: skip
+    matrix = 1 if core.get_video_format(format).color_family == vs.YUV else None
+    grey = core.get_video_format(format).color_family == vs.GRAY
+    clip = core.resize.Spline36(art_clip(*source), format=format, matrix=1 if grey else matrix)
+    if sar:
+        clip = clip.std.SetFrameProps(_SARNum=int(sar.split("/")[0]), _SARDen=int(sar.split("/")[1]))
+    up = core.cugan.Upscale(clip, noise="conservative", **arguments)
+    frame = up.get_frame(0)
+    assert (up.width, up.height) == (frame.width, frame.height) == size
+    assert frame.format.id == format
+    got = (frame.props.get("_SARNum"), frame.props.get("_SARDen"))
+    assert got == (tuple(map(int, sar_out.split("/"))) if sar_out else (None, None))
+    shape = Fraction(sar or "1/1") * Fraction(*source)
+    shown = Fraction(sar_out or "1/1") * Fraction(*size)
+    step = 1 << max(frame.format.subsampling_w, frame.format.subsampling_h)
+    assert abs(shown / shape - 1) <= Fraction(step, 2 * min(size))
+    # and it is the same picture: resize to the same size is near
+    plain = core.resize.Spline36(clip, *size).get_frame(0)
+    assert abs(np.mean(planes(frame)[0].astype(float) - planes(plain)[0])) < (8 if format == P10 else 2)
+
+
+def test_a_size_that_a_scale_gives_is_that_scale(core: Any, art_clip: MAKE) -> None:
+    clip = core.resize.Spline36(art_clip(64, 48), format=vs.YUV420P8, matrix=1)
+    scaled = planes(core.cugan.Upscale(clip).get_frame(0))
+    for arguments in ({"width": 128}, {"height": 96}, {"width": 128, "height": 96}, {"scale": 2.0}):
+        sized = planes(vscugan.upscale(clip, **arguments).get_frame(0))
+        assert all(np.array_equal(a, b) for a, b in zip(scaled, sized, strict=True))

@@ -40,8 +40,8 @@ def _clips(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str
     """A clip for each runtime that works here, and for the others the reason why they do not."""
     import vapoursynth as vs
 
+    from vscugan.clip.error_text import first_line
     from vscugan.clip.upscale import describe, upscale
-    from vscugan.clip.wording import first_line
 
     width, height = _size(arguments.size)
     core = vs.core

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn, TextIO
 
-from vscugan.clip.wording import first_line
+from vscugan.clip.error_text import first_line
 from vscugan.encode.typed import printable
 from vscugan.errors import ArgumentError, CuganError, DiskError, FrameError
 from vscugan.exits import INTERRUPTED, UNEXPECTED

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from vscugan.clip.colour import Props, VideoFormat
+from vscugan.clip.colour import Props
+from vscugan.clip.video_format import VideoFormat
 from vscugan.errors import ArgumentError
 from vscugan.settings import LARGEST_SCALE, Settings
 
@@ -13,7 +14,7 @@ LARGEST_SAR_SIDE = 65535
 
 
 def sample_aspect_ratio(props: Props) -> Fraction:
-    """A frame's SAR, width over height of a pixel; 1 where it is not told."""
+    """A frame's SAR, width over height of a pixel; 1 where the props do not say."""
     number, by = props.get("_SARNum", 0), props.get("_SARDen", 0)
     return Fraction(number, by) if number > 0 and by > 0 else Fraction(1)
 
@@ -86,7 +87,7 @@ def output_sar(sar: Fraction, source: tuple[int, int], target: tuple[int, int], 
 
 
 def sar_props(props: Props, source: tuple[int, int], target: tuple[int, int], format: VideoFormat) -> dict[str, int]:
-    """The SAR props to write into the output; none where the source tells none and pixels stay square."""
+    """The SAR props to write into the output; none where the source has none and pixels stay square."""
     known = props.get("_SARNum", 0) > 0 and props.get("_SARDen", 0) > 0
     before = sample_aspect_ratio(props)
     after = output_sar(before, source, target, format)

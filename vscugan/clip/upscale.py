@@ -7,7 +7,7 @@ from typing import Any
 
 import vapoursynth as vs
 
-from vscugan.clip.wording import PREFIX
+from vscugan.clip.error_text import PREFIX
 
 
 def upscale(
@@ -43,7 +43,7 @@ def upscale(
     times as wide and high, or ``width`` x ``height`` px, in its own format or in ``format``. Alpha, in
     ``alpha_clip`` or attached to the frames, comes back attached (``_Alpha``). Arguments left out take the
     defaults.
-    Raises: vs.Error, worded ``cugan.Upscale: <argument> must be <allowed>, got <value>; <next step>``.
+    Raises: vs.Error, as ``cugan.Upscale: <argument> must be <allowed>, got <value>; <next step>``.
     """
     arguments = dict(locals())  # before there are other names: these are the plugin's
     if not isinstance(clip, vs.VideoNode):
@@ -56,20 +56,20 @@ def upscale(
 
 
 def describe(clip: vs.VideoNode) -> dict[str, str]:
-    """What computes a clip that ``Upscale(..., report=1)`` made, told by its first frame.
+    """What computes a clip that ``Upscale(..., report=1)`` made, as its first frame reports it.
 
     Returns runtime, device, precision, tile and weights (sha256), the last two for each pass of the network.
-    Raises: vs.Error where the frame does not tell.
+    Raises: vs.Error where the frame reports nothing.
     """
     with clip.get_frame(0) as frame:
-        told = read_report(frame.props)
-    if not told:
+        report = read_report(frame.props)
+    if not report:
         raise vs.Error(f"{PREFIX}clip must tell what made it, got a frame without Cugan props; make it with report=1")
-    return told
+    return report
 
 
 def read_report(props: Mapping[str, Any]) -> dict[str, str]:
-    """What ``describe`` tells, of the props of any frame; nothing where they do not tell."""
+    """What ``describe`` returns, of the props of any frame; empty where they report nothing."""
     return {
         name.removeprefix("Cugan").lower(): str(value)
         for name, value in props.items()

@@ -11,8 +11,8 @@ from typing import Any
 
 import vapoursynth as vs
 
+from vscugan.clip.error_text import strip_prefix
 from vscugan.clip.upscale import upscale
-from vscugan.clip.wording import unworded
 from vscugan.encode.encoder_rows import DEFAULT_BITS, ENCODERS
 from vscugan.encode.plan import Plan
 from vscugan.encode.source import Source, Timeline
@@ -58,7 +58,7 @@ def _upscaled(source: Source, options: dict[str, Any], encoder: str) -> vs.Video
     try:
         return upscale(source.clip, report=True, **given)
     except vs.Error as error:
-        raise ArgumentError(unworded(error)) from error
+        raise ArgumentError(strip_prefix(error)) from error
 
 
 def _scripted(plan: Plan, source: Source) -> vs.VideoNode:

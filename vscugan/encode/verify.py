@@ -16,8 +16,8 @@ from typing import Any
 
 import vapoursynth as vs
 
+from vscugan.clip.error_text import first_line
 from vscugan.clip.upscale import read_report
-from vscugan.clip.wording import first_line
 from vscugan.encode import certificate
 from vscugan.encode.compare import detail, plain_enlargements, psnr
 from vscugan.encode.container import COVER, tracks

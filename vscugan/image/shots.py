@@ -10,8 +10,8 @@ import vapoursynth as vs
 from PIL import Image, ImageDraw, ImageFont
 
 from vscugan.clip.colour import decided_matrix
+from vscugan.clip.error_text import first_line
 from vscugan.clip.size import sample_aspect_ratio
-from vscugan.clip.wording import first_line
 from vscugan.errors import FrameError
 
 SMALLEST_STRIP_PX = 16

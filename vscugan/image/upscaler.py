@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import vapoursynth as vs
 
+from vscugan.clip.error_text import strip_prefix
 from vscugan.clip.upscale import upscale
-from vscugan.clip.wording import unworded
 from vscugan.errors import ArgumentError
 from vscugan.image.picture_files import Picture
 from vscugan.image.shots import fetch
@@ -54,7 +54,7 @@ class Upscaler:
         try:
             return upscale(self._source(colour, height, width, "pixels"), alpha_clip=alpha, **self._options)
         except vs.Error as error:
-            raise ArgumentError(unworded(error)) from error
+            raise ArgumentError(strip_prefix(error)) from error
 
     def upscale(self, picture: Picture) -> Picture:
         """The picture at its new size, with everything that it carried.

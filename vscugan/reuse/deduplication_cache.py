@@ -10,7 +10,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from vscugan.reuse.lru_cache import LRUCache
-from vscugan.reuse.mode import SameAs, Target
+from vscugan.reuse.mode import Target
 
 
 def content_hash(values: NDArray[np.float32]) -> bytes:
@@ -31,13 +31,16 @@ class DeduplicationCache:
         self._in_flight: dict[Hashable, threading.Event] = {}
         self._lock = threading.Lock()
 
-    def once(self, key: Hashable, target: Target, make: Callable[[], None]) -> SameAs | None:
-        """Call ``make``, which writes the target, unless the content was made before or is just being made."""
+    def once(self, key: Hashable, target: Target, make: Callable[[], object]) -> object:
+        """Call ``make``, which writes the target, unless the content was made before or is just being made.
+
+        Returns the frame that was made before, or None where ``make`` was called.
+        """
         while True:
             with self._lock:
                 found = self._kept.get(key)
                 if found is not None:
-                    return SameAs(frame=found)
+                    return found
                 other = self._in_flight.get(key)
                 if other is None:
                     mine = self._in_flight[key] = threading.Event()

@@ -19,6 +19,9 @@ ALL_FRAMES_AT_ONCE = 64
 #: Gates take about 1.5 kB a frame and pass.
 GATES_BYTES = 16 << 20
 
+#: The frames that must be read first, none where the frame is made; and the earlier frame that it is equal to, or None.
+Made = tuple[list[int], object]
+
 
 class DependentFrames(Mode):
     """Decides a frame, and leaves making it to the subclass; ``decisions`` are this mode's alone."""
@@ -26,7 +29,6 @@ class DependentFrames(Mode):
     reads_others = True
 
     def __init__(self, engine: Engine, decisions: Decisions) -> None:
-        super().__init__()
         self._engine, self._decisions = engine, decisions
         self._lock = threading.Lock()  # for all that follows, and the decisions
         self._sources: dict[int, SourceFrame] = {}  # of awaited frames
@@ -60,19 +62,18 @@ class DependentFrames(Mode):
             if missing:
                 return self._first(missing)
             decisions = self._decisions.from_base(n)
-        answer = self._make(n, decisions, readable, target)
-        if isinstance(answer, list):
+        missing, same = self._make(n, decisions, readable, target)
+        if missing:
             with self._lock:
-                self._refuse_lost(n, answer, unreadable)
-                return self._first(answer)
+                self._refuse_lost(n, missing, unreadable)
+                return self._first(missing)
         decision = decisions[n]
-        reused = decision.reused if answer is None else 1.0  # another content's frame was not computed at all
-        self._reports.put(n, {"CuganReused": reused, "CuganSegment": decision.segment})
+        reused = decision.reused if same is None else 1.0  # another content's frame was not computed at all
         with self._lock:
             self._counts.frames += 1
-            self._counts.whole += answer is None and decision.base == n
+            self._counts.whole += same is None and decision.base == n
             self._counts.computed += 1 - reused
-        return answer
+        return same, {"CuganReused": reused, "CuganSegment": decision.segment}
 
     def _first(self, missing: Sequence[int]) -> list[int]:
         """Those that are asked for now: the more frames are waited for, the fewer by each."""
@@ -101,7 +102,7 @@ class DependentFrames(Mode):
     @abstractmethod
     def _make(
         self, n: int, decisions: Mapping[int, Decision], readable: Mapping[int, SourceFrame], target: Target
-    ) -> Answer:
+    ) -> Made:
         """Make frame ``n``; ``decisions``: on the frames from its base to itself."""
 
     def _gates_of(self, n: int, readable: Mapping[int, SourceFrame]) -> FrameGates | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from functools import partial
 
 from vscugan.engine.engine import Engine
 from vscugan.reuse.deduplication_cache import DeduplicationCache, content_hash
@@ -14,7 +15,6 @@ class EachFrame(Mode):
     """Every frame is computed, or where ``deduplication`` is given, every content."""
 
     def __init__(self, engine: Engine, deduplication: DeduplicationCache | None) -> None:
-        super().__init__()
         self._engine, self._deduplication = engine, deduplication
         self._counts, self._lock = Counts(), threading.Lock()
 
@@ -23,20 +23,16 @@ class EachFrame(Mode):
     ) -> Answer:
         """See ``Mode``."""
         rgb = sources[n].rgb
-
-        def make() -> None:
-            self._engine.upscale(rgb, target.planes, n)
-
+        make = partial(self._engine.upscale, rgb, target.planes, n)
         if self._deduplication is None:
             make()
-            return None
+            return None, {}
         same = self._deduplication.once(content_hash(rgb), target, make)
         with self._lock:
             self._counts.frames += 1
             self._counts.whole += same is None
             self._counts.computed += same is None
-        self._reports.put(n, {"CuganReused": float(same is not None)})
-        return same
+        return same, {"CuganReused": float(same is not None)}
 
     def close(self) -> str:
         """See ``Mode``."""

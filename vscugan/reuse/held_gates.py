@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from vscugan.engine.engine import Engine
 from vscugan.reuse.decisions import Decision, Decisions
 from vscugan.reuse.deduplication_cache import DeduplicationCache, content_hash
-from vscugan.reuse.dependent_frames import DependentFrames
-from vscugan.reuse.mode import Answer, SourceFrame, Target
+from vscugan.reuse.dependent_frames import DependentFrames, Made
+from vscugan.reuse.mode import SourceFrame, Target
 
 
 class HeldGates(DependentFrames):
@@ -20,12 +20,12 @@ class HeldGates(DependentFrames):
 
     def _make(
         self, n: int, decisions: Mapping[int, Decision], readable: Mapping[int, SourceFrame], target: Target
-    ) -> Answer:
+    ) -> Made:
         gate_source = decisions[n].gate_source
         own = gate_source == n
         gates = None if own else self._gates_of(gate_source, readable)
         if gates is None and not own:
-            return [gate_source]
+            return [gate_source], None
         rgb = readable[n].rgb
 
         def make() -> None:
@@ -36,10 +36,10 @@ class HeldGates(DependentFrames):
 
         if self._deduplication is None:
             make()
-            return None
+            return [], None
         # with its own gates given to it a frame is not quite, bit by bit, what it is when it makes them
         key = (content_hash(rgb), gate_source, own)
-        return self._deduplication.once(key, target, make)
+        return [], self._deduplication.once(key, target, make)
 
     def close(self) -> str:
         """See ``Mode``."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vscugan.engine.engine import Spent
-from vscugan.reuse.lru_cache import LRUCache
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,15 +28,9 @@ class Target:
     frame: object
 
 
-@dataclass(frozen=True, kw_only=True)
-class SameAs:
-    """The result is an earlier ``Target.frame``."""
-
-    frame: object
-
-
-#: What ``compute`` answers: the target is written; the result is another frame; or first read these frames.
-Answer = SameAs | list[int] | None
+#: What ``compute`` returns: the frames that must be read first; or else the earlier ``Target.frame`` whose planes are
+#: the result, None where the target was written, and the frame props that say what was reused.
+Answer = list[int] | tuple[object, dict[str, int | float]]
 
 
 class Mode(ABC):
@@ -48,9 +40,6 @@ class Mode(ABC):
     """
 
     reads_others = False
-
-    def __init__(self) -> None:
-        self._reports = Reports()
 
     def begin(self, n: int) -> None:  # noqa: B027  nothing to keep, for most
         """Frame ``n`` will be asked for; ``end`` follows, whatever happens."""
@@ -69,37 +58,9 @@ class Mode(ABC):
         Raises: as ``Engine.upscale``; FrameError where another frame could be read before, and now can't.
         """
 
-    def report(self, n: int) -> dict[str, int | float]:
-        """Frame props on what was reused for a frame that was made, as long as it is one of the last ones."""
-        return self._reports.get(n)
-
     def close(self) -> str:
         """Free what is kept, and return what was saved, in words; empty where nothing was."""
         return ""
-
-
-class Reports:
-    """Frame props on what was reused for the frames that were made last. Safe to call from several threads.
-
-    VapourSynth may keep a frame for a while before its report is asked for: there is room for about 80,000.
-    """
-
-    LIMIT_BYTES = 16 << 20
-    REPORT_BYTES = 200  #: about what a report takes in the cache
-
-    def __init__(self) -> None:
-        self._reports: LRUCache[int, dict[str, int | float]] = LRUCache(self.LIMIT_BYTES)
-        self._lock = threading.Lock()
-
-    def put(self, n: int, report: dict[str, int | float]) -> None:
-        """Keep the report on frame ``n``."""
-        with self._lock:
-            self._reports.put(n, report, self.REPORT_BYTES)
-
-    def get(self, n: int) -> dict[str, int | float]:
-        """The report on frame ``n``, empty where there is none."""
-        with self._lock:
-            return self._reports.get(n) or {}
 
 
 @dataclass(kw_only=True)

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from vscugan.engine.engine import Engine
 from vscugan.reuse.decisions import Decision, Decisions
-from vscugan.reuse.dependent_frames import DependentFrames
+from vscugan.reuse.dependent_frames import DependentFrames, Made
 from vscugan.reuse.lru_cache import LRUCache
-from vscugan.reuse.mode import Answer, SourceFrame, Target
+from vscugan.reuse.mode import SourceFrame, Target
 
 
 @dataclass(kw_only=True)
@@ -48,7 +48,7 @@ class StillBlocks(DependentFrames):
 
     def _make(
         self, n: int, decisions: Mapping[int, Decision], readable: Mapping[int, SourceFrame], target: Target
-    ) -> Answer:
+    ) -> Made:
         base = decisions[n].base
         with self._lock:
             accumulator = self._accumulators.get(base)
@@ -64,11 +64,11 @@ class StillBlocks(DependentFrames):
                 if missing:
                     with self._lock:
                         self._unfinished[n] = base
-                    return missing
+                    return missing, None
                 assert accumulator.results is not None
                 result = accumulator.results[-1]
             self._engine.show(result, readable[n].rgb, target.planes, n)
-        return None
+        return [], None
 
     def _advance(
         self, accumulator: _Accumulator, n: int, decisions: Mapping[int, Decision], readable: Mapping[int, SourceFrame]

@@ -1,4 +1,4 @@
-"""Every exception that leaves for the bridge is worded here; the bridge shows only its text."""
+"""What an exception says to the script's author: the bridge shows only the text of what leaves Python."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ logger = logging.getLogger(__name__)
 PREFIX = "cugan.Upscale: "
 
 
-def unworded(error: Exception) -> str:
+def strip_prefix(error: Exception) -> str:
     """The text of an error of Upscale without the function's name, for callers who put their own before it."""
     return str(error).removeprefix(PREFIX)
 
 
 def first_line(error: Exception) -> str:
     """The same, without the traceback of an internal error."""
-    return (unworded(error).splitlines() or [type(error).__name__])[0]
+    return (strip_prefix(error).splitlines() or [type(error).__name__])[0]
 
 
-def worded[**P, R](function: Callable[P, R]) -> Callable[P, R]:
-    """Word the function's exceptions for the script's author."""
+def translate_errors[**P, R](function: Callable[P, R]) -> Callable[P, R]:
+    """Turn the function's exceptions into ones whose text is for the script's author."""
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:

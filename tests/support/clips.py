@@ -1,0 +1,48 @@
+"""Clips for Upscale, and what is asked of its frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import vapoursynth as vs
+
+from support.frames import painted, planes
+
+#: The fixture ``art_clip``.
+MAKE = Callable[..., vs.VideoNode]
+
+
+def message(call: Callable[[], object]) -> str:
+    with pytest.raises(vs.Error) as error:
+        call()
+    return str(error.value)
+
+
+def equal(a: vs.VideoFrame, b: vs.VideoFrame) -> bool:
+    return all(np.array_equal(x, y) for x, y in zip(planes(a), planes(b), strict=True))
+
+
+def differences(a: vs.VideoFrame, b: vs.VideoFrame) -> float:
+    return max(
+        float(np.abs(x.astype(np.float64) - y.astype(np.float64)).max())
+        for x, y in zip(planes(a), planes(b), strict=True)
+    )
+
+
+def still(core: Any, format: int, pixels: np.ndarray) -> vs.VideoNode:
+    """A clip of two frames of these planes."""
+    height, width = pixels.shape[-2:]
+
+    def paint(planes: list[np.ndarray]) -> None:
+        for plane, values in zip(planes, pixels.reshape(-1, height, width), strict=True):
+            plane[:] = values
+
+    blank = core.std.BlankClip(format=format, width=width, height=height, length=2, keep=True)
+    return painted(core, blank, lambda _, planes: paint(planes))
+
+
+def alpha_of(frame: vs.VideoFrame) -> np.ndarray:
+    return np.array(frame.props["_Alpha"][0])
