@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,24 @@ except ImportError:  # setuptools < 70.1
 
 import vapoursynth
 
-BRIDGE = Path("vscugan/bridge")
+sys.path.insert(0, str(Path(__file__).parent))  # an isolated build leaves it out
+
+from vscugan import settings
+
 SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
+#: What the plugin must know of its arguments; the rest is Python's.
+HEADER = """\
+// Made by setup.py from the rows in vscugan/settings.py.
+
+#pragma once
+
+#include <string_view>
+
+constexpr const char *kArguments =
+{arguments};
+// those that may be lists
+constexpr std::string_view kListArguments[] = {{{lists}}};
+"""
 
 
 class BuildPlugin(build_ext):
@@ -28,6 +45,13 @@ class BuildPlugin(build_ext):
 
     def get_export_symbols(self, ext: Extension) -> list[str]:
         return ["VapourSynthPluginInit2"]
+
+    def build_extension(self, ext: Extension) -> None:
+        folder = Path(self.build_temp) / "generated"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "upscale_arguments.h").write_text(arguments_header(), encoding="utf-8")
+        ext.include_dirs.append(str(folder))
+        super().build_extension(ext)
 
     def copy_extensions_to_source(self) -> None:
         """An editable installation holds the plugin all the same: VapourSynth looks for it in its own folder only."""
@@ -48,6 +72,14 @@ class PlatformWheel(bdist_wheel):
         return ("py3", "none", super().get_tag()[2])
 
 
+def arguments_header() -> str:
+    lists = (name for name, option in settings.ARGUMENTS.items() if option.type.endswith("[]"))
+    parts = settings.SIGNATURE.removesuffix(";").split(";")
+    return HEADER.format(
+        arguments="\n".join(f'    "{part};"' for part in parts), lists=", ".join(f'"{name}"' for name in lists)
+    )
+
+
 def plugin() -> Extension:
     arguments: dict[str, Any] = {
         "win32": {"extra_compile_args": ["/std:c++17"]},
@@ -59,8 +91,8 @@ def plugin() -> Extension:
     }.get(sys.platform, {"extra_compile_args": ["-std=c++17", "-fvisibility=hidden", "-Wall", "-Wextra"]})
     return Extension(
         "vapoursynth.plugins.vscugan",
-        sorted(str(path) for path in BRIDGE.glob("*.cpp")),
-        depends=sorted(str(path) for path in BRIDGE.glob("*.h")),
+        sorted(glob("vscugan/bridge/*.cpp")),
+        depends=[*glob("vscugan/bridge/*.h"), *glob("vscugan/option_*.py"), "vscugan/settings.py"],
         include_dirs=[vapoursynth.get_include()],
         define_macros=[("Py_LIMITED_API", "0x030C0000")],
         py_limited_api=True,

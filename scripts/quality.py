@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 import vscugan  # noqa: F401  (says what is missing where the plugin is not installed)
+from vscugan.clip.area_average import area_average
 from vscugan.engine.engine import Engine
 from vscugan.models.registry import rows
-from vscugan.pictures import area
 from vscugan.settings import validate
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,7 +65,7 @@ def frames_of(name: str, numbers: Iterable[int]) -> list[Picture]:
 
 
 def averaged(picture: Picture, height: int, width: int) -> Picture:
-    return np.asarray(area(torch.from_numpy(picture)[None], height, width)[0].numpy())
+    return np.asarray(area_average(torch.from_numpy(picture)[None], height, width)[0].numpy())
 
 
 def spline36(picture: Picture, height: int, width: int) -> Picture:

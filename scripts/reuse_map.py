@@ -18,8 +18,8 @@ from PIL import Image, ImageDraw
 from vscugan.architectures import ARCHITECTURES
 from vscugan.clip.colour import to_rgb
 from vscugan.clip.video_format import VideoFormat
-from vscugan.reuse.chain import Chain, Decision
-from vscugan.reuse.mode import Picture
+from vscugan.reuse.areas import Border
+from vscugan.reuse.decisions import Decision, Decisions
 
 sys.path.append(str(Path(__file__).resolve().parent))
 from report import array_of
@@ -47,7 +47,7 @@ def as_upscale_reads_it(clip: vs.VideoNode) -> vs.VideoNode:
     return clip
 
 
-def drawn(source: Picture, decision: Decision, n: int) -> Image.Image:
+def drawn(source: np.ndarray, decision: Decision, n: int) -> Image.Image:
     """(3, H, W) in 0..1 with what is computed of it."""
     picture = np.rint(255 * source.clip(0, 1).transpose(1, 2, 0)).astype(np.uint8)
     whole = decision.base == n
@@ -59,7 +59,7 @@ def drawn(source: Picture, decision: Decision, n: int) -> Image.Image:
     for area in decision.areas:
         draw.rectangle((area.columns.start, area.rows.start, area.columns.stop - 1, area.rows.stop - 1), outline=AREA)
     if whole:
-        colour = NEW_GATES if decision.gates_of == n else WHOLE
+        colour = NEW_GATES if decision.gate_source == n else WHOLE
         draw.rectangle((0, 0, image.width - 1, image.height - 1), outline=colour, width=4)
     return image
 
@@ -77,16 +77,16 @@ def main() -> None:
     source = vs.core.bs.VideoSource(str(arguments.clip))
     clip = as_upscale_reads_it(source)
     last = clip.num_frames - 1 if arguments.last is None else arguments.last
-    halo_px = ARCHITECTURES[f"upcunet-{arguments.scale}x"].halo_px
-    chain = Chain(segment=arguments.segment, threshold=arguments.threshold, halo_px=halo_px, blocks=True)
+    border = Border.of(ARCHITECTURES[f"upcunet-{arguments.scale}x"])
+    decisions = Decisions(segment=arguments.segment, threshold=arguments.threshold, border=border, blocks=True)
     arguments.output.mkdir(parents=True, exist_ok=True)
     for n in range(arguments.first, last + 1):
-        while (k := chain.next_undecided(n)) is not None:
+        while (k := decisions.next_undecided(n)) is not None:
             with clip.get_frame(k) as frame:
                 cut = frame.props.get("_SceneChangePrev")
                 picture = array_of(frame)
-            chain.add(k, picture, None if cut is None else bool(cut))
-        decision = chain[n]
+            decisions.add(k, picture, None if cut is None else bool(cut))
+        decision = decisions[n]
         drawn(picture, decision, n).save(arguments.output / f"{n:06d}.png")
         whole = " whole" if decision.base == n else ""
         print(f"{n}: {1 - decision.reused:.1%} computed in {len(decision.areas)} areas{whole}", flush=True)

@@ -4,6 +4,8 @@ Type checkers know plugins by the stubs that ``vsstubs`` writes; this is narrowe
 Without those stubs use ``vscugan.upscale``. vs-mlrt's integers for ``noise`` are for that function, too.
 """
 
+# written by scripts/make_stub.py
+
 from collections.abc import Sequence
 from typing import Literal, Protocol
 

@@ -1,42 +1,65 @@
-"""The options of Upscale, and the one place where they are checked."""
+"""The options of Upscale: one row each, and the one place where they are checked.
 
-from __future__ import annotations
+To add an option, add a row to ``Settings``. Tests say what follows by hand: the parameter of ``vscugan.upscale``, the
+README's row, and ``python scripts/make_stub.py``. setup.py reads the rows, too, so this module and what it imports
+need no other package.
+"""
 
-import math
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+# no `from __future__ import annotations`: rows stand in annotations, and must not be texts
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, get_args
 
 from vscugan.errors import ArgumentError
-from vscugan.models.registry import models
-from vscugan.runtime import BACKENDS as RUNTIME_BACKENDS
+from vscugan.option_row import Option, signature
+from vscugan.option_values import (
+    at_least,
+    between,
+    check_flag,
+    check_path,
+    device_names,
+    limits,
+    noise_level,
+    number,
+    plain,
+    tile_size,
+)
 
 #: A released model exists for each of these; any other scale is a size.
 SCALES = (2, 3, 4)
 LARGEST_SCALE = 16
-MODELS = ("se", "pro")
-#: names come first; the integers are vs-mlrt's
-NOISES = {-1: "no-denoise", 0: "conservative", 1: "denoise1x", 2: "denoise2x", 3: "denoise3x"}
-KERNELS = ("spline36", "lanczos", "bicubic", "area")
-OVERSHOOTS = ("clip", "restore")
-REUSES = ("off", "exact", "still")
-GATES = ("frame", "scene")
+#: the integers are vs-mlrt's
+NOISES = {0: "conservative", -1: "no-denoise", 1: "denoise1x", 2: "denoise2x", 3: "denoise3x"}
 LARGEST_SEGMENT = 240
 LARGEST_THRESHOLD = 16
-BACKENDS = ("auto", "torch", "openvino", "onnxruntime", "tensorrt", "directml")
 #: kinds of devices, and whether one of several can be named
 DEVICES = {"auto": False, "cpu": False, "cuda": True, "mps": False, "xpu": True}
-PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8")
 #: below this the halo costs more than the tile
 SMALLEST_TILE_PX = 32
 SMALLEST_MEMORY_MIB = 64
 LARGEST_STREAMS = 32
 LARGEST_DEVICES = 32
+FOLLOW_THE_SHAPE = "leave it out to follow the display shape"
+
+
+def model_names() -> tuple[str, ...]:
+    """The families of released models."""
+    from vscugan.models import registry
+
+    return registry.models()
+
+
+def backend_names() -> tuple[str, ...]:
+    """What ``backend`` may be."""
+    from vscugan.runtime import BACKENDS
+
+    return ("auto", *BACKENDS)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Checked options of one Upscale.
+    """Checked options of one Upscale, in the order in which the command line's help lists them.
 
     ``scale`` is None where ``width`` or ``height`` is given, or where ``weights`` is and the file tells;
     ``model`` is None only where the file tells. ``width`` and ``height`` are the output's, None = by the
@@ -46,28 +69,82 @@ class Settings:
     8 bit.
     """
 
-    scale: float | None = 2
-    width: int | None = None
-    height: int | None = None
-    noise: str = "no-denoise"
-    model: str | None = "se"
-    weights: str | None = None
-    alpha: float = 1.0
-    kernel: str = "spline36"
-    linear: bool = False
-    overshoot: str = "clip"
-    tile: tuple[int, int] | None = None
-    memory: int | None = None
-    device: tuple[str, ...] = ("auto",)
-    backend: str = "auto"
-    precision: str = "auto"
-    streams: int | None = None
-    format: int | None = None
-    report: bool = False
-    reuse: str = "exact"
-    segment: int = 24
-    threshold: float = 3.0
-    gates: str = "frame"
+    # fmt: off
+    scale: Annotated[float | None, Option(
+        position=1, type="float", read=number, help=f"1 to {LARGEST_SCALE}",
+        check=between(
+            1, LARGEST_SCALE, advice="1 restores without resizing, and width or height makes a smaller picture"
+        ),
+    )] = 2
+    width: Annotated[int | None, Option(
+        position=11, type="int", help="px, instead of scale", check=at_least(1, "px", advice=FOLLOW_THE_SHAPE)
+    )] = None
+    height: Annotated[int | None, Option(
+        position=12, type="int", help="px, instead of scale", check=at_least(1, "px", advice=FOLLOW_THE_SHAPE)
+    )] = None
+    noise: Annotated[str, Option(
+        position=2, type="data", python=str | int, choices=tuple(NOISES.values()), check=noise_level(NOISES)
+    )] = "no-denoise"
+    model: Annotated[str | None, Option(position=3, type="data", choices=model_names)] = "se"
+    weights: Annotated[str | None, Option(
+        position=4, type="data", read=os.path.abspath, help="a weight file of your own", check=check_path
+    )] = None
+    alpha: Annotated[float, Option(
+        position=5, type="float", help="above 0; larger is sharper",
+        check=limits(lambda alpha: 0 < alpha <= 4, "above 0 and at most 4", "1 is off, 0.7 to 1.3 is useful"),
+    )] = 1.0
+    kernel: Annotated[str, Option(
+        position=13, type="data", choices=("spline36", "lanczos", "bicubic", "area")
+    )] = "spline36"
+    linear: Annotated[bool, Option(
+        position=14, type="int", python=bool, help="1: downscale in linear light", check=check_flag
+    )] = False
+    overshoot: Annotated[str, Option(position=15, type="data", choices=("clip", "restore"))] = "clip"
+    tile: Annotated[tuple[int, int] | None, Option(
+        position=6, type="int[]", same_picture=True, help="px, or width,height", check=tile_size(SMALLEST_TILE_PX)
+    )] = None
+    memory: Annotated[int | None, Option(
+        position=19, type="int", same_picture=True, help="MiB",
+        check=at_least(
+            SMALLEST_MEMORY_MIB, "MiB", advice="leave it out for half of what is free, or name a small tile"
+        ),
+    )] = None
+    device: Annotated[tuple[str, ...], Option(
+        position=7, type="data[]", same_picture=True, check=device_names(DEVICES, LARGEST_DEVICES),
+        help="auto, cpu, cuda, cuda:N, xpu, xpu:N, mps, or several, as in cuda:0,cuda:1",
+    )] = ("auto",)
+    backend: Annotated[str, Option(position=17, type="data", same_picture=True, choices=backend_names)] = "auto"
+    precision: Annotated[str, Option(
+        position=8, type="data", choices=("auto", "fp32", "fp16", "bf16", "int8")
+    )] = "auto"
+    streams: Annotated[int | None, Option(
+        position=9, type="int", same_picture=True, help="frames in flight",
+        check=between(1, LARGEST_STREAMS, advice="leave it out for the default"),
+    )] = None
+    reuse: Annotated[str, Option(
+        position=20, type="data", of_clips=True, choices=("off", "exact", "still")
+    )] = "exact"
+    segment: Annotated[int, Option(
+        position=21, type="int", of_clips=True, help="frames",
+        check=between(2, LARGEST_SEGMENT, "frames", advice="leave it out for 24"),
+    )] = 24
+    threshold: Annotated[float, Option(
+        position=22, type="float", of_clips=True, help="codes of 8 bit up to which a block is still",
+        check=between(
+            0, LARGEST_THRESHOLD, "codes of 8 bit", advice="1 to 4 is useful, and denoising the source helps more"
+        ),
+    )] = 3.0
+    gates: Annotated[str, Option(
+        position=23, type="data", of_clips=True, choices=("frame", "scene")
+    )] = "frame"
+    format: Annotated[int | None, Option(
+        position=10, type="int", of_clips=True, read=str,  # names; their numbers are VapourSynth's
+        help="of the output, named as by VapourSynth (YUV420P10) or ffmpeg (yuv420p10le)",
+    )] = None
+    report: Annotated[bool, Option(
+        position=18, type="int", python=bool, on_command_line=False, check=check_flag
+    )] = False
+    # fmt: on
 
     @property
     def sized(self) -> bool:
@@ -75,164 +152,77 @@ class Settings:
         return self.width is not None or self.height is not None
 
 
-def _choice(name: str, value: object, allowed: Sequence[object]) -> None:
-    if value not in allowed:
-        listed = ", ".join(str(a) for a in allowed[:-1]) + f" or {allowed[-1]}"
-        raise ArgumentError(f"{name} must be {listed}, got {value}; use one of these")
-
-
-def _noise(value: str | int) -> str:
-    """The noise level's name for a name or vs-mlrt's integer."""
-    text = str(value)
-    try:
-        return NOISES[int(text)]
-    except (ValueError, KeyError):
-        pass
-    if text in NOISES.values():
-        return text
-    raise ArgumentError(
-        f"noise must be {', '.join(NOISES.values())} or -1 to 3, got {text}; "
-        "-1 is no-denoise and 0 is conservative, as in vs-mlrt"
+#: by name, in the order of the fields
+OPTIONS: Mapping[str, Option] = {each.name: get_args(each.type)[1] for each in fields(Settings)}
+#: everything that the plugin takes, in its order; the clips are no settings
+ARGUMENTS: Mapping[str, Option] = dict(
+    sorted(
+        {"clip": Option(position=0, type="vnode"), "alpha_clip": Option(position=16, type="vnode"), **OPTIONS}.items(),
+        key=lambda item: item[1].position,
     )
+)
+SIGNATURE = signature(ARGUMENTS, required="clip")
 
 
-def _tile(value: int | Sequence[int] | None) -> tuple[int, int] | None:
-    if value is None:
-        return None
-    sizes = (value,) if isinstance(value, int) else tuple(value)
-    if len(sizes) not in (1, 2):
-        raise ArgumentError(f"tile must be one or two numbers, got {len(sizes)}; use tile=[width, height]")
-    for size in sizes:
-        if size and size < SMALLEST_TILE_PX:
-            raise ArgumentError(
-                f"tile must be 0 or at least {SMALLEST_TILE_PX} px, got {size}; "
-                "use 0 for the whole frame, or leave tile out to have it chosen"
-            )
-    return (sizes[0], sizes[-1])
-
-
-def _devices(value: str | Sequence[str]) -> tuple[str, ...]:
-    names = (value,) if isinstance(value, str) else tuple(value)
-    if not names or len(names) > LARGEST_DEVICES:
+def _check_scale_or_size(given: Mapping[str, Any]) -> None:
+    if "scale" in given and given.keys() & {"width", "height"}:
         raise ArgumentError(
-            f"device must be 1 to {LARGEST_DEVICES} devices, got {len(names)}; leave it out to have one chosen"
-        )
-    return tuple(_device(name) for name in names)
-
-
-def _device(value: str) -> str:
-    kind, _, index = value.partition(":")
-    if kind not in DEVICES or (":" in value and not (DEVICES[kind] and re.fullmatch("[0-9]{1,4}", index))):
-        raise ArgumentError(
-            f"device must be auto, cpu, mps, cuda, cuda:N, xpu or xpu:N, got {value}; use auto to have it chosen"
-        )
-    return value
-
-
-def _size(scale: float | None, width: int | None, height: int | None) -> None:
-    for name, value in (("width", width), ("height", height)):
-        if value is not None and value < 1:
-            raise ArgumentError(f"{name} must be at least 1 px, got {value}; leave it out to follow the display shape")
-    if scale is None:
-        return
-    if width is not None or height is not None:
-        raise ArgumentError(f"scale must be left out where width or height is given, got {scale:g}; use one of the two")
-    if not (math.isfinite(scale) and 1 <= scale <= LARGEST_SCALE):
-        raise ArgumentError(
-            f"scale must be 1 to {LARGEST_SCALE}, got {scale:g}; 1 restores without resizing, "
-            "and width or height makes a smaller picture"
+            f"scale must be left out where width or height is given, got {plain(given['scale'])}; use one of the two"
         )
 
 
-def validate(
-    *,
-    scale: float | None = None,
-    width: int | None = None,
-    height: int | None = None,
-    noise: str | int | None = None,
-    model: str | None = None,
-    weights: str | None = None,
-    alpha: float = 1.0,
-    kernel: str = "spline36",
-    linear: bool | int = False,
-    overshoot: str = "clip",
-    tile: int | Sequence[int] | None = None,
-    memory: int | None = None,
-    device: str | Sequence[str] = "auto",
-    backend: str = "auto",
-    precision: str = "auto",
-    streams: int | None = None,
-    format: int | None = None,
-    report: bool | int = False,
-    reuse: str = "exact",
-    segment: int = 24,
-    threshold: float = 3.0,
-    gates: str | None = None,
-) -> Settings:
-    """Check every argument that can be checked without the clip, the device or a file.
+def _check_noise_or_weights(given: Mapping[str, Any]) -> None:
+    if given.keys() >= {"noise", "weights"}:
+        raise ArgumentError(
+            f"noise must be left out where weights is given, got {given['noise']}; the file has its own noise level"
+        )
 
-    Raises: ArgumentError, whose message names the argument, what is allowed and the way out.
-    """
-    _size(scale, width, height)
-    if model is not None:
-        _choice("model", model, models())
-    if weights is not None and noise is not None:
-        raise ArgumentError(
-            f"noise must be left out where weights is given, got {noise}; the file has its own noise level"
-        )
-    if weights == "":
-        raise ArgumentError("weights must be a file, got an empty path; leave it out for the released models")
-    if not (math.isfinite(alpha) and 0 < alpha <= 4):
-        raise ArgumentError(f"alpha must be above 0 and at most 4, got {alpha:g}; 1 is off, 0.7 to 1.3 is useful")
-    if memory is not None and memory < SMALLEST_MEMORY_MIB:
-        raise ArgumentError(
-            f"memory must be at least {SMALLEST_MEMORY_MIB} MiB, got {memory}; "
-            "leave it out for half of what is free, or name a small tile"
-        )
-    _choice("kernel", kernel, KERNELS)
-    _choice("linear", linear, (0, 1))
-    _choice("report", report, (0, 1))
-    _choice("overshoot", overshoot, OVERSHOOTS)
-    _choice("backend", backend, ("auto", *RUNTIME_BACKENDS))
-    _choice("precision", precision, PRECISIONS)
-    _choice("reuse", reuse, REUSES)
-    if gates is not None:
-        _choice("gates", gates, GATES)
-    if gates == "frame" and reuse == "still":
+
+def _check_gates_with_reuse(given: Mapping[str, Any]) -> None:
+    if given.get("gates") == "frame" and given.get("reuse") == "still":
         raise ArgumentError(
             "gates must be scene with reuse=still, got frame; what stands still must keep its gates, "
             "use reuse=exact to have them from each frame"
         )
-    if not 2 <= segment <= LARGEST_SEGMENT:
-        raise ArgumentError(f"segment must be 2 to {LARGEST_SEGMENT} frames, got {segment}; leave it out for 24")
-    if not 0 <= threshold <= LARGEST_THRESHOLD:
-        raise ArgumentError(
-            f"threshold must be 0 to {LARGEST_THRESHOLD} codes of 8 bit, got {threshold:g}; "
-            "1 to 4 is useful, and denoising the source helps more"
-        )
-    if streams is not None and not 1 <= streams <= LARGEST_STREAMS:
-        raise ArgumentError(f"streams must be 1 to {LARGEST_STREAMS}, got {streams}; leave it out for the default")
-    return Settings(
-        scale=2 if scale is None and width is None and height is None and weights is None else scale,
-        width=width,
-        height=height,
-        noise=_noise("no-denoise" if noise is None else noise),
-        model=model if model is not None or weights is not None else "se",
-        weights=weights,
-        alpha=alpha,
-        kernel=kernel,
-        linear=bool(linear),
-        overshoot=overshoot,
-        tile=_tile(tile),
-        memory=memory,
-        device=_devices(device),
-        backend=backend,
-        precision=precision,
-        streams=streams,
-        format=format,
-        report=bool(report),
-        reuse=reuse,
-        segment=segment,
-        threshold=threshold,
-        gates=gates or ("scene" if reuse == "still" else "frame"),
-    )
+
+
+#: Of several that are wrong, the first of these is named. Options that are not here are checked last.
+CHECK_ORDER = (
+    "width", "height", "scale", "model", "weights", "alpha", "memory", "kernel", "linear", "report", "overshoot",
+    "backend", "precision", "reuse", "gates", "segment", "threshold", "streams", "noise", "tile", "device",
+)  # fmt: skip
+#: What options ask of each other, by the option before whose own check that is looked at.
+RULES: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
+    "scale": _check_scale_or_size,
+    "weights": _check_noise_or_weights,
+    "segment": _check_gates_with_reuse,
+}
+
+
+def validate(**given: Any) -> Settings:
+    """Check every argument that can be checked without the clip, the device or a file; None is one that is left out.
+
+    Raises: ArgumentError, whose message names the argument, what is allowed and the way out.
+    """
+    if unknown := given.keys() - OPTIONS.keys():
+        raise TypeError(f"validate() got an unexpected keyword argument {min(unknown)!r}")
+    given = {name: value for name, value in given.items() if value is not None}
+    values: dict[str, Any] = {}
+    for name in dict.fromkeys((*CHECK_ORDER, *OPTIONS)):
+        if name in RULES:
+            RULES[name](given)
+        if name in given:
+            values[name] = OPTIONS[name].checked(name, given[name])
+    return Settings(**(_defaults_by(given) | values))
+
+
+def _defaults_by(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The defaults that follow from other options."""
+    defaults: dict[str, Any] = {}
+    if given.keys() & {"width", "height", "weights"}:
+        defaults["scale"] = None
+    if "weights" in given:
+        defaults["model"] = None
+    if given.get("reuse") == "still":
+        defaults["gates"] = "scene"
+    return defaults

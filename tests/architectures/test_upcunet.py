@@ -20,7 +20,7 @@ from vscugan.settings import validate
 
 def upscale(x: np.ndarray, **arguments: object) -> np.ndarray:
     """A (3, H, W) frame through an engine of its own, which must be of the backend that was asked for."""
-    engine = Engine(validate(**arguments))  # type: ignore[arg-type]
+    engine = Engine(validate(**arguments))
     assert engine.passes[0].runtime.name == arguments.get("backend", engine.passes[0].runtime.name)
     return through(engine, x)
 

@@ -1,39 +1,36 @@
-"""The three signatures of Upscale agree, and a user's script passes mypy and pyright in their strict modes."""
+"""Signatures of Upscale are those of the rows, and a user's script passes mypy and pyright in their strict modes."""
 
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
+import vapoursynth as vs
 
 import vscugan
 from vscugan import settings
+from vscugan.clip import filter as filter_module
+from vscugan.errors import ArgumentError
 
+SCRIPTS = Path(__file__).parent.parent.parent / "scripts"
 STUB = Path(vscugan.__file__).parent / "plugin.pyi"
-#: VapourSynth's types of arguments in the stub, beside Literal, and in what vsstubs writes
+#: VapourSynth's types of arguments in what vsstubs writes
 TYPES = {
-    "vnode": ({"vs.VideoNode"}, "VideoNode"),
-    "float": ({"float"}, "_FloatLike"),
-    "int": ({"int", "bool"}, "_IntLike"),
-    "int[]": ({"int | Sequence[int]"}, "_IntLike | _SequenceLike[_IntLike]"),
-    "data": ({"str"}, "_AnyStr"),
-    "data[]": ({"str | Sequence[str]"}, "_AnyStr | _SequenceLike[_AnyStr]"),
-}
-CHOICES: dict[str, tuple[str, ...]] = {
-    "noise": tuple(settings.NOISES.values()),
-    "model": settings.MODELS,
-    "precision": settings.PRECISIONS,
-    "kernel": settings.KERNELS,
-    "overshoot": settings.OVERSHOOTS,
-    "backend": settings.BACKENDS,
-    "reuse": settings.REUSES,
-    "gates": settings.GATES,
+    "vnode": "VideoNode",
+    "float": "_FloatLike",
+    "int": "_IntLike",
+    "int[]": "_IntLike | _SequenceLike[_IntLike]",
+    "data": "_AnyStr",
+    "data[]": "_AnyStr | _SequenceLike[_AnyStr]",
 }
 SCRIPT = """
 from typing import TYPE_CHECKING, cast
@@ -83,35 +80,61 @@ core: Core
 """
 
 
-def plugin_arguments(core: Any) -> dict[str, str]:
-    """Names and VapourSynth's types, in the plugin's order."""
-    return dict(part.split(":")[:2] for part in core.cugan.Upscale.signature.rstrip(";").split(";"))
+def test_the_plugin_takes_what_the_rows_say(core: Any) -> None:
+    assert core.cugan.Upscale.signature == settings.SIGNATURE
+    assert settings.SIGNATURE.startswith("clip:vnode;scale:float:opt;noise:data:opt;model:data:opt;weights:data:opt;")
+    assert "tile:int[]:opt;device:data[]:opt;" in settings.SIGNATURE
 
 
-def test_the_stub_the_twin_and_the_plugin_agree(core: Any) -> None:
-    plugin = plugin_arguments(core)
-    tree = ast.parse(STUB.read_text(encoding="utf-8"))
-    function = next(node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
-    stub = {a.arg: ast.unparse(a.annotation) for a in function.args.args[1:] if a.annotation}
-    assert list(stub) == list(plugin)
-    assert list(inspect.signature(vscugan.upscale).parameters) == list(plugin)
-    assert set(inspect.signature(settings.validate).parameters) == set(plugin) - {"clip", "alpha_clip"}
-    assert [ast.unparse(default) for default in function.args.defaults] == ["None"] * (len(plugin) - 1)
-    for name, annotation in stub.items():
-        plain = annotation.removesuffix(" | None")
-        assert plain.startswith("Literal[") == (name in CHOICES)
-        if name in CHOICES:
-            assert set(ast.literal_eval(plain.removeprefix("Literal"))) == set(CHOICES[name])
-        else:
-            assert plain in TYPES[plugin[name]][0]
+def test_the_plugin_hands_lists_to_the_arguments_that_may_be_lists(
+    core: Any, art_clip: Callable[..., vs.VideoNode], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed: dict[str, Any] = {}
+
+    def refuse(**given: Any) -> None:
+        handed.update(given)
+        raise ArgumentError("enough")
+
+    monkeypatch.setattr(filter_module, "validate", refuse)
+    values: dict[str, tuple[Any, Any]] = {
+        "float": (2.5, 2.5),
+        "int": (3, 3),
+        "data": ("text", "text"),
+        "int[]": (3, [3]),
+        "data[]": ("text", ["text"]),
+    }
+    given = {name: values[option.type] for name, option in settings.OPTIONS.items()}
+    with pytest.raises(vs.Error, match="enough"):
+        core.cugan.Upscale(art_clip(), **{name: value for name, (value, _) in given.items()})
+    assert handed == {name: expected for name, (_, expected) in given.items()}
+
+
+def test_the_typed_twin_has_a_parameter_for_each_row() -> None:
+    parameters = inspect.signature(vscugan.upscale).parameters
+    assert list(parameters) == list(settings.ARGUMENTS), "add the parameter to vscugan/clip/upscale.py"
+    hints = get_type_hints(vscugan.upscale)
+    for name, option in settings.OPTIONS.items():
+        assert hints[name] == option.twin_type | None, name
+        assert parameters[name].default is None, name
+
+
+def test_the_stub_is_what_its_script_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    make_stub = importlib.import_module("make_stub")
+    written = make_stub.stub()
+    assert STUB.read_text(encoding="utf-8") == written, "run python scripts/make_stub.py"
+    many = replace(settings.OPTIONS["backend"], choices=[f"runtime{n}" for n in range(20)])
+    lines = make_stub.parameter("backend", many).splitlines()
+    assert max(map(len, lines)) <= 120
+    assert ast.unparse(ast.parse(f"def f({' '.join(lines)}): ...")).startswith("def f(backend: Literal['runtime0', ")
 
 
 @pytest.fixture
-def typed(core: Any, tmp_path: Path) -> Path:
+def typed(tmp_path: Path) -> Path:
     """A folder with a user's script, and stubs as vsstubs writes them."""
     arguments = [
-        f"{name}: {TYPES[kind][1]}" + ("" if name == "clip" else " | None = None")
-        for name, kind in plugin_arguments(core).items()
+        f"{name}: {TYPES[option.type]}" + ("" if name == "clip" else " | None = None")
+        for name, option in settings.ARGUMENTS.items()
     ]
     (tmp_path / "vapoursynth.pyi").write_text(STUBS.format(arguments=", ".join(arguments)))
     (tmp_path / "script.py").write_text(SCRIPT)

@@ -210,6 +210,8 @@ def test_values_of_encoder_arguments_are_taken_from_the_folder() -> None:
                                          "-1 to 3, got loud; -1 is no-denoise and 0 is conservative, as in vs-mlrt"),
         ({"options": {"segment": 24.5}}, "options must be those of Upscale, got segment of another type; see the "
                                          "README's table"),
+        ({"options": {"segment": None}}, "options must be those of Upscale, got segment of another type; see the "
+                                         "README's table"),
         ({"chunk_s": float("nan")}, "chunk must be above 0 and at most 3600 s, got nan; leave it out for 10"),
         ({"chunk_s": 10**400}, "parameters must be those of encode, got chunk_s of another type; give them on the "
                                "command line"),

@@ -13,7 +13,10 @@ import torch
 from support.frames import upscale
 
 from vscugan.engine import engine as module
+from vscugan.engine import route
 from vscugan.engine.engine import Engine
+from vscugan.models.registry import ModelRow
+from vscugan.models.weights import Weights
 from vscugan.runtime import torch_runtime
 from vscugan.settings import validate
 
@@ -104,3 +107,18 @@ def test_cuda_streams_belong_to_slots_and_not_to_frames(picture: np.ndarray, mon
     for _ in range(3):
         upscale(engine, np.ascontiguousarray(picture[:, :32, :32]))
     assert len(made) == 2
+
+
+def test_weights_are_read_once_for_all_devices(picture: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    real = route.load_released
+
+    def counted(row: ModelRow) -> Weights:
+        read.append(row.name)
+        return real(row)
+
+    monkeypatch.setattr(route, "load_released", counted)
+    settings = validate(backend="torch", width=96, device=["cpu", "cpu"], precision="fp32")
+    engine = Engine(settings, route.find_route(settings, (16, 16), (96, 96)))
+    assert upscale(engine, np.ascontiguousarray(picture[:, :16, :16])).shape == (3, 128, 128)
+    assert read == ["se-2x-no-denoise", "se-4x-conservative"]

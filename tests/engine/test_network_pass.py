@@ -13,6 +13,7 @@ from support.frames import upscale
 
 from vscugan.architectures import ARCHITECTURES
 from vscugan.engine import network_pass as module
+from vscugan.engine import planner
 from vscugan.engine.engine import Engine
 from vscugan.engine.memory import free_bytes
 from vscugan.engine.network_pass import shared_runtime
@@ -177,7 +178,7 @@ def test_a_named_memory_bounds_the_plan(picture: np.ndarray) -> None:
     engine = Engine(validate(memory=400, backend="openvino", streams=2), notify=told.append)
     upscale(engine, np.ascontiguousarray(picture[:, :180, :320]))
     assert told == ["tile: 128x128 of 320x180, features kept without skips (chosen for 400 MiB of memory on cpu)"]
-    plan = engine.passes[0]._plan
+    plan = engine.passes[0].planner._plan
     assert plan == choose_plan(openvino_runtime(), 180, 320, Budget(device=200 << 20, host=None))
 
 
@@ -198,7 +199,7 @@ def test_where_features_wait_changes_nothing(
         seen.append(plan)
         return real(runtime, padded, plan, *rest)
 
-    monkeypatch.setattr(module, "choose_plan", lambda *_: TilePlan(tile=(32, 48), storage=storage))
+    monkeypatch.setattr(planner, "choose_plan", lambda *_: TilePlan(tile=(32, 48), storage=storage))
     monkeypatch.setattr(module, "run_tiles", watched)
     assert np.abs(upscale(engine, x) - wanted).max() < 2e-5
     assert seen == [TilePlan(tile=(32, 48), storage=storage)]

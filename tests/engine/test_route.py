@@ -76,7 +76,7 @@ def test_a_file_of_the_users_is_read_once(
         return load_file(*words, **named)
 
     monkeypatch.setattr(route_module, "load_file", counted)
-    settings = validate(weights=str(path), device=["cpu", "cpu"], backend="torch", **arguments)  # type: ignore[arg-type]
+    settings = validate(weights=str(path), device=["cpu", "cpu"], backend="torch", **arguments)
     passes = direct(settings) or find_route(settings, (10, 10), (60, 60))
     engine = Engine(settings, passes)
     assert engine.scale == (2 if len(passes) == 1 else 8)

@@ -38,6 +38,7 @@ ROWS = (
     Backend(
         name="toy",
         package="torch",
+        distributions=("torch",),
         devices={"cpu": ("fp32",)},
         load=lambda: torch,
         make=_make,

@@ -94,7 +94,7 @@ def test_moving_factors_through_the_channels_changes_nothing(held: np.ndarray) -
     outputs = []
     for w in (weights, same):
         runtime = OpenVinoRuntime(w, device="CPU", precision="fp32")
-        y, _ = runtime.run_network(x, {}, 1.0, Workspace(), returns_gates=False)
+        y, _ = runtime.run_network(x, None, 1.0, Workspace(), returns_gates=False)
         outputs.append(y.clone())
     assert (outputs[0] - outputs[1]).abs().max() < 1e-5
 

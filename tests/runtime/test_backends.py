@@ -6,6 +6,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import requires
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -108,8 +109,20 @@ def test_the_exported_network_gives_the_same_picture_elsewhere(model: str, scale
     assert np.abs(ours - theirs).max() < 1e-4
 
 
-def test_the_options_name_every_backend() -> None:
-    assert ("auto", *backends.BACKENDS) == settings.BACKENDS
+@pytest.mark.parametrize("name", backends.BACKENDS)
+def test_a_backends_row_agrees_with_what_users_read(name: str) -> None:
+    row = backends.backend_row(name)
+    assert row.name == name
+    assert name in settings.backend_names()
+    assert set(row.devices) <= set(settings.DEVICES)
+    assert set(row.precisions) <= set(settings.OPTIONS["precision"].names)
+    assert set(row.extras) <= set(row.devices)
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    table = readme[readme.index("## Runtimes") : readme.index("## Precision")]
+    for extra in row.extras.values():
+        assert f'".[{extra}]"' in table, f"add the extra {extra} to README.md"
+        needs = [need for need in requires("vscugan") or [] if need.endswith(f'extra == "{extra}"')]
+        assert any(need.startswith(row.distributions) for need in needs), f"add the extra {extra} to pyproject.toml"
 
 
 def test_onnx_runtime_does_not_go_on_with_another_device() -> None:

@@ -86,3 +86,13 @@ def bits(frame: vs.VideoFrame) -> bytes:
 
 def bits_of(clip: vs.VideoNode) -> list[bytes]:
     return [bits(clip.get_frame(n)) for n in range(clip.num_frames)]
+
+
+def arrays_of(clip: vs.VideoNode) -> list[np.ndarray]:
+    """Each frame as (planes, H, W)."""
+    return [np.stack(planes(clip.get_frame(n))) for n in range(clip.num_frames)]
+
+
+def props_of(clip: vs.VideoNode, name: str) -> list[Any]:
+    """A prop of each frame."""
+    return [clip.get_frame(n).props[name] for n in range(clip.num_frames)]

@@ -1,7 +1,8 @@
-"""Clips that move as anime does, made from the stills and encoded as a stream would be; and blocks, found."""
+"""Clips that move as anime does, drawn over stills and encoded as a stream; and what reuse does to them, measured."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import av
 import numpy as np
 import vapoursynth as vs
 from PIL import Image, ImageDraw
+
+from vscugan.reuse.changes import CELL_PX
 
 DATA = Path(__file__).parent.parent / "data"
 SIZE = (640, 360)
@@ -101,3 +104,22 @@ def grid_energy(frame: np.ndarray, pitch: int) -> float:
 
 def still_of(clip: vs.VideoNode, **arguments: Any) -> vs.VideoNode:
     return vs.core.cugan.Upscale(clip, reuse="still", segment=4, **arguments)
+
+
+def flicker(frames: list[np.ndarray], part: tuple[slice, ...]) -> float:
+    """Mean absolute change from frame to frame."""
+    return float(np.mean([np.abs(b - a)[part].mean() for a, b in pairwise(frames)]))
+
+
+def cell_means(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """As ``differences``, cell by cell."""
+    height, width = a.shape[1:]
+    return np.array(
+        [
+            [
+                255 * np.abs(a - b)[:, y : y + CELL_PX, x : x + CELL_PX].mean(axis=(1, 2)).max()
+                for x in range(0, width, CELL_PX)
+            ]
+            for y in range(0, height, CELL_PX)
+        ]
+    )

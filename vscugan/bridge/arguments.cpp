@@ -1,6 +1,9 @@
 #include "arguments.h"
 
-#include <string>
+#include "upscale_arguments.h" // made by setup.py
+
+#include <algorithm>
+#include <iterator>
 
 namespace cugan {
 
@@ -27,7 +30,7 @@ Ref argumentsToDict(const VSMap *in, const VSAPI *vsapi) {
         const int count = vsapi->mapNumElements(in, key), type = vsapi->mapGetType(in, key);
         if (count <= 0 || (type != ptInt && type != ptFloat && type != ptData))
             continue;
-        const bool isList = std::string(key) == "tile" || std::string(key) == "device";
+        const bool isList = std::count(std::begin(kListArguments), std::end(kListArguments), key) > 0;
         const auto item = [&](int i) { return valueOf(in, key, i, vsapi); };
         setItem(dict, key, isList ? listOf(count, item) : item(0));
     }

@@ -13,6 +13,7 @@
 #include "core_log.h"
 #include "graph.h"
 #include "resizers.h"
+#include "upscale_arguments.h" // made by setup.py
 
 #include <VSHelper4.h>
 
@@ -130,11 +131,5 @@ void VS_CC upscale(const VSMap *in, VSMap *out, void *, VSCore *core, const VSAP
 VS_EXTERNAL_API(void) VapourSynthPluginInit2(VSPlugin *plugin, const VSPLUGINAPI *vspapi) {
     vspapi->configPlugin("io.github.vscugan", "cugan", "Real-CUGAN upscaling for anime", VS_MAKE_VERSION(0, 1),
                          VAPOURSYNTH_API_VERSION, 0, plugin);
-    vspapi->registerFunction("Upscale",
-                             "clip:vnode;scale:float:opt;noise:data:opt;model:data:opt;weights:data:opt;"
-                             "alpha:float:opt;tile:int[]:opt;device:data[]:opt;precision:data:opt;"
-                             "streams:int:opt;format:int:opt;width:int:opt;height:int:opt;kernel:data:opt;"
-                             "linear:int:opt;overshoot:data:opt;alpha_clip:vnode:opt;backend:data:opt;report:int:opt;"
-                             "memory:int:opt;reuse:data:opt;segment:int:opt;threshold:float:opt;gates:data:opt;",
-                             "clip:vnode;", cugan::upscale, nullptr, plugin);
+    vspapi->registerFunction("Upscale", kArguments, "clip:vnode;", cugan::upscale, nullptr, plugin);
 }

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from vscugan.cli.guard import raise_swallowed
-from vscugan.cli.options import device
 from vscugan.cli.parser import Parser
 from vscugan.errors import ArgumentError
-from vscugan.settings import BACKENDS
+from vscugan.option_values import device
+from vscugan.runtime import BACKENDS
 
 HELP = "how fast the installed runtimes are here (A B A B, about a minute)"
 WARM_FRAMES = 1
@@ -52,7 +52,7 @@ def _clips(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str
         blank, lambda n: core.std.BlankClip(blank, length=1, color=[40 + n % 160, 100 + n % 50, 128])
     )
     clips, reasons = {}, {}
-    for backend in BACKENDS[1:]:
+    for backend in BACKENDS:
         try:
             clip = upscale(moving, scale=arguments.scale, backend=backend, device=arguments.device, report=True)
             describe(clip)

@@ -15,7 +15,7 @@ from vscugan.errors import ArgumentError, CuganError, DiskError, FrameError, Pla
 from vscugan.files import write_whole
 
 if TYPE_CHECKING:
-    from vscugan.image.files import Picture
+    from vscugan.image.picture_files import Picture
     from vscugan.image.results import Results
     from vscugan.image.upscaler import Upscaler
 
@@ -110,13 +110,13 @@ def _write(result: Picture, source: Path, target: Path, quality: int, results: R
 
     Raises: ArgumentError, DiskError.
     """
-    from vscugan.image.files import encoded
+    from vscugan.image.picture_files import encode
 
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DiskError(f"folder must be writable, got {error.strerror}; name another output") from error
-    content = encoded(result, target, quality)
+    content = encode(result, target, quality)
     if results:
         results.add(target, source, content)
     write_whole(target, content)
@@ -126,7 +126,7 @@ def _upscale(
     missing: list[Pair], upscaler: Upscaler, quality: int, results: Results | None, errors: list[CuganError]
 ) -> int:
     """Make the results; what goes wrong is said, and the others are made. Returns the first error's exit code."""
-    from vscugan.image.files import check_format, read
+    from vscugan.image.picture_files import check_format, read
 
     code = 0
 
@@ -158,13 +158,13 @@ def _image(arguments: argparse.Namespace) -> int:
     options = given_upscale(arguments)
     if not 1 <= arguments.quality <= 100:
         raise ArgumentError(f"quality must be 1 to 100, got {arguments.quality}; leave it out for 95")
-    from vscugan.image.results import Results, described
+    from vscugan.image.results import Results, describe
     from vscugan.image.upscaler import Upscaler
 
     output = Path(arguments.output)
     found_pairs, errors = found(arguments.sources, output)
     pairs = targets(arguments, found_pairs, errors)
-    results = None if _is_file(output) else Results(output, described(options, arguments.quality))
+    results = None if _is_file(output) else Results(output, describe(options, arguments.quality))
     missing = _missing(pairs, results, arguments.overwrite)
     if len(missing) < len(pairs):
         print(f"{len(pairs) - len(missing)} of {len(pairs)} results are there already, of the same source and options")

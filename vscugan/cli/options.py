@@ -3,74 +3,43 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from vscugan.errors import ArgumentError
-from vscugan.settings import validate
-
-
-def number(text: str) -> float | int:
-    """A number, whole where it is written so."""
-    return int(text) if text.lstrip("-").isdigit() else float(text)
-
-
-def tile(text: str) -> int | list[int]:
-    """One size in px, or width and height with a comma between them."""
-    sizes = [int(size) for size in text.split(",")]
-    return sizes[0] if len(sizes) == 1 else sizes
-
-
-def device(text: str) -> str | list[str]:
-    """A device, or several with commas between them."""
-    names = text.split(",")
-    return names[0] if len(names) == 1 else names
-
+from vscugan.option_row import Option
+from vscugan.option_values import listed
+from vscugan.settings import OPTIONS, Settings, validate
 
 
 def script_arguments(pairs: Sequence[str]) -> dict[str, str]:
     """What is handed to a script, of ``--arg NAME=VALUE``, by name."""
-    made = {}
+    arguments = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name.isidentifier():
             raise ArgumentError(f"arg must be NAME=VALUE, got {pair!r}; write it as for vspipe -a")
-        made[name] = value
-    return made
+        arguments[name] = value
+    return arguments
 
 
-#: arguments of Upscale, how each is read, and what help says
-UPSCALE: dict[str, tuple[Callable[[str], Any], str]] = {
-    "scale": (number, "1 to 16 (default 2)"),
-    "width": (int, "px, instead of scale"),
-    "height": (int, "px, instead of scale"),
-    "noise": (str, "conservative, no-denoise (default), denoise1x, denoise2x, denoise3x"),
-    "model": (str, "se (default) or pro"),
-    "weights": (os.path.abspath, "a weight file of your own"),
-    "alpha": (float, "above 0; larger is sharper (default 1)"),
-    "kernel": (str, "spline36 (default), lanczos, bicubic, area"),
-    "linear": (int, "1: downscale in linear light"),
-    "overshoot": (str, "clip (default) or restore"),
-    "tile": (tile, "px, or width,height"),
-    "memory": (int, "MiB"),
-    "device": (device, "auto, cpu, cuda, cuda:N, xpu, xpu:N, mps, or several, as in cuda:0,cuda:1"),
-    "backend": (str, "auto, torch, openvino, onnxruntime, tensorrt, directml"),
-    "precision": (str, "auto, fp32, fp16, bf16, int8"),
-    "streams": (int, "frames in flight"),
-    "reuse": (str, "off, exact (default), still"),
-    "segment": (int, "frames (default 24)"),
-    "threshold": (float, "codes of 8 bit up to which a block is still (default 3)"),
-    "gates": (str, "frame (default) or scene"),
-}
+#: the options of Upscale that commands have
+UPSCALE = {name: option for name, option in OPTIONS.items() if option.on_command_line}
 #: ffmpeg's names of formats that VapourSynth calls otherwise, without the byte order; planes of bytes need no table
 FFMPEG_FORMATS = {"rgb24": "RGB24", "gbrp": "RGB24", "gbrp9": "RGB27", "gbrp10": "RGB30", "gbrp12": "RGB36",
                   "gbrp14": "RGB42", "gbrp16": "RGB48", "rgb48": "RGB48", "gbrpf16": "RGBH", "gbrpf32": "RGBS",
                   "grayf16": "GRAYH", "grayf32": "GRAYS", "nv12": "YUV420P8", "p010": "YUV420P10", "p012": "YUV420P12",
                   "p016": "YUV420P16"}  # fmt: skip
-#: of these, the ones that look at more than one frame
-OF_CLIPS = ("reuse", "segment", "threshold", "gates")
+
+
+def _help(name: str, option: Option) -> str:
+    default = getattr(Settings, name)
+    if option.choices:
+        choices = [f"{each} (default)" if each == default != "auto" else each for each in option.names]
+        return listed(choices) if len(choices) == 2 else ", ".join(choices)
+    has_number = isinstance(default, int | float) and not isinstance(default, bool)
+    return f"{option.help} (default {default:g})" if has_number else option.help
 
 
 def _names(text: str) -> list[str]:
@@ -84,15 +53,13 @@ def add_upscale(parser: argparse.ArgumentParser, *, of_clips: bool = True, sever
     list.
     """
     group = parser.add_argument_group("Upscale", "see the README's table; left out is the default")
-    for name, (kind, words) in UPSCALE.items():
+    for name, option in UPSCALE.items():
+        text = _help(name, option)
         if name == "noise" and several_noises:
-            several = f"{words}; several with commas between them"
+            several = f"{text}; several with commas between them"
             group.add_argument("--noise", type=_names, action="extend", default=argparse.SUPPRESS, help=several)
-        elif of_clips or name not in OF_CLIPS:
-            group.add_argument(f"--{name}", type=kind, default=argparse.SUPPRESS, help=words)
-    if of_clips:
-        words = "of the output, named as by VapourSynth (YUV420P10) or ffmpeg (yuv420p10le)"
-        group.add_argument("--format", default=argparse.SUPPRESS, help=words)
+        elif of_clips or not option.of_clips:
+            group.add_argument(f"--{name}", type=option.reader, default=argparse.SUPPRESS, help=text)
 
 
 def format_name(text: str) -> str:
@@ -109,7 +76,7 @@ def given_upscale(arguments: argparse.Namespace) -> dict[str, Any]:
     Raises: ArgumentError.
     """
     given = {name: value for name, value in vars(arguments).items() if name in UPSCALE}
-    validate(**given)
-    if hasattr(arguments, "format"):
-        given["format"] = format_name(arguments.format)
+    validate(**{name: value for name, value in given.items() if name != "format"})
+    if "format" in given:
+        given["format"] = format_name(given["format"])
     return given

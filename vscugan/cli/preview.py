@@ -109,14 +109,14 @@ def _targets(
 
 
 def _write(pixels: np.ndarray, target: Path) -> None:
-    from vscugan.image.files import Picture, write
+    from vscugan.image.picture_files import Picture, write
 
     write(Picture(pixels=pixels, alpha=None, icc=None, exif=None), target, 0)
     print(f"{os.fspath(target)!r}: {pixels.shape[1]}x{pixels.shape[0]}", flush=True)
 
 
 def _preview(arguments: argparse.Namespace) -> int:
-    variants = _variants({name: value for name, value in vars(arguments).items() if name in (*UPSCALE, "format")})
+    variants = _variants({name: value for name, value in vars(arguments).items() if name in UPSCALE})
     from vscugan.encode.graph import build
     from vscugan.encode.plan import Plan
     from vscugan.encode.source import open_source

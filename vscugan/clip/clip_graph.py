@@ -12,7 +12,7 @@ from vscugan.clip.pixel_stages import AlphaUpscale, AreaDownscale, ColourUpscale
 from vscugan.clip.size import sar_props
 from vscugan.clip.video_format import GRAYS, RGBS, YUV, Conversion, VideoFormat
 from vscugan.engine.engine import Engine
-from vscugan.reuse.contents import Contents
+from vscugan.reuse.deduplication_cache import DeduplicationCache
 from vscugan.reuse.mode import Mode
 
 #: The resizer's calls after the last stage, props to write, and whether the format is not the source's.
@@ -45,8 +45,8 @@ class ClipGraph(ABC):
 class AlphaGraph(ClipGraph):
     """The graph of the alpha clip, from GRAYS to gray of the output's depth."""
 
-    def __init__(self, engine: Engine, contents: Contents | None, conversion: Conversion) -> None:
-        stages: list[PixelStage] = [AlphaUpscale(engine, contents, *conversion.source_size)]
+    def __init__(self, engine: Engine, deduplication: DeduplicationCache | None, conversion: Conversion) -> None:
+        stages: list[PixelStage] = [AlphaUpscale(engine, deduplication, *conversion.source_size)]
         if conversion.downscale and conversion.downscale.kernel == "area":
             stages.append(AreaDownscale(conversion.downscale, GRAYS, GRAYS))
         super().__init__(conversion, colour.alpha_format(conversion.target), stages)

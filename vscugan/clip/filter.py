@@ -15,7 +15,7 @@ from vscugan.clip.video_format import GRAY, YUV, Conversion, Downscale, VideoFor
 from vscugan.engine.engine import Engine
 from vscugan.engine.route import Pass, direct, find_route
 from vscugan.errors import ClipError
-from vscugan.reuse.choose import choose_contents, choose_mode
+from vscugan.reuse.choose import choose_deduplication, choose_mode
 from vscugan.settings import Settings, validate
 
 #: A clip as the bridge describes it: width, height, colour family, sample type, bits, subsampling_w,
@@ -106,6 +106,6 @@ def create(
     conversion = Conversion(source=source, source_size=source_size, target=target, size=size, downscale=downscale)
     if settings.sized or len(passes) > 1 or downscale:
         notify(_way(settings, passes, conversion))
-    alpha_graph = None if alpha is None else AlphaGraph(engine, choose_contents(settings), conversion)
+    alpha_graph = None if alpha is None else AlphaGraph(engine, choose_deduplication(settings), conversion)
     mode = choose_mode(engine, settings)
     return ColourGraph(engine, mode, conversion, alpha_graph, report=settings.report, notify=notify)

@@ -10,15 +10,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vscugan import pictures
 from vscugan.clip import colour
+from vscugan.clip.area_average import area_average
 from vscugan.clip.colour import Props, ResizeCall
 from vscugan.clip.error_text import translate_errors
+from vscugan.clip.transparency import bleed, within_neighbours
 from vscugan.clip.video_format import GRAYS, RGBS, Conversion, Downscale, VideoFormat
 from vscugan.engine.engine import Engine
 from vscugan.errors import ClipError
-from vscugan.reuse.contents import Contents, content_hash
-from vscugan.reuse.mode import Mode, Source, Target
+from vscugan.reuse.deduplication_cache import DeduplicationCache, content_hash
+from vscugan.reuse.mode import Mode, SourceFrame, Target
 
 #: Planes as the bridge hands them over, (height, width) fp32 each; the memory is VapourSynth's and must not be kept.
 Planes = list[memoryview]
@@ -112,17 +113,18 @@ class ColourUpscale(PixelStage):
         same, reused = answer
         return same, {**self._report(), **reused} if self._report else {}
 
-    def _copied(self, planes: Planes, props: Props) -> Source:
+    def _copied(self, planes: Planes, props: Props) -> SourceFrame:
         """A copy of a frame as three planes."""
         arrays = _arrays(planes)
         alpha = arrays.pop() if self._has_alpha else None
-        picture = np.empty((3, *arrays[0].shape), np.float32)
-        for channel, plane in zip(picture, arrays * (3 // len(arrays)), strict=True):
+        rgb = np.empty((3, *arrays[0].shape), np.float32)
+        for channel, plane in zip(rgb, arrays * (3 // len(arrays)), strict=True):
             channel[:] = plane
         if alpha is not None:
-            x, visible = torch.from_numpy(picture)[None], torch.from_numpy(alpha.copy())[None, None]
-            picture = pictures.bleed(x, visible)[0].numpy()
-        return Source(picture=picture, cut=bool(props["_SceneChangePrev"]) if "_SceneChangePrev" in props else None)
+            x, visible = torch.from_numpy(rgb)[None], torch.from_numpy(alpha.copy())[None, None]
+            rgb = bleed(x, visible)[0].numpy()
+        cut = props.get("_SceneChangePrev")
+        return SourceFrame(rgb=rgb, cut=None if cut is None else bool(cut))
 
     def close(self) -> None:
         """Report what was saved."""
@@ -133,9 +135,9 @@ class ColourUpscale(PixelStage):
 class AlphaUpscale(PixelStage):
     """An alpha clip (GRAYS) through the network as a gray picture, kept within what surrounds each pixel."""
 
-    def __init__(self, engine: Engine, contents: Contents | None, width: int, height: int) -> None:
+    def __init__(self, engine: Engine, deduplication: DeduplicationCache | None, width: int, height: int) -> None:
         super().__init__(width * engine.scale, height * engine.scale, GRAYS)
-        self._engine, self._contents = engine, contents
+        self._engine, self._deduplication = engine, deduplication
 
     @translate_errors
     def compute(
@@ -148,21 +150,21 @@ class AlphaUpscale(PixelStage):
             out[:] = alpha[0, 0]
             return None, {}
         make = partial(self._upscale, n, alpha, out)
-        if self._contents is None:
+        if self._deduplication is None:
             make()
             return None, {}
-        return self._contents.once(content_hash(alpha), Target(planes=[out], frame=made), make), {}
+        return self._deduplication.once(content_hash(alpha), Target(planes=[out], frame=made), make), {}
 
     def _upscale(self, n: int, alpha: NDArray[np.float32], out: NDArray[np.float32]) -> None:
         rgb = np.empty((3, *out.shape), np.float32)
         self._engine.upscale(np.stack([alpha] * 3), list(rgb), n)
         x, enlarged = torch.from_numpy(alpha)[None, None], torch.from_numpy(rgb.mean(axis=0))[None, None]
-        out[:] = pictures.within_neighbours(enlarged, x, self._engine.scale)[0, 0].numpy()
+        out[:] = within_neighbours(enlarged, x, self._engine.scale)[0, 0].numpy()
 
     def close(self) -> None:
         """Drop what was kept."""
-        if self._contents is not None:
-            self._contents.clear()
+        if self._deduplication is not None:
+            self._deduplication.clear()
 
 
 class AreaDownscale(PixelStage):
@@ -184,7 +186,7 @@ class AreaDownscale(PixelStage):
         """Average."""
         planes, _ = frames[n]
         x = torch.from_numpy(np.stack(_arrays(planes)))[None]
-        for out, values in zip(_arrays(target), pictures.area(x, self.height, self.width)[0].numpy(), strict=True):
+        for out, values in zip(_arrays(target), area_average(x, self.height, self.width)[0].numpy(), strict=True):
             out[:] = values
         return None, {}
 

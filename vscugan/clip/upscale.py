@@ -45,36 +45,12 @@ def upscale(
     defaults.
     Raises: vs.Error, as ``cugan.Upscale: <argument> must be <allowed>, got <value>; <next step>``.
     """
+    arguments = dict(locals())  # before there are other names: these are the plugin's
     if not isinstance(clip, vs.VideoNode):
         raise vs.Error(f"{PREFIX}clip must be a video node, got {type(clip).__name__}; hand over the video's node")
     if not hasattr(vs.core, "cugan"):
         raise vs.Error(f"{PREFIX}the plugin must be loaded, got no core.cugan; run python -m vscugan doctor")
-    given = {
-        "scale": scale,
-        "noise": None if noise is None else str(noise),
-        "model": model,
-        "weights": weights,
-        "alpha": alpha,
-        "tile": tile,
-        "device": device,
-        "precision": precision,
-        "streams": streams,
-        "format": None if format is None else int(format),
-        "width": width,
-        "height": height,
-        "kernel": kernel,
-        "linear": None if linear is None else int(linear),
-        "overshoot": overshoot,
-        "alpha_clip": alpha_clip,
-        "backend": backend,
-        "report": None if report is None else int(report),
-        "memory": memory,
-        "reuse": reuse,
-        "segment": segment,
-        "threshold": threshold,
-        "gates": gates,
-    }
-    node = vs.core.cugan.Upscale(clip, **{name: value for name, value in given.items() if value is not None})
+    node = vs.core.cugan.Upscale(**{name: value for name, value in arguments.items() if value is not None})
     assert isinstance(node, vs.VideoNode)
     return node
 

@@ -13,7 +13,7 @@ from vscugan.encode.folder import read_file
 from vscugan.encode.typed import misfit, printable
 from vscugan.errors import ArgumentError, PlanError
 from vscugan.files import write_whole
-from vscugan.settings import Settings, validate
+from vscugan.settings import OPTIONS, Settings, validate
 
 PLAN_NAME = "plan.json"
 WORK_SUFFIX = ".vscugan"
@@ -94,8 +94,8 @@ class Plan:
 
 def _check_options(options: Mapping[str, Any]) -> None:
     """Raise ArgumentError where these can't be options of Upscale as the command line takes them."""
-    hints = get_type_hints(validate) | {"format": str}
-    del hints["return"], hints["report"]
+    hints = {name: option.value_type for name, option in OPTIONS.items() if option.on_command_line}
+    hints["format"] = str
     if unknown := sorted(options.keys() - hints.keys()):
         raise ArgumentError(f"options must be those of Upscale, got {unknown[0]}; see the README's table")
     if fault := misfit(options, {name: hints[name] for name in options}):

@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vscugan.architectures.architecture import Border
 from vscugan.engine.device import pick_device
 from vscugan.engine.network_pass import NetworkPass
+from vscugan.engine.planner import PlanLimits
 from vscugan.engine.route import Pass, direct
 from vscugan.engine.slots import DeviceSlot, DeviceSlots, Spent, stream_of
 from vscugan.errors import ArgumentError, FrameError
@@ -104,19 +104,12 @@ class Engine:
         if passed_over:
             notify(f"backend: {backend}, because {passed_over}")
         streams = settings.streams or DEFAULT_STREAMS.get((device.type, backend), 1)
-        passes = tuple(
-            NetworkPass(
-                each,
-                backend,
-                device,
-                self.precision,
-                tile=settings.tile,
-                memory=None if settings.memory is None else settings.memory << 20,
-                in_flight=streams * devices.count(device),
-                notify=notify,
-            )
-            for each in weights
+        limits = PlanLimits(
+            tile=settings.tile,
+            memory=None if settings.memory is None else settings.memory << 20,
+            in_flight=streams * devices.count(device),
         )
+        passes = tuple(NetworkPass(each, backend, device, self.precision, limits, notify) for each in weights)
         return [
             DeviceSlot(device=device, backend=backend, passes=passes, stream=stream_of(device), workspace=Workspace())
             for _ in range(streams)
@@ -126,16 +119,6 @@ class Engine:
     def passes(self) -> tuple[NetworkPass, ...]:
         """Of the first device."""
         return self.devices[0][0].passes
-
-    @property
-    def border_px(self) -> tuple[int, int]:
-        """Px that the first pass computes beyond each side length of a part of a frame, and of the whole one.
-
-        With VALID the maps shrink from layer to layer, so that half of the border is computed; with SAME all of it is,
-        but a whole frame has none.
-        """
-        halo = self.architecture.halo_px
-        return (halo, halo) if self.architecture.border is Border.VALID else (2 * halo, 0)
 
     @property
     def returns_gates(self) -> bool:

@@ -1,4 +1,4 @@
-"""What the results in a folder were made of, so that a batch goes on where it was."""
+"""What the results in a folder were computed from, so that a batch goes on where it stopped."""
 
 from __future__ import annotations
 
@@ -9,23 +9,27 @@ from pathlib import Path
 from typing import Any
 
 from vscugan.files import disk_error, sha256
-from vscugan.settings import validate
+from vscugan.settings import OPTIONS, validate
 
 #: in the output folder: one JSON line for each result
 NAME = ".vscugan-image.jsonl"
-#: of the settings, those that decide what a picture looks like; the others change time and memory
-DECIDING = ("scale", "width", "height", "noise", "model", "alpha", "kernel", "linear", "overshoot", "precision")
+#: of the settings, those that decide what a picture looks like; of weights the content does, not the path
+DECIDING = tuple(
+    name
+    for name, option in OPTIONS.items()
+    if option.on_command_line and not option.of_clips and not option.same_picture and name != "weights"
+)
 
 
-def described(options: dict[str, Any], quality: int) -> dict[str, Any]:
+def describe(options: dict[str, Any], quality: int) -> dict[str, Any]:
     """The options that decide what a picture looks like, as plain values; weights by their content."""
     settings = asdict(validate(**options))
-    made: dict[str, Any] = {name: settings[name] for name in DECIDING} | {"quality": quality}
+    deciding: dict[str, Any] = {name: settings[name] for name in DECIDING} | {"quality": quality}
     if settings["weights"]:
         path = Path(settings["weights"])
         pair = {path, *(path.with_suffix(s) for s in (".param", ".bin") if path.suffix in (".param", ".bin"))}
-        made["weights"] = [sha256(file) for file in sorted(pair) if file.is_file()]
-    return made
+        deciding["weights"] = [sha256(file) for file in sorted(pair) if file.is_file()]
+    return deciding
 
 
 class Results:
@@ -56,9 +60,9 @@ class Results:
 
     def has(self, target: Path, source: Path) -> bool:
         """Whether the file ``target`` is the whole result of this source and these options."""
-        known = self._entries.get(self._place(target))
+        entry = self._entries.get(self._place(target))
         try:
-            return known is not None and known == self._entry(target, source, sha256(target))
+            return entry is not None and entry == self._entry(target, source, sha256(target))
         except OSError:
             return False
 

@@ -25,7 +25,7 @@ BLANK_CODES = 8
 def rgb(clip: vs.VideoNode, width: int, height: int, *, is_upscaled: bool = False) -> vs.VideoNode:
     """A clip as 8-bit RGB of this size, enlarged by Spline36, in its own matrix.
 
-    Frames that Upscale made tell their matrix; for others it may have to be decided.
+    Frames of Upscale say which matrix they have; for others it may have to be decided.
     """
     arguments = {}
     if clip.format.color_family == vs.YUV and not is_upscaled:
@@ -56,21 +56,21 @@ def shot(clip: vs.VideoNode, n: int) -> np.ndarray:
         return np.stack([np.asarray(frame[plane]) for plane in range(3)], axis=-1)
 
 
-def side_by_side(pictures: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Pictures of one size in a row, each below its label."""
-    height, width = next(iter(pictures.values())).shape[:2]
+def side_by_side(images: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Images of one size in a row, each below its label."""
+    height, width = next(iter(images.values())).shape[:2]
     strip = max(SMALLEST_STRIP_PX, height // 30)
-    row = Image.new("RGB", (width * len(pictures), strip))
+    row = Image.new("RGB", (width * len(images), strip))
     draw = ImageDraw.Draw(row)
-    for place, label in enumerate(pictures):
+    for place, label in enumerate(images):
         draw.text((place * width + strip // 4, strip // 8), label, "white", ImageFont.load_default(strip * 0.7))
-    return np.concatenate([np.asarray(row), np.concatenate(list(pictures.values()), axis=1)])
+    return np.concatenate([np.asarray(row), np.concatenate(list(images.values()), axis=1)])
 
 
 def display_size(source: vs.VideoNode, result: vs.VideoNode) -> tuple[int, int]:
     """The (width, height) with square pixels that shows a result in its source's display shape.
 
-    Nothing is made smaller, and what only rounding to whole pixels made different stays.
+    No side gets shorter, and a difference that comes from rounding to whole pixels stays.
     """
     with fetch(source, 0) as frame:
         shape = sample_aspect_ratio(frame.props) * Fraction(source.width, source.height)
@@ -89,13 +89,13 @@ def different_frames(clip: vs.VideoNode, count: int) -> list[int]:
     candidates = min(clip.num_frames, count * CANDIDATES)
     numbers = [(2 * k + 1) * clip.num_frames // (2 * candidates) for k in range(candidates)]
     small = rgb(clip, *THUMBNAIL)
-    pictures = np.stack([shot(small, n) for n in numbers]).astype(np.float32).reshape(candidates, -1)
-    detail = pictures.std(axis=1)
+    thumbnails = np.stack([shot(small, n) for n in numbers]).astype(np.float32).reshape(candidates, -1)
+    detail = thumbnails.std(axis=1)
     weight = np.where(detail < BLANK_CODES, 1e-6, 1)
     distance = np.full(candidates, np.inf)
     taken = [int(np.argmax(detail))]
     while len(taken) < min(count, candidates):
-        distance = np.minimum(distance, np.abs(pictures - pictures[taken[-1]]).mean(axis=1))
+        distance = np.minimum(distance, np.abs(thumbnails - thumbnails[taken[-1]]).mean(axis=1))
         distance[taken] = -1
         taken.append(int(np.argmax(distance * weight)))
     return sorted(numbers[k] for k in taken)

@@ -11,7 +11,7 @@ import vapoursynth as vs
 from vscugan.clip.error_text import strip_prefix
 from vscugan.clip.upscale import upscale
 from vscugan.errors import ArgumentError
-from vscugan.image.files import Picture
+from vscugan.image.picture_files import Picture
 from vscugan.image.shots import fetch
 
 #: more pictures than a clip has frames are never given to one command
@@ -45,7 +45,7 @@ class Upscaler:
         assert isinstance(node, vs.VideoNode)
         return node
 
-    def _built(self, picture: Picture) -> vs.VideoNode:
+    def _build(self, picture: Picture) -> vs.VideoNode:
         height, width, samples = picture.pixels.shape
         deep = picture.bits == 16
         gray = vs.GRAY16 if deep else vs.GRAY8
@@ -64,13 +64,13 @@ class Upscaler:
         self._picture = picture
         kind = (picture.pixels.shape, picture.bits, picture.alpha is None)
         if self._clip is None or kind != self._kind:
-            self._clip, self._kind, self._n = self._built(picture), kind, 0
-        self._n += 1  # frame 0 was read, and may be cached, when the clip was made
+            self._clip, self._kind, self._n = self._build(picture), kind, 0
+        self._n += 1  # frame 0 was read, and may be cached, when the clip was built
         with fetch(self._clip, self._n) as frame:
             planes = [np.array(frame[plane]) for plane in range(frame.format.num_planes)]
-            matte = frame.props.get("_Alpha")
+            enlarged = frame.props.get("_Alpha")
             alpha = None
             if picture.alpha is not None:
-                assert isinstance(matte, vs.VideoFrame)
-                alpha = np.array(matte[0])
+                assert isinstance(enlarged, vs.VideoFrame)
+                alpha = np.array(enlarged[0])
         return replace(picture, pixels=np.stack(planes, axis=-1), alpha=alpha)

@@ -5,9 +5,13 @@ The network reads a border around each rectangle, so two that lie near cost less
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
+from vscugan.architectures.architecture import Architecture
+from vscugan.architectures.architecture import Border as BorderRule
 from vscugan.reuse.changes import CELL_PX
 from vscugan.tiling.geometry import Rectangle, Span
 
@@ -22,21 +26,43 @@ CALL_PX = 256
 Boxes = NDArray[np.int64]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Border:
+    """Px that the network computes beyond each side length of a rectangle, and of the whole frame."""
+
+    rectangle_px: int
+    frame_px: int
+
+    @classmethod
+    def of(cls, architecture: Architecture) -> Border:
+        """VALID maps shrink from layer to layer, so that half of the halo is computed on each side.
+
+        That is within 15 % of what torch and OpenVINO take on a CPU for one to 24 rectangles of 32x32 to 600x360 px.
+        With SAME all of it is, and none around the whole frame.
+        """
+        halo = architecture.halo_px
+        if architecture.border is BorderRule.VALID:
+            return cls(rectangle_px=halo, frame_px=halo)
+        return cls(rectangle_px=2 * halo, frame_px=0)
+
+
 def areas_to_compute(
-    changed: NDArray[np.bool_], size: tuple[int, int], *, halo_px: int, margin_cells: int, most: float
+    changed: NDArray[np.bool_], size: tuple[int, int], *, border: Border, margin_cells: int, most: float
 ) -> list[Rectangle] | None:
     """Rectangles that hold every changed cell and ``margin_cells`` around it, or None where the frame costs less.
 
-    ``changed``: by cell; ``size``: (height, width) of the frame in px; ``halo_px``: border that the network reads
-    around a rectangle; ``most``: share of the whole frame's cost that all rectangles may have together.
+    ``changed``: by cell; ``size``: (height, width) of the frame in px; ``most``: share of the whole
+    frame's cost that all rectangles may have together.
     """
     if not changed.any():
         return []
-    room = most * (size[0] + halo_px) * (size[1] + halo_px)
+    whole = (size[0] + border.frame_px, size[1] + border.frame_px)
+    room = most * whole[0] * whole[1]
     if changed.sum() * CELL_PX**2 > room:
         return None
-    boxes = _merged(_bounds(_grown(changed, margin_cells)), halo_px)
-    if _cost(boxes, halo_px).sum() > room:
+    costs = _Costs(border.rectangle_px, whole)
+    boxes = _merged(_bounds(_grown(changed, margin_cells)), costs)
+    if costs(boxes).sum() > room:
         return None
     return [_rectangle(box, size) for box in boxes.tolist()]
 
@@ -64,14 +90,15 @@ def _bounds(cells: NDArray[np.bool_]) -> Boxes:
         block *= 2
 
 
-def _cost(boxes: Boxes, halo_px: int) -> NDArray[np.int64]:
-    """What each box costs, in pixels.
+class _Costs:
+    """What boxes cost, in pixels: their own and the border, which ends with the frame."""
 
-    Its pixels with half the halo on each side, since the maps shrink from layer to layer: within 15 % of what torch
-    and OpenVINO take on a CPU for one to 24 rectangles of 32x32 to 600x360 px.
-    """
-    sides = (boxes[..., 2:] - boxes[..., :2]) * CELL_PX + halo_px
-    return np.asarray(sides.prod(-1) + CALL_PX)
+    def __init__(self, border_px: int, whole: tuple[int, int]) -> None:
+        self._border_px, self._whole = border_px, np.array(whole)
+
+    def __call__(self, boxes: Boxes) -> NDArray[np.int64]:
+        sides = np.minimum((boxes[..., 2:] - boxes[..., :2]) * CELL_PX + self._border_px, self._whole)
+        return np.asarray(sides.prod(-1) + CALL_PX)
 
 
 def _joined(box: Boxes, others: Boxes) -> Boxes:
@@ -79,11 +106,11 @@ def _joined(box: Boxes, others: Boxes) -> Boxes:
     return np.concatenate([np.minimum(box[:2], others[:, :2]), np.maximum(box[2:], others[:, 2:])], axis=1)
 
 
-def _merged(boxes: Boxes, halo_px: int) -> Boxes:
+def _merged(boxes: Boxes, costs: _Costs) -> Boxes:
     """Join the pair that saves most, until none saves anything."""
 
     def savings(box: Boxes) -> NDArray[np.int64]:
-        return _cost(box, halo_px) + _cost(boxes, halo_px) - _cost(_joined(box, boxes), halo_px)
+        return costs(box) + costs(boxes) - costs(_joined(box, boxes))
 
     saved = np.stack([savings(box) for box in boxes])
     np.fill_diagonal(saved, -1)

@@ -1,4 +1,4 @@
-"""Where two pictures differ, cell by cell."""
+"""Where two frames differ, cell by cell."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ CODES = 255
 
 
 def differences(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean absolute difference of (3, H, W) fp32 pictures in each cell, in codes of 8 bit.
+    """Mean absolute difference of (3, H, W) fp32 frames in each cell, in codes of 8 bit.
 
     Returns (ceil(H / 8), ceil(W / 8)) fp32: of the three channels the one that differs most; cells at the right
-    and lower border may be smaller. NaN where a picture holds NaN.
+    and lower border may be smaller. NaN where a frame holds NaN.
     """
     distance = (torch.from_numpy(a) - torch.from_numpy(b)).abs_()
     cells = F.avg_pool2d(distance, CELL_PX, ceil_mode=True, count_include_pad=False)

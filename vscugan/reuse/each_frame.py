@@ -7,27 +7,27 @@ from collections.abc import Mapping
 from functools import partial
 
 from vscugan.engine.engine import Engine
-from vscugan.reuse.contents import Contents, content_hash
-from vscugan.reuse.mode import NONE_UNREADABLE, Answer, Counts, Mode, Source, Target
+from vscugan.reuse.deduplication_cache import DeduplicationCache, content_hash
+from vscugan.reuse.mode import Answer, Counts, Mode, SourceFrame, Target
 
 
 class EachFrame(Mode):
-    """Every frame is computed, or where ``contents`` is given, every content."""
+    """Every frame is computed, or where ``deduplication`` is given, every content."""
 
-    def __init__(self, engine: Engine, contents: Contents | None) -> None:
-        self._engine, self._contents = engine, contents
+    def __init__(self, engine: Engine, deduplication: DeduplicationCache | None) -> None:
+        self._engine, self._deduplication = engine, deduplication
         self._counts, self._lock = Counts(), threading.Lock()
 
     def compute(
-        self, n: int, sources: Mapping[int, Source], target: Target, unreadable: Mapping[int, str] = NONE_UNREADABLE
+        self, n: int, sources: Mapping[int, SourceFrame], target: Target, unreadable: Mapping[int, str]
     ) -> Answer:
         """See ``Mode``."""
-        picture = sources[n].picture
-        make = partial(self._engine.upscale, picture, target.planes, n)
-        if self._contents is None:
+        rgb = sources[n].rgb
+        make = partial(self._engine.upscale, rgb, target.planes, n)
+        if self._deduplication is None:
             make()
             return None, {}
-        same = self._contents.once(content_hash(picture), target, make)
+        same = self._deduplication.once(content_hash(rgb), target, make)
         with self._lock:
             self._counts.frames += 1
             self._counts.whole += same is None
@@ -36,6 +36,6 @@ class EachFrame(Mode):
 
     def close(self) -> str:
         """See ``Mode``."""
-        if self._contents is not None:
-            self._contents.clear()
-        return self._counts.words(self._engine.spent)
+        if self._deduplication is not None:
+            self._deduplication.clear()
+        return self._counts.summary(self._engine.spent)

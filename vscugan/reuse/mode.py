@@ -11,26 +11,22 @@ from numpy.typing import NDArray
 
 from vscugan.engine.engine import Spent
 
-Picture = NDArray[np.float32]
-
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class SourceFrame:
     """A frame of the source: (3, H, W) fp32 RGB, its own memory, which nobody writes to."""
 
-    picture: Picture
-    cut: bool | None = None  #: whether a scene begins with it, None = not known
+    rgb: NDArray[np.float32]
+    cut: bool | None = None  #: whether a scene begins with it, None where no prop says so
 
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
     """Where a result goes: three planes (scale*H, scale*W), and the frame of the host that they belong to."""
 
-    planes: Sequence[Picture]
+    planes: Sequence[NDArray[np.float32]]
     frame: object
 
-
-NONE_UNREADABLE: Mapping[int, str] = {}
 
 #: What ``compute`` returns: the frames that must be read first; or else the earlier ``Target.frame`` whose planes are
 #: the result, None where the target was written, and the frame props that say what was reused.
@@ -53,7 +49,7 @@ class Mode(ABC):
 
     @abstractmethod
     def compute(
-        self, n: int, sources: Mapping[int, Source], target: Target, unreadable: Mapping[int, str] = NONE_UNREADABLE
+        self, n: int, sources: Mapping[int, SourceFrame], target: Target, unreadable: Mapping[int, str]
     ) -> Answer:
         """Make frame ``n``.
 
@@ -69,18 +65,18 @@ class Mode(ABC):
 
 @dataclass(kw_only=True)
 class Counts:
-    """Frames of a clip that were made. Its callers see to threads."""
+    """Frames of a clip that were finished. Its callers see to threads."""
 
     frames: int = 0
     whole: int = 0  #: of them computed whole
     computed: float = 0.0  #: in frames
 
-    def words(self, spent: Spent) -> str:
+    def summary(self, spent: Spent) -> str:
         """The summary, where something was saved; how much time only where it is known what a whole frame costs."""
         if self.computed >= self.frames:
             return ""
-        summary = f"reuse: {self.frames} frames, {self.computed / self.frames:.0%} of their pixels computed"
+        text = f"reuse: {self.frames} frames, {self.computed / self.frames:.0%} of their pixels computed"
         if not spent.whole_frames:
-            return summary
+            return text
         saved = (self.frames - self.whole) * spent.whole_s / spent.whole_frames - spent.part_s
-        return f"{summary}, about {max(saved, 0):.0f} s saved"
+        return f"{text}, about {max(saved, 0):.0f} s saved"

@@ -24,7 +24,8 @@ def _nothing(device: torch.device) -> None:
 class Backend:
     """A runtime as users name it; a row of its module's ``ROWS``.
 
-    ``devices``: kinds of torch's devices, and the precisions on each. ``extras``: what installs it, for each kind of
+    ``package``: as Python imports it; ``distributions``: what pip installs it by. ``devices``: kinds of torch's
+    devices, and the precisions on each. ``extras``: what installs it, for each kind of
     device. ``load``: imports the package, raises what that raises. ``make``: a runtime of (weights, device, precision).
     ``native_precisions``: those below fp32 that a device has instructions for. ``lacks``: what is missing for a device
     although the package is there, None where nothing is. ``speed``: times as fast as torch on a kind of device in a
@@ -33,6 +34,7 @@ class Backend:
 
     name: str
     package: str
+    distributions: tuple[str, ...]
     devices: Mapping[str, tuple[str, ...]]
     load: Callable[[], object]
     make: Callable[[Weights, torch.device, str], Runtime]
@@ -45,6 +47,11 @@ class Backend:
     def precisions(self) -> tuple[str, ...]:
         """On any device."""
         return tuple(dict.fromkeys(precision for each in self.devices.values() for precision in each))
+
+
+def backend_rows() -> tuple[Backend, ...]:
+    """Every backend's row."""
+    return tuple(map(backend_row, BACKENDS))
 
 
 def backend_row(name: str) -> Backend:
@@ -66,7 +73,7 @@ def _fastest(device: torch.device, precision: str) -> tuple[str, str | None]:
     """The fastest backend that is installed and measured, and why faster ones were passed over; else torch."""
     reasons: list[str] = []
     kind = (device.type, precision)
-    measured = [row for row in map(backend_row, BACKENDS) if kind in row.speed]
+    measured = [row for row in backend_rows() if kind in row.speed]
     for backend in sorted(measured, key=lambda row: -row.speed[kind]):
         if importlib.util.find_spec(backend.package) is None:
             continue  # not installed is no news
@@ -79,7 +86,7 @@ def _fastest(device: torch.device, precision: str) -> tuple[str, str | None]:
 
 def _only_int8(name: str, device: torch.device) -> str:
     """The backend for int8; raises ArgumentError where ``name`` or the device can't have it."""
-    only = next(row for row in map(backend_row, BACKENDS) if "int8" in row.precisions)
+    only = next(row for row in backend_rows() if "int8" in row.precisions)
     kinds = [kind for kind, precisions in only.devices.items() if "int8" in precisions]
     for argument, value, allowed in (("device", device.type, kinds), ("backend", name, [only.name])):
         if value not in (*allowed, "auto"):

@@ -92,25 +92,32 @@ class GraphRuntime(ABC):
         return {name: y.permute(0, 3, 1, 2) if last else y for name, y in written.items()}
 
     def run_network(
-        self, padded: Tensor, given: Mapping[str, Tensor], alpha: float, workspace: Workspace, *, returns_gates: bool
+        self,
+        padded: Tensor,
+        given: Mapping[str, Tensor] | None,
+        alpha: float,
+        workspace: Workspace,
+        *,
+        returns_gates: bool,
     ) -> tuple[Tensor, Gates]:
         """See ``Runtime``."""
-        inputs = {"input": padded.contiguous().numpy()}
-        inputs |= {name: gate.contiguous().numpy() for name, gate in given.items()}
-        if self.architecture.takes_alpha and not given:
-            inputs["alpha"] = np.full((1, 1, 1, 1), alpha, np.float32)
         names = [gate.name for gate in self.architecture.gates]
-        asked = names if returns_gates and not given else []
-        options = {"takes_gates": bool(given), "returns_gates": bool(asked)}
+        inputs = {"input": padded.contiguous().numpy()}
+        if given is not None:
+            inputs |= {name: gate.contiguous().numpy() for name, gate in given.items()}
+        elif self.architecture.takes_alpha:
+            inputs["alpha"] = np.full((1, 1, 1, 1), alpha, np.float32)
+        asked = names if returns_gates and given is None else []
+        options = {"takes_gates": given is not None, "returns_gates": bool(asked)}
         ran = self._run(
             ("network", *options.values()),
             ("output", *asked),
             partial(exported, "network_model", self._weights, self._quantisation, **options),
             inputs,
             workspace,
-            shapes_vary=bool(given),  # areas have any size
+            shapes_vary=given is not None,
         )
-        gates = tuple(given[name] for name in names) if given else tuple(torch.from_numpy(ran[n]) for n in asked)
+        gates = tuple(torch.from_numpy(ran[name]) for name in asked) if given is None else tuple(given.values())
         return torch.from_numpy(ran["output"]), gates
 
     def gate(self, gate: Gate, mean: Tensor, alpha: float) -> Tensor:

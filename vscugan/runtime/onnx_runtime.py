@@ -99,6 +99,7 @@ def _row(name: str, provider: str, devices: Mapping[str, tuple[str, ...]], **mor
     return Backend(
         name=name,
         package="onnxruntime",
+        distributions=("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml"),
         devices=devices,
         extras=extras,
         load=package,

@@ -132,6 +132,7 @@ ROWS = (
     Backend(
         name="openvino",
         package="openvino",
+        distributions=("openvino",),
         devices={"cpu": ("fp32", "fp16", "bf16", "int8"), "xpu": ("fp32", "fp16", "bf16")},
         extras={"cpu": "openvino", "xpu": "openvino"},
         load=package,

@@ -63,11 +63,18 @@ class Runtime(Protocol):
         """
 
     def run_network(
-        self, padded: Tensor, given: Mapping[str, Tensor], alpha: float, workspace: Workspace, *, returns_gates: bool
+        self,
+        padded: Tensor,
+        given: Mapping[str, Tensor] | None,
+        alpha: float,
+        workspace: Workspace,
+        *,
+        returns_gates: bool,
     ) -> tuple[Tensor, Gates] | None:
-        """All stages on a whole padded picture, (1, 3, scale*H, scale*W) and its gates where they are asked for.
+        """All stages on a padded picture -> (1, 3, scale*H, scale*W), and its gates where they are asked for.
 
-        ``given``: gates to be used in place of the picture's own, alpha in them. None where stage by stage is as good.
+        ``given``: gates to be used in place of the picture's own, alpha in them; it may be a part of a picture then, of
+        any size. Returns None where stage by stage is as good.
         """
 
     def gate(self, gate: Gate, mean: Tensor, alpha: float) -> Tensor:

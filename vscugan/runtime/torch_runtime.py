@@ -82,7 +82,13 @@ class TorchRuntime:
         return stage.run(self, read, gates)
 
     def run_network(
-        self, padded: Tensor, given: Mapping[str, Tensor], alpha: float, workspace: Workspace, *, returns_gates: bool
+        self,
+        padded: Tensor,
+        given: Mapping[str, Tensor] | None,
+        alpha: float,
+        workspace: Workspace,
+        *,
+        returns_gates: bool,
     ) -> None:
         """See ``Runtime``: torch has no whole graph."""
 
@@ -95,6 +101,7 @@ ROWS = (
     Backend(
         name="torch",
         package="torch",
+        distributions=("torch",),
         devices=dict.fromkeys(("cpu", "cuda", "mps", "xpu"), tuple(DTYPES)),
         load=lambda: torch,
         make=lambda weights, device, precision: TorchRuntime(weights, device, DTYPES[precision]),

@@ -46,18 +46,18 @@ def run_tiles(
     edge = 2 * architecture.pad_px
     size = (int(padded.shape[2]) - edge, int(padded.shape[3]) - edge)
     names = [gate.name for gate in architecture.gates]
-    given = {} if options.gates is None else dict(zip(names, options.gates, strict=True))
+    given = None if options.gates is None else dict(zip(names, options.gates, strict=True))
     output = shown.enlarged(architecture.scale)
     if plan.whole(*size):
         whole = runtime.run_network(padded, given, options.alpha, workspace, returns_gates=options.returns_gates)
         if whole is not None:
             y, gates = whole
             return (y[0, :, *output.index], gates) if torch.isfinite(y.sum()) else None
-    tiles = _Tiles(runtime, padded, size, plan, output, workspace, options.alpha, given)
+    given = {name: gate.to(runtime.device, runtime.dtype) for name, gate in (given or {}).items()}
+    means = GateMeans(runtime, size, options.alpha, given)
+    tiles = _Tiles(runtime, padded, size, plan, output, workspace, means)
     run_stages(tiles.stages, tiles)
-    if not tiles.is_finite:
-        return None
-    return tiles.output, tuple(tiles.means.gates[name] for name in names)
+    return (tiles.output, tuple(means.gates[name] for name in names)) if means.finite else None
 
 
 class _Tiles:
@@ -71,13 +71,12 @@ class _Tiles:
         plan: TilePlan,
         shown: Rectangle,
         workspace: Workspace,
-        alpha: float,
-        given: dict[str, Tensor],
+        means: GateMeans,
     ) -> None:
+        self._means = means
         self._architecture, self._size, self._shown, self._workspace = runtime.architecture, size, shown, workspace
         self._recomputes = plan.storage is FeatureStorage.RECOMPUTE
         self.stages = self._architecture.stages_for(lean=plan.is_lean)
-        self.means = GateMeans(runtime, size, alpha, {n: g.to(runtime.device, runtime.dtype) for n, g in given.items()})
         self._maps: FeatureMaps
         if self._recomputes:
             self._maps = RecomputedMaps(runtime, padded, workspace)
@@ -88,18 +87,13 @@ class _Tiles:
         shape = (1, 3, shown.rows.size, shown.columns.size)
         self.output = workspace.take(shape, torch.float32, torch.contiguous_format, runtime.device)[0]
 
-    @property
-    def is_finite(self) -> bool:
-        """Whether every mean and output was."""
-        return bool(self.means.finite)
-
     def run(self, k: int, stage: Stage) -> None:
         """See ``Steps``."""
-        wants_mean = self.means.wants(stage.gate)
+        wants_mean = self._means.wants(stage.gate)
         if self._recomputes and k < len(self.stages) - 1 and not wants_mean:
             return  # a later stage runs this one
         for tile, at in zip(product(*self._axes), product(*self._spans(stage)), strict=True):
-            written = self._maps.compute(k, at, self.means.gates)
+            written = self._maps.compute(k, at, self._means.gates)
             for name in stage.writes:
                 whole = written.pop(name)
                 if name == "output":
@@ -107,7 +101,7 @@ class _Tiles:
                     continue
                 part, own = _own_part(self._architecture.shapes.maps[name], whole, at, tile, self._size)
                 if wants_mean and stage.gate is not None and name == stage.gate.map:
-                    self.means.add(part)
+                    self._means.add(part)
                 self._maps.keep(name, whole, part, own)
             for unread in written.values():  # of a chain, what only later stages would read
                 self._workspace.give(unread)
@@ -123,7 +117,7 @@ class _Tiles:
 
     def _paste(self, y: Tensor, at: tuple[Span, ...], tile: tuple[Span, ...]) -> None:
         """Copy the tile's own part of the stage's output into what is shown."""
-        self.means.finite &= torch.isfinite(y.sum(dtype=torch.float32))
+        self._means.finite &= torch.isfinite(y.sum(dtype=torch.float32))
         scale = self._architecture.scale
         shown = (self._shown.rows, self._shown.columns)
         own = [Span(start=t.start * scale, stop=t.stop * scale).overlap(s) for t, s in zip(tile, shown, strict=True)]
@@ -135,8 +129,8 @@ class _Tiles:
 
     def close_gate(self, gate: Gate) -> None:
         """See ``Steps``."""
-        if self.means.wants(gate):
-            self.means.close(gate)
+        if self._means.wants(gate):
+            self._means.close(gate)
 
     def free(self, needed: Collection[str]) -> None:
         """See ``Steps``."""

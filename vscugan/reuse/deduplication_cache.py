@@ -7,20 +7,24 @@ from collections.abc import Callable, Hashable
 
 import numpy as np
 import xxhash
+from numpy.typing import NDArray
 
 from vscugan.reuse.lru_cache import LRUCache
-from vscugan.reuse.mode import Picture, Target
+from vscugan.reuse.mode import Target
 
 
-def content_hash(picture: Picture) -> bytes:
-    """128 bit of a picture's shape and values, bit by bit."""
-    state = xxhash.xxh3_128(str(picture.shape).encode())
-    state.update(np.ascontiguousarray(picture).data)
+def content_hash(values: NDArray[np.float32]) -> bytes:
+    """128 bit of an array's shape and values, bit by bit."""
+    state = xxhash.xxh3_128(str(values.shape).encode())
+    state.update(np.ascontiguousarray(values).data)
     return bytes(state.digest())
 
 
-class Contents:
-    """The frames that were made last, by the content they were made of. Safe to call from several threads."""
+class DeduplicationCache:
+    """The results of the last frames, by the content of their sources. Safe to call from several threads.
+
+    ``limit``: bytes of the results that are kept.
+    """
 
     def __init__(self, limit: int) -> None:
         self._kept: LRUCache[Hashable, object] = LRUCache(limit)

@@ -1,4 +1,4 @@
-"""What pictures need beside the network: area averaging, colour under transparent pixels, and matte limits."""
+"""Colour under transparent pixels, and enlarged alpha kept within its source's."""
 
 from __future__ import annotations
 
@@ -7,35 +7,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def area(x: Tensor, height: int, width: int) -> Tensor:
-    """Mean over the area of each output pixel: (1, C, H, W) -> (1, C, height, width), both at most as large.
-
-    Pixels that an output pixel covers in part count by that part.
-    """
-    if x.shape[2] % height == 0 and x.shape[3] % width == 0:
-        return F.interpolate(x, size=(height, width), mode="area")
-    return _coverage(x.shape[2], height).to(x) @ x @ _coverage(x.shape[3], width).to(x).T
-
-
-def _coverage(size: int, count: int) -> Tensor:
-    """(count, size): which part of output pixel i lies on input pixel j; rows sum to 1."""
-    step = size / count
-    start = torch.arange(count, dtype=torch.float64)[:, None] * step
-    pixel = torch.arange(size, dtype=torch.float64)
-    overlap = torch.minimum(start + step, pixel + 1) - torch.maximum(start, pixel)
-    return overlap.clamp_(min=0) / step
-
-
-def bleed(x: Tensor, matte: Tensor) -> Tensor:
+def bleed(x: Tensor, alpha: Tensor) -> Tensor:
     """Colour of the visible pixels carried under the transparent ones: (1, C, H, W) and (1, 1, H, W) -> (1, C, H, W).
 
-    Pixels with a matte above 0 stay as they are; the others take the mean of the visible pixels near them,
-    weighted by the matte, over the smallest square of 2, 4, 8 ... px that holds any. Nothing visible: ``x``.
+    Pixels with an alpha above 0 stay as they are; the others take the mean of the visible pixels near them,
+    weighted by their alpha, over the smallest square of 2, 4, 8 ... px that holds any. Nothing visible: ``x``.
     """
-    if bool((matte > 0).all()) or not bool((matte > 0).any()):
+    if bool((alpha > 0).all()) or not bool((alpha > 0).any()):
         return x
-    means = _pull(x * matte, matte)
-    return torch.where(matte > 0, x, means)
+    means = _pull(x * alpha, alpha)
+    return torch.where(alpha > 0, x, means)
 
 
 def _pull(weighted: Tensor, weight: Tensor) -> Tensor:

@@ -1,8 +1,7 @@
-"""Pictures come back with their alpha, depth, profile and EXIF, or are refused."""
+"""``vscugan image``: pictures come back with everything that they carried, and a folder goes on where it was."""
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import imagecodecs
@@ -10,47 +9,21 @@ import numpy as np
 import pytest
 import tifffile
 import vapoursynth as vs
-from PIL import Image, ImageCms
+from PIL import Image
+from support.still_images import ICC, exif, image, ramp
 
-from vscugan.__main__ import main
-from vscugan.errors import SourceError
-from vscugan.image import files, shots, upscaler
-from vscugan.image.results import NAME, described
-
-ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-FAST = ("--device", "cpu", "--backend", "torch")
-
-
-def ramp(samples: int, dtype: type, height: int = 20, width: int = 24) -> np.ndarray:
-    """A soft slope in each sample; the last of four is a disc."""
-    y, x = np.mgrid[0:height, 0:width]
-    most = np.iinfo(dtype).max
-    planes = [(x * (p + 1) + y * 2) / (width * (samples + 1) + height * 2) * most for p in range(samples)]
-    if samples in (2, 4):
-        planes[-1] = np.where((x - width / 2) ** 2 + (y - height / 2) ** 2 < 60, most, 0)
-    return np.stack(planes, axis=-1).round().astype(dtype)
-
-
-def exif(orientation: int | None = None) -> Image.Exif:
-    made = Image.Exif()
-    made[0x013B] = "Somebody"
-    if orientation:
-        made[files.ORIENTATION] = orientation
-    return made
-
-
-def image(*words: object) -> int:
-    return main(["image", *map(str, words), *FAST])
+from vscugan.image import picture_files, shots, upscaler
+from vscugan.image.results import NAME
 
 
 @pytest.mark.parametrize("ending", [".png", ".tiff"])
 def test_alpha_and_16_bit_come_back(tmp_path: Path, ending: str) -> None:
     source, target = tmp_path / f"in{ending}", tmp_path / f"out{ending}"
     array = ramp(4, np.uint16)
-    picture = files.Picture(pixels=array[..., :3], alpha=array[..., 3], icc=ICC, exif=None)
-    files.write(picture, source, 0)
+    picture = picture_files.Picture(pixels=array[..., :3], alpha=array[..., 3], icc=ICC, exif=None)
+    picture_files.write(picture, source, 0)
     assert image(source, "-o", target, "--scale", 3) == 0
-    result = files.read(target)
+    result = picture_files.read(target)
     assert result.pixels.shape == (60, 72, 3)
     assert result.pixels.dtype == np.uint16
     assert result.alpha is not None
@@ -78,27 +51,7 @@ def test_every_format_keeps_profile_and_exif(tmp_path: Path, ending: str) -> Non
         assert result.mode == ("RGBA" if with_alpha else "RGB")
         assert result.info["icc_profile"] == ICC
         assert result.getexif()[0x013B] == "Somebody"
-        assert files.ORIENTATION not in result.getexif()
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_orientation_is_honoured(tmp_path: Path, orientation: int) -> None:
-    from PIL import ImageOps
-
-    path = tmp_path / "in.png"
-    with Image.fromarray(ramp(3, np.uint8)) as picture:
-        picture.save(path, exif=exif(orientation))
-    with Image.open(path) as opened:
-        wanted = np.asarray(ImageOps.exif_transpose(opened))
-    assert np.array_equal(files.read(path).pixels, wanted)
-
-
-def test_exif_in_16_bit_png(tmp_path: Path) -> None:
-    picture = files.Picture(pixels=ramp(1, np.uint16), alpha=None, icc=ICC, exif=exif().tobytes())
-    files.write(picture, tmp_path / "a.png", 0)
-    again = files.read(tmp_path / "a.png")
-    assert np.array_equal(again.pixels, picture.pixels)
-    assert (again.icc, again.exif) == (picture.icc, picture.exif)
+        assert picture_files.ORIENTATION not in result.getexif()
 
 
 def test_folders_keep_their_shape(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,8 +61,8 @@ def test_folders_keep_their_shape(tmp_path: Path, capsys: pytest.CaptureFixture[
     (tmp_path / "in" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
     (tmp_path / "in" / "notes.txt").write_text("no picture")
     assert image(tmp_path / "in", "-o", tmp_path / "out", "--to", "webp") == 3
-    made = sorted(p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*") if p.is_file())
-    assert made == [NAME, "1.webp", "2.webp", "b/3.webp"]
+    names = sorted(p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*") if p.is_file())
+    assert names == [NAME, "1.webp", "2.webp", "b/3.webp"]
     said = capsys.readouterr().err
     assert said.startswith("vscugan image: picture must be a whole AVIF, JPEG, PNG, TIFF, WEBP of gray or RGB, got ")
 
@@ -121,9 +74,9 @@ def test_a_folder_goes_on_where_it_was(tmp_path: Path, capsys: pytest.CaptureFix
         Image.fromarray(ramp(3, np.uint8, 20 + place)).save(tmp_path / "in" / name)
     out = tmp_path / "in" / "out"  # below the sources, and none of them
 
-    def made(*words: object) -> tuple[int, list[str], str]:
-        """The exit code, the results that were made, and what was said besides."""
-        code = image(tmp_path / "in", "-o", out, *words)
+    def run(*arguments: object) -> tuple[int, list[str], str]:
+        """The exit code, the names of the results that it wrote, and the other lines."""
+        code = image(tmp_path / "in", "-o", out, *arguments)
         lines, said = capsys.readouterr()
         names = [Path(line.split("'")[1]).name for line in lines.splitlines() if line.startswith("'")]
         return code, names, said + "".join(line for line in lines.splitlines() if not line.startswith("'"))
@@ -137,37 +90,28 @@ def test_a_folder_goes_on_where_it_was(tmp_path: Path, capsys: pytest.CaptureFix
             "say --overwrite, or name another output\n"
         )
 
-    assert made() == (0, ["1.png", "2.png", "3.png"], "")
+    assert run() == (0, ["1.png", "2.png", "3.png"], "")
     before = (out / "1.png").stat().st_mtime_ns
     (out / "2.png").unlink()
-    assert made("--tile", 0, "--noise", "no-denoise") == (0, ["2.png"], there(2))  # which change nothing
-    assert made("--overwrite") == (0, [], there(3))
+    assert run("--tile", 0, "--noise", "no-denoise") == (0, ["2.png"], there(2))  # which change nothing
+    assert run("--overwrite") == (0, [], there(3))
     assert (out / "1.png").stat().st_mtime_ns == before
-    assert made("--noise", "denoise1x") == (4, [], refused("'1.png' and 2 more"))
+    assert run("--noise", "denoise1x") == (4, [], refused("'1.png' and 2 more"))
     (out / "1.png").write_bytes((out / "1.png").read_bytes()[:-1])  # cut off, or somebody's own
-    assert made() == (4, [], refused("'1.png'"))
-    assert made("--overwrite") == (0, ["1.png"], there(2))
+    assert run() == (4, [], refused("'1.png'"))
+    assert run("--overwrite") == (0, ["1.png"], there(2))
     Image.fromarray(ramp(3, np.uint8, 30)).save(tmp_path / "in" / "3.png")
-    assert made() == (4, [], refused("'3.png'"))
+    assert run() == (4, [], refused("'3.png'"))
     with open(out / NAME, "ab") as file:
         file.write(b'{"result": "1.pn')  # torn by a crash
-    assert made("--overwrite") == (0, ["3.png"], there(2))
-    assert made() == (0, [], there(3))
+    assert run("--overwrite") == (0, ["3.png"], there(2))
+    assert run() == (0, [], there(3))
     assert image(tmp_path / "in" / "1.png", "-o", tmp_path / "in" / "2.png") == 4
     assert capsys.readouterr().err == (
         "vscugan image: result must not exist yet, got '2.png'; say --overwrite, or name another output\n"
     )
     assert image(tmp_path / "in" / "1.png", "-o", tmp_path / "in", "--overwrite") == 4
     assert capsys.readouterr().err == "vscugan image: result must not be its source, got '1.png'; name another folder\n"
-
-
-def test_weights_of_your_own_are_known_by_their_content(tmp_path: Path) -> None:
-    for name in ("a.param", "a.bin"):
-        (tmp_path / name).write_bytes(name.encode())
-    before = described({"weights": str(tmp_path / "a.param")}, 95)
-    assert before == described({"weights": str(tmp_path / "a.bin"), "tile": 64, "device": "cpu"}, 95)
-    (tmp_path / "a.bin").write_bytes(b"other")
-    assert before != described({"weights": str(tmp_path / "a.param")}, 95)
 
 
 def test_one_bad_name_or_frame_does_not_end_the_others(
@@ -203,7 +147,9 @@ def test_one_bad_name_or_frame_does_not_end_the_others(
 
 
 def test_what_a_format_cannot_hold_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    files.write(files.Picture(pixels=ramp(3, np.uint16), alpha=None, icc=None, exif=None), tmp_path / "a.png", 0)
+    picture_files.write(
+        picture_files.Picture(pixels=ramp(3, np.uint16), alpha=None, icc=None, exif=None), tmp_path / "a.png", 0
+    )
     assert image(tmp_path / "a.png", "-o", tmp_path / "a.jpg") == 2
     assert "format must hold 16 bit, got 'a.jpg'; write .png or .tiff" in capsys.readouterr().err
     Image.fromarray(ramp(4, np.uint8)).save(tmp_path / "b.png")
@@ -222,23 +168,3 @@ def test_pictures_know_nothing_of_each_other(tmp_path: Path, capsys: pytest.Capt
             f"vscugan image: option must be known to vscugan image, got {option[0]}; "
             "run vscugan image --help to see all options\n"
         )
-
-
-def test_pictures_of_other_kinds_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "a.tiff"
-    Image.new("CMYK", (8, 8)).save(path)
-    with pytest.raises(SourceError, match="colour mode CMYK; convert it first"):
-        files.read(path)
-    file = io.BytesIO()
-    Image.new("L", (8, 8)).save(file, "PNG", save_all=True, append_images=[Image.new("L", (8, 8), 9)])
-    path.write_bytes(file.getvalue())
-    with pytest.raises(SourceError, match="several pictures in one file"):
-        files.read(path)
-    deep = np.full((8, 8, 5), 1000, np.uint16)
-    for samples, extra, reason in (
-        (4, ["assocalpha"], "premultiplied alpha"),
-        (5, ["unassalpha", "unspecified"], "2 samples beside the colour"),
-    ):
-        tifffile.imwrite(path, deep[..., :samples], photometric="rgb", extrasamples=extra, metadata=None)
-        with pytest.raises(SourceError, match=f"{reason}; convert it first"):
-            files.read(path)

@@ -1,26 +1,23 @@
 """What of each frame is computed, and with whose gates: decided by the source frames alone.
 
-Frames are cut into segments on a fixed grid, and at scene cuts; segments into epochs. Within an epoch each frame's
-decision follows from the one before, so it is a pure function of the epoch's frames up to this one: whoever
-asks in whatever order gets the same. After a frame that can't be read everything starts anew. Nothing of the network's
-results is looked at.
+Segments begin on a fixed grid, and at scene cuts; four segments of the grid are an epoch. Within an epoch each frame's
+decision follows from the one before, so it is a pure function of the epoch's frames up to this one: whoever asks, in
+whatever order, gets the same. After a frame that can't be read everything starts anew. The network's results play no
+part.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vscugan.reuse.areas import areas_to_compute
+from vscugan.reuse.areas import Border, areas_to_compute
 from vscugan.reuse.changes import changed, differences
 from vscugan.reuse.lru_cache import LRUCache
 from vscugan.tiling.geometry import Rectangle
-
-Picture = NDArray[np.float32]
-Difference = NDArray[np.float32]  #: of each cell
 
 #: Segments whose frames may depend on each other; at an epoch's start the gates are taken anew.
 EPOCH_SEGMENTS = 4
@@ -28,12 +25,12 @@ EPOCH_SEGMENTS = 4
 MOST_OF_WHOLE = 0.8
 #: Cells around a changed one that are computed with it.
 MARGIN_CELLS = 1
-#: Gates age as the picture moves away from the frame that gave them. With a mean difference of 2 codes a frame has
-#: 60 dB to itself with its own gates, with 0.3 codes 79 dB.
+#: Gates age with the frame's mean difference to the one that gave them. With a difference of 2 codes a frame has 60 dB
+#: to itself with its own gates, with 0.3 codes 79 dB.
 DRIFTED_CODES = 2.0
 #: After so many frames in a row of which too much has changed, the rest of the segment is not compared.
 GIVE_UP_AFTER = 8
-#: Where nobody has told, a scene begins with a frame whose mean cell differs by more codes than this.
+#: Where no prop says so, a scene begins with a frame whose mean cell differs by more codes than this.
 CUT_CODES = 24
 #: Bytes of the frames that are kept to go on from, beside those of awaited epochs: at most two frames an epoch.
 STATES_BYTES = 256 << 20
@@ -49,7 +46,7 @@ class Decision:
 
     segment: int  #: the first frame of its segment
     base: int  #: the last frame, at most this one, that is computed whole
-    gates_of: int  #: the frame whose gates are used
+    gate_source: int  #: the frame whose gates are used
     areas: tuple[Rectangle, ...] = ()  #: what changes from the frame before to this one, where it is not the base
     reused: float = 0.0  #: share of the frame's pixels that were not computed
     uncompared: bool = False  #: not compared with the frame before: hardly one after it takes its gates
@@ -66,15 +63,15 @@ class _ChainState:
 
     n: int
     decision: Decision
-    reference: Picture  #: the source that each pixel was last computed from
-    gates_source: Picture  #: the source frame whose gates are used
+    reference: NDArray[np.float32]  #: (3, H, W) the source that each pixel was last computed from
+    gate_source: NDArray[np.float32]  #: (3, H, W) the source frame whose gates are used
     whole_in_a_row: int = 0
-    owns_reference: bool = False
+    owns_reference: bool = False  #: else it is a source frame, which nobody writes to
 
     @property
     def bytes(self) -> int:
         """Of the frames that it holds."""
-        return self.reference.nbytes + (0 if self.gates_source is self.reference else self.gates_source.nbytes)
+        return self.reference.nbytes + (0 if self.gate_source is self.reference else self.gate_source.nbytes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,37 +84,46 @@ class _Unreadable:
     @property
     def decision(self) -> Decision:
         """As if it stood alone, should it be read after all."""
-        return Decision(segment=self.n, base=self.n, gates_of=self.n)
+        return Decision(segment=self.n, base=self.n, gate_source=self.n)
 
 
-class Chain:
+@dataclass(kw_only=True)
+class _Epoch:
+    """The decisions on an epoch's frames, from its first one on without a gap."""
+
+    decisions: dict[int, Decision] = field(default_factory=dict)
+    bytes: int = 0  #: of all decisions
+
+    def add(self, n: int, decision: Decision) -> None:
+        """Frame ``n`` may be decided again, after its chain state was dropped."""
+        before = self.decisions.get(n)
+        self.bytes += decision.bytes - (before.bytes if before else 0)
+        self.decisions[n] = decision
+
+
+class Decisions:
     """Decisions, frame by frame. Not safe to call from several threads.
 
     Frames that somebody waits for are announced by ``begin`` and ``end``: between them nothing of their epochs is
     dropped, so that waiters can't make each other start anew for ever.
 
-    ``halo_px``: see ``areas_to_compute``; ``blocks``: whether parts of frames are reused; else every frame is
+    ``border``: see ``areas_to_compute``; ``blocks``: whether parts of frames are reused; else every frame is
     computed whole, and only gates are held.
     """
 
-    def __init__(self, *, segment: int, threshold: float, halo_px: int, blocks: bool) -> None:
-        self._segment, self._threshold, self._halo_px, self._blocks = segment, threshold, halo_px, blocks
+    def __init__(self, *, segment: int, threshold: float, border: Border, blocks: bool) -> None:
+        self._segment, self._threshold, self._border, self._blocks = segment, threshold, border, blocks
         self._awaited: dict[int, Counter[int]] = {}  # by epoch
         self._states: LRUCache[int, _ChainState | _Unreadable] = LRUCache(STATES_BYTES, self._awaited.__contains__)
-        self._epochs: LRUCache[int, dict[int, Decision]] = LRUCache(DECISIONS_BYTES, self._awaited.__contains__)
-
-    @property
-    def bytes(self) -> int:
-        """Of all that is kept."""
-        return self._states.bytes + self._epochs.bytes
+        self._epochs: LRUCache[int, _Epoch] = LRUCache(DECISIONS_BYTES, self._awaited.__contains__)
 
     def begin(self, n: int) -> None:
         """Somebody waits for frame ``n`` now."""
-        self._awaited.setdefault(self._epoch(n), Counter())[n] += 1
+        self._awaited.setdefault(self._epoch_of(n), Counter())[n] += 1
 
     def end(self, n: int) -> None:
         """One fewer waits for frame ``n``."""
-        epoch = self._epoch(n)
+        epoch = self._epoch_of(n)
         awaited = self._awaited[epoch]
         awaited[n] -= 1
         if not awaited[n]:
@@ -129,7 +135,7 @@ class Chain:
 
     def is_awaited(self, n: int) -> bool:
         """Whether somebody waits for frame ``n``."""
-        return n in self._awaited.get(self._epoch(n), ())
+        return n in self._awaited.get(self._epoch_of(n), ())
 
     @property
     def awaited(self) -> int:
@@ -138,99 +144,105 @@ class Chain:
 
     def __getitem__(self, n: int) -> Decision:
         """The decision on a frame; KeyError where it is not decided, or was dropped."""
-        decisions = self._epochs.get(self._epoch(n))
-        if decisions is None:
+        epoch = self._epochs.get(self._epoch_of(n))
+        if epoch is None:
             raise KeyError(n)
-        return decisions[n]
+        return epoch.decisions[n]
+
+    def from_base(self, n: int) -> dict[int, Decision]:
+        """The decisions on the frames from the base of frame ``n`` to itself; KeyError as for ``n`` alone."""
+        return {k: self[k] for k in range(self[n].base, n + 1)}
 
     def next_undecided(self, n: int) -> int | None:
         """The frame that must be added next on the way to frame ``n``, None where ``n`` is decided."""
-        epoch = self._epoch(n)
-        decisions, state = self._epochs.get(epoch), self._states.get(epoch)
-        if decisions is None or state is None or state.n >= n:
-            return None if n in (decisions or ()) else epoch * self._segment * EPOCH_SEGMENTS
-        return None if n in decisions else state.n + 1
+        number = self._epoch_of(n)
+        epoch, state = self._epochs.get(number), self._states.get(number)
+        if epoch is not None and n in epoch.decisions:
+            return None
+        if epoch is None or state is None or state.n >= n:
+            return number * self._segment * EPOCH_SEGMENTS
+        return state.n + 1
 
-    def add(self, n: int, source: Picture | None, cut: bool | None = None) -> None:
+    def add(self, n: int, source: NDArray[np.float32] | None, cut: bool | None = None) -> None:
         """Decide frame ``n``, which is what ``next_undecided`` has said.
 
         ``source``: (3, H, W), not written to afterwards, None where the frame can't be read; ``cut``: whether a scene
-        begins here, None = not known.
+        begins here, None where no prop says so.
         """
-        epoch = self._epoch(n)
-        before = self._states.pop(epoch)  # should anything fail, the epoch starts anew
+        number = self._epoch_of(n)
+        before = self._states.pop(number)  # should anything fail, the epoch starts anew
         state: _ChainState | _Unreadable
         if source is None:
             state = _Unreadable(n=n)
         elif isinstance(before, _ChainState) and before.n + 1 == n:
             state = self._following(before, n, source, cut)
         else:
-            state = self._anew(n, n, source)
-        if self._epoch(n + 1) == epoch:  # else nobody goes on from it
-            self._states.put(epoch, state, state.bytes)
-        decisions = self._epochs.get(epoch) or {}
-        decisions[n] = state.decision
-        self._epochs.put(epoch, decisions, sum(decision.bytes for decision in decisions.values()))
+            state = self._whole(n, n, source)
+        if self._epoch_of(n + 1) == number:  # else nobody goes on from it
+            self._states.put(number, state, state.bytes)
+        epoch = self._epochs.get(number) or _Epoch()
+        epoch.add(n, state.decision)
+        self._epochs.put(number, epoch, epoch.bytes)
 
     def forget(self, n: int) -> None:
         """Decide the epoch of frame ``n`` anew."""
-        self._states.pop(self._epoch(n))
-        self._epochs.pop(self._epoch(n))
+        self._states.pop(self._epoch_of(n))
+        self._epochs.pop(self._epoch_of(n))
 
-    def _epoch(self, n: int) -> int:
+    def _epoch_of(self, n: int) -> int:
         return n // (self._segment * EPOCH_SEGMENTS)
 
+    def _following(self, state: _ChainState, n: int, source: NDArray[np.float32], cut: bool | None) -> _ChainState:
+        """Frame ``n`` after the one before it, each rule in its turn."""
+        on_grid = n % self._segment == 0
+        segment = n if on_grid else state.decision.segment
+        if cut:
+            return self._whole(n, n, source)
+        if self._blocks and state.whole_in_a_row >= GIVE_UP_AFTER and not on_grid:
+            return self._whole(n, segment, source, state.whole_in_a_row, uncompared=True)
+        difference = differences(state.reference, source)
+        if cut is None and difference.mean() > CUT_CODES:
+            return self._whole(n, n, source)
+        whole_in_a_row = 1 if on_grid else state.whole_in_a_row + 1
+        if (self._blocks or on_grid) and self._has_drifted(state, source, difference):
+            return self._whole(n, segment, source, whole_in_a_row)
+        if not self._blocks:
+            return self._held(state, n, segment, source)
+        cells = changed(difference, self._threshold)
+        size = (source.shape[1], source.shape[2])
+        areas = areas_to_compute(cells, size, border=self._border, margin_cells=MARGIN_CELLS, most=MOST_OF_WHOLE)
+        if areas is None:
+            return self._whole(n, segment, source, whole_in_a_row)
+        return self._held(state, n, segment, source) if on_grid else self._partly(state, n, source, areas)
+
     @staticmethod
-    def _anew(
-        n: int, segment: int, source: Picture, whole_in_a_row: int = 0, *, uncompared: bool = False
+    def _has_drifted(state: _ChainState, source: NDArray[np.float32], difference: NDArray[np.float32]) -> bool:
+        """Whether the gates in use are too old for this frame; ``difference`` is that to the state's reference."""
+        if state.gate_source is not state.reference:
+            difference = differences(state.gate_source, source)
+        return not difference.mean() <= DRIFTED_CODES
+
+    @staticmethod
+    def _whole(
+        n: int, segment: int, source: NDArray[np.float32], whole_in_a_row: int = 0, *, uncompared: bool = False
     ) -> _ChainState:
         """Frame ``n`` whole, with its own gates."""
         return _ChainState(
             n=n,
-            decision=Decision(segment=segment, base=n, gates_of=n, uncompared=uncompared),
+            decision=Decision(segment=segment, base=n, gate_source=n, uncompared=uncompared),
             reference=source,
-            gates_source=source,
+            gate_source=source,
             whole_in_a_row=whole_in_a_row,
         )
 
-    def _following(self, state: _ChainState, n: int, source: Picture, cut: bool | None) -> _ChainState:
-        on_grid = n % self._segment == 0
-        segment = n if on_grid else state.decision.segment
-        if cut:
-            return self._anew(n, n, source)
-        if self._blocks and state.whole_in_a_row >= GIVE_UP_AFTER and not on_grid:
-            return self._anew(n, segment, source, state.whole_in_a_row, uncompared=True)
-        difference = differences(state.reference, source)
-        if cut is None and difference.mean() > CUT_CODES:
-            return self._anew(n, n, source)
-        if not self._blocks:
-            return self._held(state, n, segment, source, difference)
-        if self._aged(state, source, difference):
-            return self._anew(n, segment, source, 1 if on_grid else state.whole_in_a_row + 1)
-        cells = changed(difference, self._threshold)
-        size = (source.shape[1], source.shape[2])
-        areas = areas_to_compute(cells, size, halo_px=self._halo_px, margin_cells=MARGIN_CELLS, most=MOST_OF_WHOLE)
-        if areas is None:
-            return self._anew(n, segment, source, 1 if on_grid else state.whole_in_a_row + 1)
-        if on_grid:
-            return self._held(state, n, segment, source, difference)
-        return self._partly(state, n, source, areas)
-
-    def _held(self, state: _ChainState, n: int, segment: int, source: Picture, difference: Difference) -> _ChainState:
-        """Frame ``n`` whole, with the gates that are in use; at a segment's start new ones if they have aged."""
-        if n == segment and self._aged(state, source, difference):
-            return self._anew(n, segment, source)
-        decision = Decision(segment=segment, base=n, gates_of=state.decision.gates_of)
-        return _ChainState(n=n, decision=decision, reference=source, gates_source=state.gates_source)
+    @staticmethod
+    def _held(state: _ChainState, n: int, segment: int, source: NDArray[np.float32]) -> _ChainState:
+        """Frame ``n`` whole, with the gates that are in use."""
+        decision = Decision(segment=segment, base=n, gate_source=state.decision.gate_source)
+        return _ChainState(n=n, decision=decision, reference=source, gate_source=state.gate_source)
 
     @staticmethod
-    def _aged(state: _ChainState, source: Picture, difference: Difference) -> bool:
-        """Whether the gates in use are too old for this frame; ``difference`` is that to the state's reference."""
-        if state.gates_source is not state.reference:
-            difference = differences(state.gates_source, source)
-        return not difference.mean() <= DRIFTED_CODES
-
-    def _partly(self, state: _ChainState, n: int, source: Picture, areas: list[Rectangle]) -> _ChainState:
+    def _partly(state: _ChainState, n: int, source: NDArray[np.float32], areas: list[Rectangle]) -> _ChainState:
         """Frame ``n`` from the one before, with ``areas`` computed."""
         reference = state.reference
         if areas and not state.owns_reference:
@@ -243,7 +255,7 @@ class Chain:
         decision = Decision(
             segment=before.segment,
             base=before.base,
-            gates_of=before.gates_of,
+            gate_source=before.gate_source,
             areas=tuple(areas),
             reused=1 - float(computed.mean()),
         )
@@ -251,6 +263,6 @@ class Chain:
             n=n,
             decision=decision,
             reference=reference,
-            gates_source=state.gates_source,
+            gate_source=state.gate_source,
             owns_reference=state.owns_reference or bool(areas),
         )

@@ -62,7 +62,7 @@ def _split(array: np.ndarray, has_alpha: bool) -> tuple[np.ndarray, np.ndarray |
 
 
 def _without_orientation(exif: Image.Exif) -> bytes | None:
-    """The EXIF of the upright picture, without what tells how a TIFF's own samples are stored."""
+    """The EXIF of the upright picture, without the tags that say how a TIFF's own samples are stored."""
     for tag in (ORIENTATION, *STORAGE):
         exif.pop(tag, None)
     return exif.tobytes() if len(exif) else None
@@ -180,7 +180,7 @@ def _deep_tiff(array: np.ndarray, picture: Picture) -> bytes:
     return target.getvalue()
 
 
-def encoded(picture: Picture, target: Path, quality: int) -> bytes:
+def encode(picture: Picture, target: Path, quality: int) -> bytes:
     """The content of a picture file."""
     format = FORMATS[target.suffix.lower()]
     parts = [picture.pixels] if picture.alpha is None else [picture.pixels, picture.alpha[..., None]]
@@ -207,4 +207,4 @@ def write(picture: Picture, target: Path, quality: int) -> None:
     Raises: ArgumentError, DiskError.
     """
     check_format(picture, target)
-    write_whole(target, encoded(picture, target, quality))
+    write_whole(target, encode(picture, target, quality))

@@ -1,0 +1,67 @@
+"""The options of Upscale on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+import pytest
+
+from vscugan import runtime
+from vscugan.cli.options import add_upscale, given_upscale
+
+HELP = {
+    "scale": "1 to 16 (default 2)",
+    "width": "px, instead of scale",
+    "height": "px, instead of scale",
+    "noise": "conservative, no-denoise (default), denoise1x, denoise2x, denoise3x",
+    "model": "se (default) or pro",
+    "weights": "a weight file of your own",
+    "alpha": "above 0; larger is sharper (default 1)",
+    "kernel": "spline36 (default), lanczos, bicubic, area",
+    "linear": "1: downscale in linear light",
+    "overshoot": "clip (default) or restore",
+    "tile": "px, or width,height",
+    "memory": "MiB",
+    "device": "auto, cpu, cuda, cuda:N, xpu, xpu:N, mps, or several, as in cuda:0,cuda:1",
+    "backend": "auto, torch, openvino, onnxruntime, tensorrt, directml",
+    "precision": "auto, fp32, fp16, bf16, int8",
+    "streams": "frames in flight",
+    "reuse": "off, exact (default), still",
+    "segment": "frames (default 24)",
+    "threshold": "codes of 8 bit up to which a block is still (default 3)",
+    "gates": "frame (default) or scene",
+    "format": "of the output, named as by VapourSynth (YUV420P10) or ffmpeg (yuv420p10le)",
+}
+OF_CLIPS = ("reuse", "segment", "threshold", "gates", "format")
+
+
+def helped(**kind: bool) -> dict[str, str]:
+    """The help of each option, by its name, in order."""
+    parser = argparse.ArgumentParser(add_help=False)
+    add_upscale(parser, **kind)
+    return {action.dest: action.help or "" for action in parser._actions}
+
+
+def test_help_is_made_from_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(helped().items()) == list(HELP.items())
+    assert helped(of_clips=False) == {name: text for name, text in HELP.items() if name not in OF_CLIPS}
+    assert helped(several_noises=True) == HELP | {"noise": f"{HELP['noise']}; several with commas between them"}
+    monkeypatch.setitem(runtime.BACKENDS, "toy", "toy_runtime")
+    assert helped()["backend"] == f"{HELP['backend']}, toy"
+
+
+def test_values_are_read_as_the_rows_say() -> None:
+    parser = argparse.ArgumentParser()
+    add_upscale(parser)
+    argv = "--scale 2 --noise 1 --tile 64,32 --device cuda:0,cpu --memory 99 --threshold 2 --linear 1 --format gray10"
+    given = given_upscale(parser.parse_args(argv.split()))
+    assert given == {
+        "scale": 2, "noise": "1", "tile": [64, 32], "device": ["cuda:0", "cpu"], "memory": 99, "threshold": 2.0,
+        "linear": 1, "format": "GRAY10",
+    }  # fmt: skip
+    assert type(given["scale"]) is int  # as it is written into plans and certificates
+    argv = "--scale 1.5 --tile 64 --device cpu --weights x.pth"
+    given = given_upscale(parser.parse_args(argv.split()))
+    assert given == {"scale": 1.5, "tile": 64, "device": "cpu", "weights": os.path.abspath("x.pth")}
+    assert given_upscale(parser.parse_args([])) == {}

@@ -1,0 +1,154 @@
+"""The rows of the options: what is checked, what it becomes, and what the README says of it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vscugan import runtime
+from vscugan.errors import ArgumentError
+from vscugan.image.results import DECIDING
+from vscugan.models import registry
+from vscugan.settings import ARGUMENTS, OPTIONS, SIGNATURE, Settings, validate
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+
+
+def message(**given: Any) -> str:
+    with pytest.raises(ArgumentError) as error:
+        validate(**given)
+    return str(error.value)
+
+
+def test_the_native_build_reads_the_rows_without_any_package() -> None:
+    """pip builds where neither vscugan nor torch is installed."""
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from vscugan import settings; print(settings.SIGNATURE)"
+    run = subprocess.run([sys.executable, "-I", "-S", "-c", code, ROOT], capture_output=True, text=True, check=True)
+    assert run.stdout == f"{SIGNATURE}\n"
+
+
+def test_what_is_left_out_is_the_default() -> None:
+    assert validate() == Settings()
+    assert validate(**dict.fromkeys(OPTIONS)) == Settings()
+    with pytest.raises(TypeError, match="unexpected keyword argument 'clip'"):
+        validate(clip=1, scale=0)
+
+
+@pytest.mark.parametrize(
+    ("given", "changed"),
+    [
+        ({"width": 640}, {"width": 640, "scale": None}),
+        ({"height": 480}, {"height": 480, "scale": None}),
+        ({"weights": "x.pth"}, {"weights": "x.pth", "scale": None, "model": None}),
+        ({"weights": "x.pth", "scale": 3, "model": "pro"}, {"weights": "x.pth", "scale": 3, "model": "pro"}),
+        ({"reuse": "still"}, {"reuse": "still", "gates": "scene"}),
+        ({"gates": "scene"}, {"gates": "scene"}),
+        ({"reuse": "exact", "gates": "frame"}, {}),
+        ({"noise": "-1"}, {}),
+        ({"noise": 0}, {"noise": "conservative"}),
+        ({"tile": 64}, {"tile": (64, 64)}),
+        ({"tile": [64]}, {"tile": (64, 64)}),
+        ({"tile": [0, 32]}, {"tile": (0, 32)}),
+        ({"device": "cuda:1"}, {"device": ("cuda:1",)}),
+        ({"device": ["cpu", "xpu"]}, {"device": ("cpu", "xpu")}),
+        ({"linear": 1, "report": 0}, {"linear": True}),
+    ],
+)
+def test_values_become_settings(given: dict[str, Any], changed: dict[str, Any]) -> None:
+    settings = validate(**given)
+    assert settings == replace(Settings(), **changed)
+    assert type(settings.linear) is type(settings.report) is bool
+
+
+def test_of_several_wrong_arguments_the_same_is_named_as_ever() -> None:
+    wrong: dict[str, Any] = {
+        "width": 0, "height": 0, "scale": 99.0, "model": "x", "alpha": 9.0, "memory": 1, "kernel": "x", "linear": 2,
+        "report": 2, "overshoot": "x", "backend": "x", "precision": "x", "reuse": "x", "gates": "x", "segment": 1,
+        "threshold": 99.0, "streams": 0, "noise": "x", "tile": 1, "device": "x",
+    }  # fmt: skip
+    for name in tuple(wrong):
+        assert message(**wrong).startswith(f"{name} must be "), name
+        del wrong[name]
+    assert message(weights="", model="x").startswith("model must be ")
+    assert message(weights="", alpha=9.0).startswith("weights must be ")
+    # what contradicts each other is said before what is wrong by itself, where it comes first
+    assert message(scale=99.0, width=1).startswith("scale must be left out where width or height is given, got 99; ")
+    assert message(weights="", noise="x").startswith("noise must be left out where weights is given, got x; ")
+    assert message(gates="frame", reuse="still", segment=1).startswith("gates must be scene with reuse=still, got ")
+
+
+def test_models_and_backends_are_those_of_their_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert message(model="toy") == "model must be se or pro, got toy; use one of these"
+    assert message(backend="toy") == (
+        "backend must be auto, torch, openvino, onnxruntime, tensorrt or directml, got toy; use one of these"
+    )
+    rows = (*registry.rows(), replace(registry.rows()[0], model="toy"))
+    monkeypatch.setattr(registry, "rows", lambda: rows)
+    monkeypatch.setitem(runtime.BACKENDS, "toy", "toy_runtime")
+    settings = validate(model="toy", backend="toy")
+    assert (settings.model, settings.backend) == ("toy", "toy")
+    assert message(model="x") == "model must be se, pro or toy, got x; use one of these"
+
+
+def test_no_two_arguments_have_one_place() -> None:
+    """Scripts may give them by place, so those there are must never move."""
+    assert [option.position for option in ARGUMENTS.values()] == list(range(len(ARGUMENTS)))
+    assert list(ARGUMENTS)[:24] == [
+        "clip", "scale", "noise", "model", "weights", "alpha", "tile", "device", "precision", "streams", "format",
+        "width", "height", "kernel", "linear", "overshoot", "alpha_clip", "backend", "report", "memory", "reuse",
+        "segment", "threshold", "gates",
+    ]  # fmt: skip
+
+
+def test_a_batch_of_pictures_is_known_by_the_same_options_as_ever() -> None:
+    """The names are in files beside results; an option that is not here must leave the picture as it is."""
+    assert DECIDING == (
+        "scale", "width", "height", "noise", "model", "alpha", "kernel", "linear", "overshoot", "precision"
+    )  # fmt: skip
+
+
+def readme() -> dict[str, tuple[str, str]]:
+    """Values and default of each argument in the README's table."""
+    section = README.read_text(encoding="utf-8").partition("## Arguments\n")[2].partition("\n## ")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:3] == "| `"]
+    return {name.strip("` "): (row[1], row[2]) for row in rows for name in row[0].split(",")}
+
+
+def test_the_readme_has_a_row_for_each_argument() -> None:
+    assert set(readme()) == set(ARGUMENTS) - {"clip"}, "add the row to README.md"
+
+
+@pytest.mark.parametrize("name", sorted(OPTIONS.keys() - {"width", "height", "weights", "device", "format"}))
+def test_the_readme_has_the_values_that_the_row_allows(name: str) -> None:
+    """Names, or the numbers in what the message says; the others have no limits that are numbers."""
+    values, option = readme()[name][0], OPTIONS[name]
+    if option.choices:
+        assert re.findall("`(.+?)`", values) == list(option.names)
+    else:
+        allowed = message(**{name: -1}).partition(", got ")[0]
+        assert re.findall(r"\d+", values) == re.findall(r"\d+", allowed)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_the_readme_has_the_default_of_the_row(name: str) -> None:
+    text, default = readme()[name][1], getattr(Settings, name)
+    if default is None:
+        assert not re.fullmatch(r"`[^`]*`|\d+", text)
+    elif isinstance(default, int | float):
+        assert text == f"{default:g}"
+    else:  # there may be another one that goes with other options
+        assert text.startswith(f"`{default if isinstance(default, str) else ', '.join(default)}`")
+
+
+def test_the_readme_names_every_kind_of_device() -> None:
+    named = re.findall("`(.+?)`", readme()["device"][0])
+    for device in named:
+        assert validate(device=device.replace("N", "0")).device
+    assert ", ".join(named) in OPTIONS["device"].help
