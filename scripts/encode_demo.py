@@ -78,22 +78,25 @@ def side_by_side(target: Path) -> int:
 
 def what_computes() -> list[str]:
     """What computes by default here, and what would be faster, a line each."""
+    import torch
+
     from vscugan.engine.engine import Engine
     from vscugan.settings import validate
 
     engine = Engine(validate())
-    slot = engine.devices[0][0]
+    report = engine.report()
+    on_cpu = report["CuganDevice"] == "cpu"
     faster = ['reuse="still": what does not move is not computed again, about 4 times as fast on this clip']
-    if slot.device.type == "cpu" and slot.backend != "torch":
+    if on_cpu and report["CuganRuntime"] != "torch":
         from vscugan.runtime.openvino_runtime import adds_int8_exactly, native_precisions
 
-        if "bf16" in native_precisions(slot.device):
+        if "bf16" in native_precisions(torch.device("cpu")):
             faster.append('precision="bf16": 3.8 times as fast on CPUs with AMX, at 58 dB to fp32')
         if adds_int8_exactly():
             faster.append('precision="int8": 5 times as fast with AMX, about 2 with VNNI, at 45 dB to fp32 or better')
-    elif slot.device.type == "cpu":
+    elif on_cpu:
         faster.append("OpenVINO: 1.3 times as fast on x86-64 CPUs, pip install openvino onnx")
-    if slot.device.type == "cpu":
+    if on_cpu:
         faster.append("a GPU that torch can use; it sees none here")
     return [f"computed by {engine.summary}; faster here:", *(f"  {line}" for line in faster)]
 

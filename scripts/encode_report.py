@@ -21,11 +21,34 @@ SAMPLE = ROOT / "tests" / "data" / "sylvie_vn_640x360_crf23.mkv"
 CODEC = "x264"
 ARGUMENTS = ["--preset", "veryfast", "--crf", "18"]
 TURNS = 3
+TEMPLATE = """# vscugan encode, measured
+
+Written by `scripts/encode_report.py`.
+
+## What is kept
+
+Each fixture is made by ffmpeg (`tests/support/media.py`). A fact is a timestamp, the content of a stream
+(sha256), its tags or flags, a chapter, a tag of the file, the size, the pixel shape, or a colour or HDR value.
+Of Matroska it is also the chapters byte by byte, the target of a tag, an ID of the file or a track, a language.
+
+| fixture | container | facts | kept | |
+| --- | --- | --- | --- | --- |
+{kept}
+
+## Speed
+
+640x360 to 1280x720, {frames} frames in chunks of 24, {cores} cores shared by all parts: the median of {turns} turns
+that alternate, in seconds a frame.
+
+| | s |
+| --- | --- |
+{times}
+"""
 sys.path.append(str(ROOT / "tests"))
 
 
 def kept(folder: Path) -> list[str]:
-    """A row for each fixture: how many facts were there, how many came through."""
+    """A row for each fixture: how many facts its source holds, and how many of them the result."""
     from support import media
 
     script = folder / "resize.vpy"
@@ -37,8 +60,8 @@ def kept(folder: Path) -> list[str]:
         source = make(place)
         result = place / f"result{source.suffix}"
         encoder = "x265" if make is media.hdr10 else "x264"
-        words = ("encode", source, "-o", result, "--script", script, "--encoder", encoder, "--", "--preset", "medium")
-        subprocess.run(media.command(*words), check=True, stdout=subprocess.DEVNULL)
+        argv = ("encode", source, "-o", result, "--script", script, "--encoder", encoder, "--", "--preset", "medium")
+        subprocess.run(media.command(*argv), check=True, stdout=subprocess.DEVNULL)
         count, lost = media.compare(source, result)
         rows.append(f"| {what} | {source.suffix[1:]} | {count} | {count - len(lost)} | {1 - len(lost) / count:.0%} |")
     return rows
@@ -58,7 +81,7 @@ def _upscaled(frames: int) -> float:
 
 
 def _encoded(frames: int, folder: Path) -> float:
-    """Seconds a frame of the encoder alone, from ready y4m on the disk."""
+    """Seconds a frame of the encoder alone, from y4m that is on the disk already."""
     from vscugan.encode.encoders import command, find_encoder
     from vscugan.encode.graph import build
     from vscugan.encode.picture import picture_of
@@ -87,14 +110,14 @@ def _encoded(frames: int, folder: Path) -> float:
 
 
 def _whole(frames: int, folder: Path) -> float:
-    """Seconds a frame of the encoding part of ``vscugan encode``, as its certificate tells."""
+    """Seconds a frame of the encoding part of ``vscugan encode``, by its certificate."""
     from support import media
 
     cut = folder / "cut.mkv"
     media.ffmpeg("-i", SAMPLE, "-map", "0:v", "-c", "copy", "-frames:v", frames, cut)
     result = folder / f"whole{time.monotonic_ns()}.mkv"
-    words = ("encode", cut, "-o", result, "--chunk", 1, "--encoder", CODEC, "--", *ARGUMENTS)
-    subprocess.run(media.command(*words), check=True, stdout=subprocess.DEVNULL)
+    argv = ("encode", cut, "-o", result, "--chunk", 1, "--encoder", CODEC, "--", *ARGUMENTS)
+    subprocess.run(media.command(*argv), check=True, stdout=subprocess.DEVNULL)
     certificate = json.loads(Path(f"{result}.cugan.json").read_text(encoding="utf-8"))
     return float(certificate["timings"]["encoding_s"]) / int(certificate["frames"])
 
@@ -121,19 +144,10 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=48, help="for the speed part")
     frames = parser.parse_args().frames
     with tempfile.TemporaryDirectory() as name:
-        rows = kept(Path(name))
-        times = speed(Path(name), frames)
-    text = [
-        "# vscugan encode, measured", "", "Written by `scripts/encode_report.py`.", "", "## What is kept", "",
-        "Each fixture is made by ffmpeg (`tests/media.py`). A fact is a timestamp, a stream's content (sha256), its",
-        "tags, its flags, a chapter, a tag of the file, size, pixel shape, or a colour or HDR value; of Matroska",
-        "also the chapters byte by byte, tags with what they are aimed at, IDs of the file and the tracks, languages.",
-        "",
-        "| fixture | container | facts | kept | |", "| --- | --- | --- | --- | --- |", *rows, "", "## Speed", "",
-        f"640x360 to 1280x720, {frames} frames in chunks of 24, {os.cpu_count()} cores shared by all parts, median of "
-        f"{TURNS} turns that alternate, seconds a frame.", "", "| | s |", "| --- | --- |", *times, "",
-    ]  # fmt: skip
-    DOC.write_text("\n".join(text), encoding="utf-8")
+        rows = "\n".join(kept(Path(name)))
+        times = "\n".join(speed(Path(name), frames))
+    text = TEMPLATE.format(kept=rows, frames=frames, cores=os.cpu_count(), turns=TURNS, times=times)
+    DOC.write_text(text, encoding="utf-8")
     print(f"{DOC.relative_to(ROOT)}: written")
 
 

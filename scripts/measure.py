@@ -76,24 +76,24 @@ def cost() -> None:
     out = np.empty((3, 720, 1280), np.float32)
     frames = iter(range(500))
 
-    def shown(node: vs.VideoNode) -> None:
+    def next_frame(node: vs.VideoNode) -> None:
         node.get_frame(next(frames)).close()
 
     for backend in ("torch", "openvino"):
         node, engine = core.cugan.Upscale(clip, backend=backend, reuse="off"), Engine(validate(backend=backend))
-        ours, theirs = alternate(partial(shown, node), partial(engine.upscale, x, list(out)))
+        ours, theirs = alternate(partial(next_frame, node), partial(engine.upscale, x, list(out)))
         print(f"cost, 640x360 2x, {backend}: filter {ours:.3f} s, engine {theirs:.3f} s, {ours / theirs - 1:+.1%}")
     weights = load_released(find(model="se", scale=2, noise="no-denoise"))
     session = OpenVinoRuntime(weights, device="CPU", precision="fp32").load(network_model(weights), ["output"], None)
     inputs = {"input": np.full((1, 3, 396, 676), 0.4, np.float32), "alpha": np.ones((1, 1, 1, 1), np.float32)}
     workspace = Workspace()
     node = core.cugan.Upscale(clip, backend="openvino", reuse="off")
-    ours, theirs = alternate(partial(shown, node), lambda: session(inputs, workspace), 9)
+    ours, theirs = alternate(partial(next_frame, node), lambda: session(inputs, workspace), 9)
     print(f"cost, 640x360 2x: filter {ours:.3f} s, bare OpenVINO {theirs:.3f} s, {theirs / ours:.2f} x its speed")
 
 
 def upscaling(height: int, width: int, **arguments: Any) -> Callable[[], object]:
-    """A frame of noise of this size through an engine of its own, to be called again and again."""
+    """A function that sends one frame of noise through an engine of its own."""
     engine = Engine(validate(**arguments))
     x = np.random.default_rng(0).random((3, height, width), dtype=np.float32)
     out = np.empty((3, 2 * height, 2 * width), np.float32)
@@ -115,7 +115,7 @@ def tiles() -> None:
 
 
 def peak_over_idle(call: Callable[[], object]) -> int:
-    """Bytes of resident memory that a call takes at its peak over what was there before."""
+    """Resident memory in bytes that a call takes at its peak, over what the process had before."""
     process, peak, done = psutil.Process(), 0, threading.Event()
     idle = process.memory_info().rss
 
@@ -169,20 +169,20 @@ def start() -> None:
 
 def runs(count: int = 100) -> None:
     """Short vspipe runs, each of which must end by itself in time."""
+    from support.processes import vspipe
+
     script = (
         "import vapoursynth as vs\n"
         "clip = vs.core.std.BlankClip(format=vs.YUV420P8, width=32, height=32, length=3)\n"
         "vs.core.cugan.Upscale(clip).set_output()\n"
     )
-    environment = os.environ | {"VIRTUAL_ENV": sys.prefix, "PATH": f"{sys.prefix}/bin{os.pathsep}{os.environ['PATH']}"}
     slowest = 0.0
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "short.vpy"
         path.write_text(script, encoding="utf-8")
         for _ in range(count):
             start = time.perf_counter()
-            command = [str(Path(sys.executable).with_name("vspipe")), str(path), "--"]
-            subprocess.run(command, check=True, capture_output=True, env=environment, timeout=30)
+            vspipe(str(path), "--", timeout=30).check_returncode()
             slowest = max(slowest, time.perf_counter() - start)
     print(f"runs: {count} short vspipe runs ended, the slowest after {slowest:.1f} s")
 

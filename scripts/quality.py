@@ -18,7 +18,6 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-import vscugan  # noqa: F401  (says what is missing where the plugin is not installed)
 from vscugan.clip.area_average import area_average
 from vscugan.engine.engine import Engine
 from vscugan.models.registry import rows
@@ -132,7 +131,7 @@ def truth() -> list[list[str]]:
     table = [["to", "how", *SCORES]]
 
     def direct(noise: str) -> list[Picture]:
-        """The bare network's pictures, as a PNG between two programs holds them."""
+        """The bare network's pictures in 8 bit, as a PNG between two programs would hold them."""
         return [np.asarray((passed(half, (2, noise)) * 255).round() / 255, np.float32) for half in halves]
 
     for width in (1280, 960, 640):
@@ -171,7 +170,7 @@ def passed(picture: Picture, *steps: tuple[int, str]) -> Picture:
 
 
 def routes() -> list[list[str]]:
-    """The ways to 4x, 3x and 2.5x, from the original made smaller by area; timed frame by frame in turn."""
+    """The ways to 4x, 3x and 2.5x, from the original shrunk by area; timed frame by frame in turn."""
     originals = frames_of("sylvie_vn_1280x720_crf8_reference.mkv", FRAMES)
     table = [["to", "passes", *SCORES, "s a frame"]]
     plain, four, three = (), ((4, "conservative"),), ((3, "conservative"),)
@@ -184,7 +183,7 @@ def routes() -> list[list[str]]:
     ):
         big = [p[:, :, :1278] for p in originals] if target == "3x" else originals
         small = [averaged(p, *size) for p in big]
-        made: dict[Any, list[Picture]] = {way: [] for way in ways}
+        results: dict[Any, list[Picture]] = {way: [] for way in ways}
         seconds = dict.fromkeys(ways, 0.0)
         for way in ways:
             passed(small[0], *way)  # loads the models
@@ -194,14 +193,14 @@ def routes() -> list[list[str]]:
                 y = passed(picture, *way)
                 y = y if y.shape == big[0].shape else spline36(y, *big[0].shape[1:])
                 seconds[way] += time.perf_counter() - start
-                made[way].append(y)
+                results[way].append(y)
         for way in ways:
-            table.append([target, names[way], *scores(made[way], big), f"{seconds[way] / len(small):.2f}"])
+            table.append([target, names[way], *scores(results[way], big), f"{seconds[way] / len(small):.2f}"])
     return table
 
 
 def models() -> list[list[str]]:
-    """What each model does to mean colour and to place, over the real clip's frames."""
+    """How each model changes the mean colour and the position, over the real clip's frames."""
     sources = frames_of("sylvie_vn_640x360_crf23.mkv", FRAMES)
     table = [["model", "R", "G", "B, codes of 8 bit", "shift across", "shift down, px of the output"]]
     for entry in rows():

@@ -1,4 +1,4 @@
-"""What the scripts that measure share: tables in docs/, each between two marks; frames as arrays; decibels."""
+"""Shared by the scripts that measure: tables in docs/, each between two marks; frames as arrays; PSNR."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``reuse="still"`` computes of a clip, drawn over its source frames; nothing is upscaled.
+"""Draw over a clip's frames what ``reuse="still"`` would compute of them; nothing is upscaled.
 
 ``reuse_map.py clip.mkv -o folder [--first 0] [--last N] [--scale 2] [--segment 24] [--threshold 3]`` writes a PNG for
 each frame: what is computed keeps its colours and has a frame, what is reused is dimmed; a red border means the whole
@@ -29,7 +29,7 @@ AREA, WHOLE, NEW_GATES = (80, 220, 255), (255, 60, 60), (255, 220, 60)
 
 
 def as_upscale_reads_it(clip: vs.VideoNode) -> vs.VideoNode:
-    """RGBS by the same call of the resizer as ``core.cugan.Upscale``, for a clip of constant colour."""
+    """RGBS by the resizer call of ``core.cugan.Upscale``, for a clip whose colour props are the same in every frame."""
     f = clip.format
     format = VideoFormat(
         color_family=int(f.color_family),
@@ -41,20 +41,20 @@ def as_upscale_reads_it(clip: vs.VideoNode) -> vs.VideoNode:
     with clip.get_frame(0) as frame:
         props = {name: value for name, value in frame.props.items() if isinstance(value, int)}
     for kernel, arguments in to_rgb(props, format, clip.width, clip.height):
-        known = {name: value for name, value in arguments.items() if name.startswith("_")}
+        assumed = {name: value for name, value in arguments.items() if name.startswith("_")}
         rest = {name: value for name, value in arguments.items() if not name.startswith("_")}
-        clip = getattr((clip.std.SetFrameProps(**known) if known else clip).resize, kernel)(**rest)
+        clip = getattr((clip.std.SetFrameProps(**assumed) if assumed else clip).resize, kernel)(**rest)
     return clip
 
 
 def drawn(source: np.ndarray, decision: Decision, n: int) -> Image.Image:
-    """(3, H, W) in 0..1 with what is computed of it."""
+    """A picture (3, H, W) in 0..1, with the areas that are computed."""
     picture = np.rint(255 * source.clip(0, 1).transpose(1, 2, 0)).astype(np.uint8)
     whole = decision.base == n
-    shown = picture if whole else (picture * DIMMED).astype(np.uint8)
+    pixels = picture if whole else (picture * DIMMED).astype(np.uint8)
     for area in decision.areas:
-        shown[area.index] = picture[area.index]
-    image = Image.fromarray(shown)
+        pixels[area.index] = picture[area.index]
+    image = Image.fromarray(pixels)
     draw = ImageDraw.Draw(image)
     for area in decision.areas:
         draw.rectangle((area.columns.start, area.rows.start, area.columns.stop - 1, area.rows.stop - 1), outline=AREA)

@@ -1,4 +1,4 @@
-"""What reuse saves and what it changes: the tables of docs/reuse.md, on real clips of 640x360, 2x.
+"""Measure what reuse saves and what it changes: the tables of docs/reuse.md, on real clips of 640x360, 2x.
 
 ``reuse_report.py [--backend auto] [--only figures thresholds gates]``. Frames are computed with ``reuse="off"`` and
 with reuse in turn (A B A B), through ``core.cugan.Upscale``, RGBS out. Takes about 20 minutes on two cores.
@@ -46,17 +46,18 @@ def opened(path: Path) -> vs.VideoNode:
     return clip
 
 
-def made(folder: Path, name: str, pictures: list[NDArray[np.uint8]]) -> vs.VideoNode:
+def encoded(folder: Path, name: str, pictures: list[NDArray[np.uint8]]) -> vs.VideoNode:
+    """Drawn pictures as a lossy file, opened."""
     return opened(motion.encoded(folder / f"{name}.mkv", pictures))
 
 
-def clips(folder: Path) -> Clips:
+def real_and_drawn_clips(folder: Path) -> Clips:
     return {
         "Sylvie lossy, frames 0-59": lambda: opened(DATA / "sylvie_vn_640x360_crf23.mkv")[:60],
         "Sylvie lossy, all 144 frames": lambda: opened(DATA / "sylvie_vn_640x360_crf23.mkv"),
         "Sylvie lossless, all 144 frames": lambda: opened(DATA / "sylvie_vn_640x360_lossless.mkv"),
-        "talking head, x264 crf 18": lambda: made(folder, "head", motion.talking_head(96)),
-        "everything pans": lambda: made(folder, "pan", motion.panning(24)),
+        "talking head, x264 crf 18": lambda: encoded(folder, "head", motion.talking_head(96)),
+        "everything pans": lambda: encoded(folder, "pan", motion.panning(24)),
     }
 
 
@@ -73,15 +74,15 @@ def upscaled(clip: vs.VideoNode, backend: str, **arguments: Any) -> vs.VideoNode
 
 
 @dataclass
-class Seen:
-    """What a clip's frames have shown so far, for a full result or one with reuse."""
+class Totals:
+    """Sums over a result's frames so far, with reuse or without."""
 
     seconds: float = 0.0
     grid: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(PITCHES_PX)))
     flickers: list[float] = field(default_factory=list)
     before: Picture | None = None
 
-    def see(self, frame: Picture, seconds: float, still: NDArray[np.bool_] | None) -> None:
+    def add(self, frame: Picture, seconds: float, still: NDArray[np.bool_] | None) -> None:
         """``still``: pixels of the result whose source has not changed since the frame before."""
         self.seconds += seconds
         self.grid += [motion.grid_energy(frame, pitch) for pitch in PITCHES_PX]
@@ -96,7 +97,7 @@ class Seen:
 
 
 def still_pixels(a: Picture, b: Picture) -> NDArray[np.bool_]:
-    """Where the result of source ``b`` should not differ from that of ``a``."""
+    """The pixels where the result of source ``b`` should not differ from that of ``a``."""
     still = ~changed(differences(a, b), THRESHOLD)
     return still.repeat(CELL_PX * SCALE, 0).repeat(CELL_PX * SCALE, 1)[: SCALE * a.shape[1], : SCALE * a.shape[2]]
 
@@ -110,30 +111,30 @@ def sources(clip: vs.VideoNode) -> Iterator[tuple[int, NDArray[np.bool_] | None]
 
 
 def compare(clip: vs.VideoNode, backend: str, ways: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """Speed and likeness of a clip with reuse, in each of the ways, beside the full result: a row of words for each."""
+    """Speed and PSNR of a clip with reuse, in each of the ways, beside the full result: a row of the table for each."""
     nodes = [upscaled(clip, backend, reuse="off"), *(upscaled(clip, backend, **way) for way in ways)]
-    seen = [Seen() for _ in nodes]
+    totals = [Totals() for _ in nodes]
     quality, reused = [list[float]() for _ in nodes], [list[float]() for _ in nodes]
     same = [True] * len(nodes)
     for n, still in sources(clip):
-        order = [*range(n % len(nodes), len(nodes)), *range(n % len(nodes))]  # nobody always follows the same one
+        order = [*range(n % len(nodes), len(nodes)), *range(n % len(nodes))]  # so that none always follows the same one
         results = {}
         for k in order:
             results[k], seconds, share = timed(nodes[k], n)
-            seen[k].see(results[k], seconds, still)
+            totals[k].add(results[k], seconds, still)
             reused[k].append(share)
         for k, result in results.items():
             quality[k].append(decibels(result, results[0]))
             same[k] &= np.array_equal(result, results[0])
-    full = seen[0]
+    full = totals[0]
     return [
         [
-            f"{full.seconds / seen[k].seconds:.2f} x",
+            f"{full.seconds / totals[k].seconds:.2f} x",
             f"{1 - np.mean(reused[k]):.0%}",
             "bit-identical" if same[k] else f"{np.mean(quality[k]):.1f} dB",
             "" if same[k] else f"{min(quality[k]):.1f} dB",
-            f"{full.flicker:.3f} / {seen[k].flicker:.3f}",
-            ", ".join(f"{y / x - 1:+.1%}" for x, y in zip(full.grid, seen[k].grid, strict=True)),
+            f"{full.flicker:.3f} / {totals[k].flicker:.3f}",
+            ", ".join(f"{y / x - 1:+.1%}" for x, y in zip(full.grid, totals[k].grid, strict=True)),
         ]
         for k in range(1, len(nodes))
     ]
@@ -142,23 +143,23 @@ def compare(clip: vs.VideoNode, backend: str, ways: Sequence[dict[str, Any]]) ->
 HEAD = ["speed", "computed", "mean", "worst frame", "flicker, full / reuse", "grid energy, cells, blocks"]
 
 
-def figures(known: Clips, backend: str) -> None:
+def figures(clips: Clips, backend: str) -> None:
     """The first table: each clip as users have it."""
     rows = [["clip (640x360, 2x)", "reuse", *HEAD]]
-    for name, clip in known.items():
+    for name, clip in clips.items():
         reuse = "exact" if "lossless" in name else "still"
         rows.append([name, reuse, *compare(clip(), backend, [{"reuse": reuse}])[0]])
         print(" | ".join(rows[-1]), flush=True)
     write_table(REPORT, "figures", rows)
 
 
-def thresholds(known: Clips, backend: str) -> None:
-    """What 1 to 4 codes mean."""
+def thresholds(clips: Clips, backend: str) -> None:
+    """The second table: thresholds of 1 to 4 codes."""
     rows = [["clip", "threshold", *HEAD]]
     for name in ("Sylvie lossy, frames 0-59", "talking head, x264 crf 18"):
         ways = [{"reuse": "still", "threshold": threshold} for threshold in THRESHOLDS]
-        for threshold, words in zip(THRESHOLDS, compare(known[name]()[:60], backend, ways), strict=True):
-            rows.append([name.partition(",")[0], f"{threshold:g}", *words])
+        for threshold, row in zip(THRESHOLDS, compare(clips[name]()[:60], backend, ways), strict=True):
+            rows.append([name.partition(",")[0], f"{threshold:g}", *row])
             print(" | ".join(rows[-1]), flush=True)
     write_table(REPORT, "thresholds", rows)
 
@@ -172,9 +173,9 @@ def blinking(clip: vs.VideoNode) -> vs.VideoNode:
     return vs.core.std.FrameEval(clip, lambda n: captioned if n // 6 % 2 else clip)
 
 
-def gates(known: Clips, backend: str) -> None:
-    """Flicker in still areas by the gates."""
-    head = known["talking head, x264 crf 18"]()[:36]
+def gates(clips: Clips, backend: str) -> None:
+    """The third table: flicker in still areas, by the gates."""
+    head = clips["talking head, x264 crf 18"]()[:36]
     rows = [["clip", "gates=frame", "gates=scene", "reuse=still", "gates=scene to gates=frame"]]
     for name, clip in (("talking head", head), ("talking head with a caption that blinks", blinking(head))):
         nodes = {
@@ -182,14 +183,14 @@ def gates(known: Clips, backend: str) -> None:
             "scene": upscaled(clip, backend, reuse="off", gates="scene"),
             "still": upscaled(clip, backend, reuse="still"),
         }
-        seen = {kind: Seen() for kind in nodes}
+        totals = {kind: Totals() for kind in nodes}
         quality = []
         for n, still in sources(clip):
             frames = {kind: timed(node, n)[0] for kind, node in nodes.items()}
             for kind, frame in frames.items():
-                seen[kind].see(frame, 0, still)
+                totals[kind].add(frame, 0, still)
             quality.append(decibels(frames["scene"], frames["frame"]))
-        flickers = [f"{s.flicker:.4f}" for s in seen.values()]
+        flickers = [f"{s.flicker:.4f}" for s in totals.values()]
         rows.append([name, *flickers, f"{np.mean(quality):.1f} dB, worst {min(quality):.1f}"])
         print(" | ".join(rows[-1]), flush=True)
     write_table(REPORT, "gates", rows)
@@ -205,7 +206,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         for part in arguments.only:
-            PARTS[part](clips(Path(folder)), arguments.backend)
+            PARTS[part](real_and_drawn_clips(Path(folder)), arguments.backend)
 
 
 if __name__ == "__main__":

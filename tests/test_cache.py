@@ -1,4 +1,4 @@
-"""The cache: whole files or none, and plans that are taken up again."""
+"""The cache: whole files or none, in a folder that nobody else can write to."""
 
 from __future__ import annotations
 
@@ -11,10 +11,6 @@ import pytest
 
 from vscugan import cache
 from vscugan.cache import cache_folder, read_cached, write_cached
-from vscugan.tiling.plan import Plan, Waiting
-from vscugan.tiling.remembered import recall, remember
-
-PLAN = Plan(tile=(64, 96), waiting=Waiting.LEAN)
 
 
 def test_writers_beside_each_other_leave_one_whole_file() -> None:
@@ -68,19 +64,3 @@ def test_a_user_without_a_home_has_a_cache(
     assert caplog.messages == [
         f"the user has no home folder, so the cache is in {folder}; name another place by VSCUGAN_CACHE"
     ]
-
-
-def test_a_plan_is_recalled_while_memory_is_as_short() -> None:
-    remember("here", PLAN, 1000)
-    assert recall("here", 1000) == PLAN
-    assert recall("here", 1250) == PLAN
-    assert recall("here", 1251) is None
-    assert recall("there", 1000) is None
-
-
-@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'{"situation": "here", "tile": [1], "free_bytes": 9}'])
-def test_a_broken_plan_is_none(content: bytes) -> None:
-    remember("here", PLAN, 1000)
-    (file,) = (cache_folder() / "plans").iterdir()
-    file.write_bytes(content)
-    assert recall("here", 1) is None

@@ -1,4 +1,4 @@
-"""The set-up script's words when something is missing."""
+"""The set-up script's messages when something is missing."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vscugan.exits import describe_exit
-from vscugan.install import how_to_install, how_to_mend, how_to_reinstall, why_not
+from vscugan.install import how_to_install, how_to_reinstall, how_to_repair, why_not
 
 ROOT = Path(__file__).parent.parent
 MISMATCH = ImportError("Check 'versions_compatible' failed at pyopenvino.cpp:99:\nmore")
@@ -74,14 +74,14 @@ def test_another_openvino_in_the_process_is_named() -> None:
         "another OpenVINO in this process, which a plugin such as vapoursynth-mlrt-ov has loaded (ImportError: Check "
         "'versions_compatible' failed at pyopenvino.cpp:99)"
     )
-    assert how_to_mend("openvino", why) == "run pip uninstall vapoursynth-mlrt-ov where it is not needed"
+    assert how_to_repair("openvino", why) == "run pip uninstall vapoursynth-mlrt-ov where it is not needed"
     why = why_not("openvino", ImportError("libtbb.so.12: no such file"))
     assert why == "ImportError: libtbb.so.12: no such file"
-    assert how_to_mend("openvino", why) == "run pip install openvino onnx"
+    assert how_to_repair("openvino", why) == "run pip install openvino onnx"
 
 
 @pytest.mark.parametrize(
-    ("code", "words"),
+    ("code", "text"),
     [
         (3, "exit code 3"),
         (-7, "SIGBUS (a file was cut off or could not be read while it was in use, or memory was short)"),
@@ -90,5 +90,5 @@ def test_another_openvino_in_the_process_is_named() -> None:
         (-99, "signal 99"),
     ],
 )
-def test_ends_of_processes_are_explained(code: int, words: str) -> None:
-    assert describe_exit(code) == words
+def test_ends_of_processes_are_explained(code: int, text: str) -> None:
+    assert describe_exit(code) == text

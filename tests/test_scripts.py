@@ -1,4 +1,4 @@
-"""What the scripts say of their figures."""
+"""The scripts' tables, and what the demo prints."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """vscugan: Real-CUGAN, anime upscaling for VapourSynth.
 
-A script needs no import: ``core.cugan.Upscale(clip)`` is there after the installation. ``upscale`` here is
-its typed twin, and ``describe`` tells what computes a clip. Importing this package loads neither torch nor VapourSynth.
+A script needs no import: ``core.cugan.Upscale(clip)`` is there after the installation. ``upscale`` is its typed twin,
+and ``describe`` reports what computes a clip. Importing this package loads neither torch nor VapourSynth.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ TAG = "Signature: 8a477f597d28d172789f06886806bc55"
 
 @functools.cache
 def _temporary_folder() -> Path:
-    """A folder for a user without a home, which nobody else can write to; made here, so that it is surely ours."""
+    """A folder for a user without a home, which nobody else can write to; created here, so that it is surely ours."""
     user = os.getuid() if hasattr(os, "getuid") else 0
     folder = Path(tempfile.gettempdir()) / f"vscugan-{user}"
     try:
@@ -38,7 +38,7 @@ def _temporary_folder() -> Path:
 
 
 def cache_folder() -> Path:
-    """Where vscugan keeps what it may lose; not made here.
+    """Where vscugan keeps what it may lose; not created here.
 
     ``VSCUGAN_CACHE`` names it; else it is ``vscugan`` in ``XDG_CACHE_HOME`` or the platform's cache folder, and where
     ``HOME`` is unset and the user has no home, one in the folder for temporary files.
@@ -59,15 +59,15 @@ def cache_folder() -> Path:
 
 
 def unwritable(reason: str) -> DiskError:
-    """The error for a cache that something needs and that can't be written."""
+    """The error for a cache that can't be written although it is needed."""
     return DiskError(
-        f"cache folder must be writable, got {str(cache_folder())!r}: {reason}; make room or rights there, or name "
-        "another one by VSCUGAN_CACHE"
+        f"cache folder must be writable, got {str(cache_folder())!r}: {reason}; free some space or allow writing "
+        "there, or name another one by VSCUGAN_CACHE"
     )
 
 
-def made_folder(name: str) -> Path:
-    """A folder of this name in the cache, made where it is missing; the tag tells backups and ``clear`` what it is.
+def ensure_folder(name: str) -> Path:
+    """A folder in the cache, created if it is missing; the tag lets backups and ``clear`` recognise the cache.
 
     Raises: DiskError.
     """
@@ -91,13 +91,13 @@ def read_cached(name: str) -> bytes | None:
 
 
 def write_cached(name: str, content: bytes) -> None:
-    """Put a file into the cache: whole or not at all.
+    """Write a file into the cache, whole or not at all.
 
-    A cache that can't be written is logged and otherwise let be: no frame depends on it.
+    A cache that can't be written is logged and otherwise ignored, since no frame depends on it.
     """
     path = cache_folder() / name
     try:
-        made_folder(str(Path(name).parent))
+        ensure_folder(str(Path(name).parent))
         write_whole(path, content)
     except DiskError as error:
         logger.warning("%s can't be written into the cache: %s", name, error)

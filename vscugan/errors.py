@@ -1,4 +1,4 @@
-"""What can go wrong, and whose it is to mend.
+"""The errors that vscugan raises on purpose.
 
 CuganError
 ├── ArgumentError (ValueError)    an argument is wrong, or contradicts another
@@ -7,12 +7,12 @@ CuganError
 ├── DeviceError (RuntimeError)    the device is missing, or has too little memory for the smallest tile
 ├── FrameError (RuntimeError)     a frame could not be computed
 ├── SourceError (ValueError)      the source file is missing, unreadable, damaged or of a kind that is refused
-├── PlanError (ValueError)        what is asked contradicts what is there: the output, or a run before
+├── PlanError (ValueError)        the request contradicts what exists: the output, or a run before
 ├── LockedError (RuntimeError)    another run works in the same folder
-├── EncoderError (RuntimeError)   the encoder is missing, failed, or wrote something else than it was given
+├── EncoderError (RuntimeError)   the encoder is missing, failed, or wrote other frames than it was given
 ├── DiskError (RuntimeError)      a file can't be written
 ├── ResultError (RuntimeError)    the finished file is not what it must be
-└── WorkerError (RuntimeError)    the process that does the work ended without a word
+└── WorkerError (RuntimeError)    the worker process ended without a message
 
 A message reads ``<subject> must be <allowed>, got <value>; <next step>``. Inner code leaves the
 function's name out; the clip layer puts ``cugan.Upscale: `` before it and raises ``vs.Error``, and the
@@ -59,7 +59,7 @@ class SourceError(CuganError, ValueError):
 
 
 class PlanError(CuganError, ValueError):
-    """What is asked contradicts what is there: the output, or a run before."""
+    """The request contradicts what exists: the output, or a run before."""
 
     exit_code = 4
 
@@ -71,7 +71,7 @@ class LockedError(CuganError, RuntimeError):
 
 
 class EncoderError(CuganError, RuntimeError):
-    """The encoder is missing, failed, or wrote something else than it was given."""
+    """The encoder is missing, failed, or wrote other frames than it was given."""
 
     exit_code = 6
 
@@ -89,6 +89,6 @@ class ResultError(CuganError, RuntimeError):
 
 
 class WorkerError(CuganError, RuntimeError):
-    """The process that does the work ended without a word."""
+    """The worker process ended without a message."""
 
     exit_code = 9

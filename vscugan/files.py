@@ -13,12 +13,12 @@ from pathlib import Path
 from vscugan.errors import DiskError
 
 READ_BYTES = 1 << 20
-#: less room than this is a full disk
+#: a disk with less free space than this counts as full
 FULL_BYTES = 16 << 20
-#: what programs say when they can't write on
-FULL_WORDS = ("No space left", "File too large", "quota exceeded")
-#: what a demuxer leaves out in the middle of a file is read at once where it is no more than so much
-LEFT_OUT_BYTES = 16 << 20
+#: parts of the messages of programs that can't write any more
+FULL_MESSAGES = ("No space left", "File too large", "quota exceeded")
+#: a part that a demuxer skips is hashed at once up to this size; a larger one makes the rest wait for the end
+SKIPPED_BYTES = 16 << 20
 
 
 def sync_folder(folder: Path) -> None:
@@ -42,7 +42,7 @@ def sync_file(path: Path) -> None:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file by temp file and rename, durably, whoever writes beside us; the temp file is beside it.
+    """Write a file by temp file and rename, durably; several processes and threads may write the same file.
 
     Raises: DiskError.
     """
@@ -63,20 +63,20 @@ def write_whole(path: Path, content: bytes) -> None:
 def disk_error(path: Path, error: OSError) -> DiskError:
     """The error for a file that can't be written."""
     return DiskError(
-        f"{path.name} must be writable, got {error.strerror or error}; make room or rights in the output's folder, "
-        "then run the same command again"
+        f"{path.name} must be writable, got {error.strerror or error}; free some space or allow writing in the "
+        "output's folder, then run the same command again"
     )
 
 
-def is_full(folder: Path, said: str) -> bool:
-    """Whether a program that wrote into a folder failed for want of room, by what it ``said`` or by what is left."""
-    return shutil.disk_usage(folder).free < FULL_BYTES or any(words in said for words in FULL_WORDS)
+def is_full(folder: Path, message: str) -> bool:
+    """Whether a program that wrote into a folder failed because the disk is full, by its message or the free space."""
+    return shutil.disk_usage(folder).free < FULL_BYTES or any(part in message for part in FULL_MESSAGES)
 
 
 class HashedReader:
-    """A file for a demuxer that reads it through, and its sha256 without reading it once more.
+    """A file that a demuxer reads, and the file's sha256 without a second pass over it.
 
-    What the demuxer reads in order is hashed on the way; the rest, as a rule nothing, is read at the end.
+    What the demuxer reads in order is hashed at once; the rest, as a rule nothing, is read at the end.
     """
 
     def __init__(self, file: FileIO) -> None:
@@ -86,26 +86,26 @@ class HashedReader:
         self._hashed = 0
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """As a file's."""
+        """See ``FileIO``."""
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
-        """As a file's."""
+        """See ``FileIO``."""
         return self._file.tell()
 
     def read(self, size: int) -> bytes:
-        """As a file's."""
-        at = self._file.tell()
-        if self._hashed < at <= self._hashed + LEFT_OUT_BYTES:
-            self._catch_up(at)
+        """See ``FileIO``."""
+        start = self._file.tell()
+        if self._hashed < start <= self._hashed + SKIPPED_BYTES:
+            self._hash_up_to(start)
         data = self._file.read(size)
-        if at <= self._hashed < at + len(data):
-            self._digest.update(memoryview(data)[self._hashed - at :])
-            self._hashed = at + len(data)
+        if start <= self._hashed < start + len(data):
+            self._digest.update(memoryview(data)[self._hashed - start :])
+            self._hashed = start + len(data)
         return data
 
-    def _catch_up(self, stop: int | None) -> None:
-        """Read and hash up to there, None for the end; the position is left behind what was read."""
+    def _hash_up_to(self, stop: int | None) -> None:
+        """Hash up to an offset, None for the file's end; the position afterwards is where hashing stopped."""
         self._file.seek(self._hashed)
         while stop is None or self._hashed < stop:
             data = self._file.read(READ_BYTES if stop is None else min(READ_BYTES, stop - self._hashed))
@@ -116,7 +116,7 @@ class HashedReader:
 
     def sha256(self) -> str:
         """The sha256 of the whole file, as hex."""
-        self._catch_up(None)
+        self._hash_up_to(None)
         return self._digest.hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""What to install so that something works, said so that it works from where this copy came."""
+"""Commands that install what is missing, by where this copy of vscugan came from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 PACKAGE = "vscugan"
-#: brings an OpenVINO of its own, which can't be loaded beside ours; how ours then says so
+#: a package with an OpenVINO of its own, which can't be loaded beside ours, and a part of the error that then comes
 RIVAL, RIVAL_ERROR = "vapoursynth-mlrt-ov", "versions_compatible"
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
@@ -40,7 +40,7 @@ def how_to_install(extra: str) -> str:
 
 
 def _origin() -> str:
-    """What pip is to be given for vscugan itself: where this copy came from (PEP 610), a clone where that is gone."""
+    """pip's argument for vscugan itself: where this copy came from (PEP 610), or a clone where that is gone."""
     clone = ". in a clone of vscugan"
     try:
         text = importlib.metadata.distribution(PACKAGE).read_text("direct_url.json")
@@ -74,6 +74,6 @@ def why_not(package: str, error: Exception) -> str:
     return reason
 
 
-def how_to_mend(extra: str, why: str) -> str:
-    """What to do where ``why_not`` told ``why``."""
+def how_to_repair(extra: str, why: str) -> str:
+    """What to do about the reason that ``why_not`` gave."""
     return f"run pip uninstall {RIVAL} where it is not needed" if RIVAL in why else how_to_install(extra)

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from vscugan import runtime
-from vscugan.cli.options import add_upscale, given_upscale
+from vscugan.cli.options import add_upscale, format_name, given_upscale
 
 HELP = {
     "scale": "1 to 16 (default 2)",
@@ -65,3 +65,15 @@ def test_values_are_read_as_the_rows_say() -> None:
     given = given_upscale(parser.parse_args(argv.split()))
     assert given == {"scale": 1.5, "tile": 64, "device": "cpu", "weights": os.path.abspath("x.pth")}
     assert given_upscale(parser.parse_args([])) == {}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("yuv420p10le", "YUV420P10"), ("yuv420p", "YUV420P8"), ("yuv444p16", "YUV444P16"), ("gray", "GRAY8"),
+        ("gray16le", "GRAY16"), ("gbrp", "RGB24"), ("gbrp10le", "RGB30"), ("rgb48le", "RGB48"), ("p010le", "YUV420P10"),
+        ("gbrpf32le", "RGBS"), ("YUV420P10", "YUV420P10"), ("yuv444ps", "yuv444ps"), ("yuv420p10be", "yuv420p10be"),
+    ],
+)  # fmt: skip
+def test_formats_have_ffmpeg_s_names_too(theirs: str, ours: str) -> None:
+    assert format_name(theirs) == ours

@@ -205,7 +205,7 @@ def test_a_cache_that_cannot_be_written_is_named(folder: Path, monkeypatch: pyte
     cache = folder / "cache"
     cache.write_text("a file")
     monkeypatch.setenv("VSCUGAN_CACHE", str(cache))
-    way_out = "make room or rights there, or name another one by VSCUGAN_CACHE"
+    way_out = "free some space or allow writing there, or name another one by VSCUGAN_CACHE"
     refused(folder, 7, f"cache folder must be writable, got '{cache}': Not a directory; {way_out}",
             "a.mkv", "-o", "o.mkv")  # fmt: skip
     cache.unlink()

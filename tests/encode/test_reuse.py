@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from support import media
 
-from vscugan.cli.progress import progress_line
+from vscugan.cli.progress_display import progress_line
 from vscugan.encode.chunks import chunk_frames
 from vscugan.encode.plan import Plan, refuse_differences, wanted
 from vscugan.errors import PlanError

@@ -8,6 +8,14 @@ import sys
 from pathlib import Path
 
 BIN = Path(sys.executable).parent
+#: a script for vspipe or Python, of three small frames
+SCRIPT = """
+import vapoursynth as vs
+core = vs.core
+clip = core.std.BlankClip(format=vs.YUV420P8, width=32, height=32, length=3, color=[100, 90, 160])
+clip = core.cugan.Upscale(clip, scale=2, noise="denoise1x")
+clip.set_output()
+"""
 
 
 def environment() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""How every command ends: one line on stderr and an exit code, whatever happens."""
+"""How every command ends: with an exit code, and after an error with one line on stderr."""
 
 from __future__ import annotations
 
@@ -15,31 +15,29 @@ from typing import Any, NoReturn, TextIO
 from vscugan.clip.error_text import first_line
 from vscugan.encode.typed import printable
 from vscugan.errors import ArgumentError, CuganError, DiskError, FrameError
+from vscugan.exits import INTERRUPTED, UNEXPECTED
 from vscugan.install import how_to_install
 
-UNEXPECTED = 70
-#: signals that end a command in order, where the system has them, and the exit codes that shells count for them
-INTERRUPTED = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
-#: signals that come one upon the other are one: timeout and terminals send several
-TOGETHER_S = 1.0
+#: a signal that follows another one within this time is the same one: timeout and terminals send several
+SAME_SIGNAL_S = 1.0
 
 
 class Ended(KeyboardInterrupt):
-    """A signal that ends the command, by its name; whatever tidies up after Ctrl-C tidies up after these."""
+    """A signal that ends the command, by its name; whatever cleans up after Ctrl-C cleans up after these too."""
 
 
 class _Signals:
-    """What has been received; a native library that calls us may swallow the exception."""
+    """The last signal received, because a native library that calls us may swallow the exception."""
 
     def __init__(self) -> None:
         self.last: Ended | None = None
-        self.is_tidying = False
-        self._last_s = -TOGETHER_S
+        self.is_cleaning_up = False
+        self._last_s = -SAME_SIGNAL_S
 
     def receive(self, number: int, frame: FrameType | None) -> None:
         """Raise Ended for a signal, in the main thread."""
         now = time.monotonic()
-        if self.is_tidying or now - self._last_s < TOGETHER_S:
+        if self.is_cleaning_up or now - self._last_s < SAME_SIGNAL_S:
             return
         self._last_s, self.last = now, Ended(signal.Signals(number).name)
         raise self.last
@@ -49,13 +47,13 @@ _signals = _Signals()
 
 
 def raise_swallowed() -> None:
-    """Raise the interruption that became another error on its way through a native library."""
+    """Raise the interruption again that became another error on its way through a native library."""
     if _signals.last is not None:
         raise _signals.last
 
 
 class Output:
-    """A stream of text that goes on into nothing when it can't be written: its reader is gone, or the disk is full."""
+    """A text stream that discards what it can't write, because its reader is gone or the disk is full."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -64,28 +62,28 @@ class Output:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """As a stream's."""
+        """See ``TextIO``."""
         try:
             return self._stream.write(text)
         except OSError:
-            self._give_up()
+            self._discard_from_now_on()
             return len(text)
 
     def flush(self) -> None:
-        """As a stream's."""
+        """See ``TextIO``."""
         try:
             self._stream.flush()
         except OSError:
-            self._give_up()
+            self._discard_from_now_on()
 
-    def _give_up(self) -> None:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self._stream.fileno())
-        os.close(nowhere)
+    def _discard_from_now_on(self) -> None:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, self._stream.fileno())
+        os.close(null)
 
 
 def prepare_process() -> None:
-    """Open what the shell has closed, let nothing fail for want of a reader, and let signals end commands in order."""
+    """Open the standard streams that the shell has closed, let no write to them fail, and let signals end commands."""
     for descriptor, name in ((0, "stdin"), (1, "stdout"), (2, "stderr")):
         if getattr(sys, name) is None:  # closed, as by >&-; the next file that is opened would take its place
             mode = os.O_RDONLY if descriptor == 0 else os.O_WRONLY
@@ -104,7 +102,7 @@ def prepare_process() -> None:
 
 def leave(code: int) -> NoReturn:
     """End the process; after an interruption at once, whatever frames are still being computed."""
-    _signals.is_tidying = True
+    _signals.is_cleaning_up = True
     if code in INTERRUPTED.values():
         sys.stdout.flush()
         sys.stderr.flush()
@@ -112,20 +110,20 @@ def leave(code: int) -> NoReturn:
     sys.exit(code)
 
 
-def say(command: str, text: str) -> None:
-    """One line on stderr."""
+def print_error(command: str, text: str) -> None:
+    """Print one line on stderr, after the command's name."""
     print(f"{f'vscugan {command}'.rstrip()}: {printable(text)}", file=sys.stderr, flush=True)
 
 
 def interruption(error: KeyboardInterrupt) -> tuple[str, int]:
-    """What ended a command, for people, and its exit code."""
-    _signals.is_tidying = True
+    """The message about what ended a command, and its exit code."""
+    _signals.is_cleaning_up = True
     name = str(error) if isinstance(error, Ended) else "SIGINT"
     return ("interrupted" if name == "SIGINT" else f"ended by {name}"), INTERRUPTED[name]
 
 
-def _explained(error: Exception) -> tuple[str, int]:
-    """What to say of an error, and its exit code."""
+def _message_of(error: Exception) -> tuple[str, int]:
+    """The message about an error, and its exit code."""
     if isinstance(error, CuganError):
         return str(error), error.exit_code
     if isinstance(error, ImportError) and not (error.name or "").startswith("vscugan"):
@@ -133,7 +131,7 @@ def _explained(error: Exception) -> tuple[str, int]:
         missing = error.name or "a package"
         return f"{missing} must be installed, got none; {how_to_install('encode')}", ArgumentError.exit_code
     if isinstance(error, OSError):
-        return f"files must be usable, got {error}; mend it, then run this again", DiskError.exit_code
+        return f"files must be usable, got {error}; correct this, then run the same command again", DiskError.exit_code
     if (type(error).__module__, type(error).__name__) == ("vapoursynth", "Error"):
         return first_line(error), FrameError.exit_code
     traceback.print_exception(error)
@@ -141,9 +139,9 @@ def _explained(error: Exception) -> tuple[str, int]:
 
 
 def guarded(command: str, function: Callable[[], int], *, as_json: bool = False) -> int:
-    """Run a command; errors become one line on stderr and the exit code of their kind.
+    """Run a command; an error becomes one line on stderr and the exit code of its class.
 
-    With ``as_json`` the line is an event on stdout too.
+    With ``as_json`` it is an event on stdout too.
     """
     try:
         try:
@@ -152,13 +150,12 @@ def guarded(command: str, function: Callable[[], int], *, as_json: bool = False)
             raise_swallowed()
             raise
     except KeyboardInterrupt as error:
-        event = "interrupted"
         text, code = interruption(error)
+        event: dict[str, Any] = {"event": "interrupted", "code": code}
     except Exception as error:
-        event = "error"
-        text, code = _explained(error)
+        text, code = _message_of(error)
+        event = {"event": "error", "message": text, "code": code}
     if as_json:
-        told = {"event": event} | ({"message": text} if event == "error" else {}) | {"code": code}
-        print(json.dumps(told, ensure_ascii=False), flush=True)
-    say(command, text)
+        print(json.dumps(event, ensure_ascii=False), flush=True)
+    print_error(command, text)
     return code

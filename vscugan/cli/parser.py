@@ -1,4 +1,4 @@
-"""argparse with errors of one line, in the words of the other messages, and with near misses suggested."""
+"""argparse whose errors are one line, worded as our other messages, with a suggestion where a name is misspelt."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from typing import Any, NoReturn
 
 from vscugan.errors import ArgumentError
 
-#: what the functions that read a value take, by their names
-KINDS = {"int": "a whole number", "float": "a number", "number": "a number", "tile": "one or two whole numbers"}
-#: of difflib's likeness, from which a word is thought to be a misspelt one; higher where it may be of another program
-NEAR, VERY_NEAR = 0.75, 0.85
+#: what the functions that parse a value accept, by their names
+ACCEPTED = {"int": "a whole number", "float": "a number", "number": "a number", "tile": "one or two whole numbers"}
+#: difflib's ratio from which a name counts as misspelt; higher where it may be another program's option
+SIMILAR, VERY_SIMILAR = 0.75, 0.85
 _EXPECTED = re.compile(r"argument (\S+): expected (.+)")
 _REQUIRED = "the following arguments are required: "
 
 
-def suggestion(word: str, known: Iterable[str], least: float = NEAR) -> str:
-    """The known word that was probably meant, as a question; empty where none is near."""
-    near = difflib.get_close_matches(word, list(known), 1, least)
-    return f"did you mean {near[0]}?" if near else ""
+def suggestion(name: str, names: Iterable[str], ratio: float = SIMILAR) -> str:
+    """The name that was probably meant, as a question; empty where none is similar."""
+    similar = difflib.get_close_matches(name, list(names), 1, ratio)
+    return f"did you mean {similar[0]}?" if similar else ""
 
 
 class Parser(argparse.ArgumentParser):
     """Raises ArgumentError where argparse would print its usage and exit.
 
-    ``rest_hint``: what to say of an option that is not known, which may be meant for another program; ``{}`` stands
-    for the option with its value.
+    ``rest_hint``: the hint for an unknown option that may be meant for another program; ``{}`` stands for the option
+    with its value.
     """
 
     rest_hint = ""
 
     def error(self, message: str) -> NoReturn:
-        """Raise what argparse found, without its usage."""
+        """Raise ArgumentError with argparse's message."""
         if found := _EXPECTED.fullmatch(message):
             message = f"{found[1]} must have {found[2].replace('expected ', '')}, got none"
         elif message.startswith(_REQUIRED):
@@ -46,48 +46,48 @@ class Parser(argparse.ArgumentParser):
     def _help_hint(self) -> str:
         return f"run {self.prog} --help to see all options"
 
-    def parse(self, words: Sequence[str], valued: Sequence[str] = ()) -> argparse.Namespace:
-        """The arguments in the words; ``valued`` are the options whose next word is a path, whatever it begins with.
+    def parse(self, argv: Sequence[str], path_options: Sequence[str] = ()) -> argparse.Namespace:
+        """Parse the arguments; ``path_options`` are the options whose value is a path, whatever it begins with.
 
         Raises: ArgumentError.
         """
-        words = named_files(words, valued)
-        self._refuse_unknown(words)
-        arguments, rest = self.parse_known_args(words)
+        argv = _mark_paths(argv, path_options)
+        self._refuse_unknown(argv)
+        arguments, rest = self.parse_known_args(argv)
         if rest:
             raise ArgumentError(f"arguments must be options and their values, got {' '.join(rest)}; {self._help_hint}")
         return arguments
 
-    def _refuse_unknown(self, words: Sequence[str]) -> None:
+    def _refuse_unknown(self, argv: Sequence[str]) -> None:
         """Refuse options that do not exist, before argparse takes their values for files."""
-        known = self._option_string_actions
+        options = self._option_string_actions
         is_value = False
-        for place, word in enumerate(words):
-            name = word.partition("=")[0]
-            if word == "--":
+        for i, argument in enumerate(argv):
+            name = argument.partition("=")[0]
+            if argument == "--":
                 return
-            if is_value or not re.match(r"--?[^\W\d]", word):
+            if is_value or not re.match(r"--?[^\W\d]", argument):
                 is_value = False
-            elif name in known:
-                is_value = "=" not in word and known[name].nargs != 0
-            elif found := [option for option in known if option.startswith(name)]:  # argparse takes abbreviations
+            elif name in options:
+                is_value = "=" not in argument and options[name].nargs != 0
+            elif found := [option for option in options if option.startswith(name)]:  # argparse takes abbreviations
                 if len(found) > 1:
                     raise ArgumentError(
                         f"option must be written in full, got {name}; write {', '.join(found[:-1])} or {found[-1]}"
                     )
-                is_value = "=" not in word and known[found[0]].nargs != 0
-            elif word.startswith("--") or word[:2] not in known:  # else a short option with its value
-                after = words[place + 1 : place + 2]
-                value = after if "=" not in word and after and not after[0].startswith("-") else []
-                near = suggestion(name, known, VERY_NEAR if self.rest_hint else NEAR)
-                hint = " ".join(filter(None, (near, self.rest_hint.format(" ".join([word, *value])))))
+                is_value = "=" not in argument and options[found[0]].nargs != 0
+            elif argument.startswith("--") or argument[:2] not in options:  # else a short option with its value
+                after = argv[i + 1 : i + 2]
+                value = after if "=" not in argument and after and not after[0].startswith("-") else []
+                similar = suggestion(name, options, VERY_SIMILAR if self.rest_hint else SIMILAR)
+                hint = " ".join(filter(None, (similar, self.rest_hint.format(" ".join([argument, *value])))))
                 raise ArgumentError(f"option must be known to {self.prog}, got {name}; {hint or self._help_hint}")
 
     def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
         try:
             return super()._get_value(action, arg_string)
         except argparse.ArgumentError:
-            allowed = KINDS.get(getattr(action.type, "__name__", ""), "of another kind")
+            allowed = ACCEPTED.get(getattr(action.type, "__name__", ""), "of another kind")
             self._refuse(action, allowed, arg_string)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
@@ -99,15 +99,12 @@ class Parser(argparse.ArgumentParser):
         raise ArgumentError(f"{action.dest.replace('_', '-')} must be {allowed}, got {value}; {self._help_hint}")
 
 
-def named_files(words: Sequence[str], valued: Sequence[str]) -> list[str]:
-    """The words with ``./`` before files whose names begin with ``-``, which would be read as options.
-
-    ``valued`` are the options whose next word is a path, whatever it begins with.
-    """
-    made: list[str] = []
-    for word in words:
-        is_value = bool(made) and made[-1] in valued
-        if word.startswith("-") and (is_value or os.path.lexists(word)):
-            word = f"./{word}"
-        made.append(word)
-    return made
+def _mark_paths(argv: Sequence[str], path_options: Sequence[str]) -> list[str]:
+    """The arguments with ``./`` before files whose names begin with ``-``, which would be parsed as options."""
+    marked: list[str] = []
+    for argument in argv:
+        is_path = bool(marked) and marked[-1] in path_options
+        if argument.startswith("-") and (is_path or os.path.lexists(argument)):
+            argument = f"./{argument}"
+        marked.append(argument)
+    return marked

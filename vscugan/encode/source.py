@@ -20,7 +20,7 @@ from typing import Any
 import av
 import vapoursynth as vs
 
-from vscugan.cache import made_folder, unwritable
+from vscugan.cache import ensure_folder, unwritable
 from vscugan.encode.container import Content, Demuxer, read_through
 from vscugan.encode.damage import Damage, find_damage, known_damage, libav_errors, remember_damage
 from vscugan.errors import SourceError
@@ -193,7 +193,7 @@ def _open(
             progress(int(found[1]))
 
     # what several threads make up of damaged frames is another thing each time, which bestsource does not stand
-    folder, threads = (made_folder("index-damaged"), 1) if damage.is_seen else (made_folder("index"), 0)
+    folder, threads = (ensure_folder("index-damaged"), 1) if damage.is_seen else (ensure_folder("index"), 0)
     handle = vs.core.add_log_handler(listen)
     LOGGER.addFilter(_is_news)
     try:

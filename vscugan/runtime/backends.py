@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import torch
 
 from vscugan.errors import ArgumentError, DeviceError
-from vscugan.install import how_to_mend, why_not
+from vscugan.install import how_to_repair, why_not
 from vscugan.models.weights import Weights
 from vscugan.runtime import BACKENDS
 from vscugan.runtime.protocol import Runtime
@@ -119,7 +119,7 @@ def pick_backend(name: str, device: torch.device, precision: str) -> tuple[str, 
             )
     why = _missing(backend, device)
     if why is not None:
-        hint = how_to_mend(backend.extras.get(device.type, name), why)
+        hint = how_to_repair(backend.extras.get(device.type, name), why)
         raise DeviceError(f"backend={name} must be installed, got {why}; {hint}, or use backend=auto")
     return name, None
 

@@ -13,7 +13,7 @@ import torch
 import xxhash
 from numpy.typing import NDArray
 
-from vscugan.cache import made_folder
+from vscugan.cache import ensure_folder
 from vscugan.models.weights import Weights
 from vscugan.runtime.backends import Backend
 from vscugan.runtime.graph_runtime import Arrays, GraphRuntime, Session
@@ -87,7 +87,7 @@ def _make(name: str, provider: str, weights: Weights, device: torch.device, prec
         providers.insert(0, ("CUDAExecutionProvider", options))  # for what TensorRT does not take
         options = options | {"trt_fp16_enable": precision == "fp16"}
         with suppress(OSError):  # a cache that can't be written costs minutes, not the clip
-            options |= {"trt_engine_cache_path": str(made_folder("tensorrt")), "trt_engine_cache_enable": True}
+            options |= {"trt_engine_cache_path": str(ensure_folder("tensorrt")), "trt_engine_cache_enable": True}
     if device.type != "cpu":
         providers.insert(0, (provider, options))
     return OnnxRuntime(weights, name=name, providers=providers)

@@ -1,4 +1,4 @@
-"""``vscugan verify``: random frames of a result computed again and compared."""
+"""``vscugan verify``: check a result by its certificate, and compute random frames of it again."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from vscugan.cli.parser import Parser
 from vscugan.encode.typed import printable
 from vscugan.errors import ArgumentError
 
-HELP = "compute random frames of a result again and compare, by its certificate"
+HELP = "check a result against its certificate, and compute random frames of it again"
 DIFFERS = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    parser.add_argument("result", type=os.path.abspath, help="a file that vscugan encode made")
-    parser.add_argument("--source", type=os.path.abspath, help="what it was made of (default: beside it, by its name)")
-    parser.add_argument("--script", type=os.path.abspath, help="the script it was made by, which is run")
-    parser.add_argument("--arg", action="append", default=[], metavar="NAME=VALUE", help="that the script was given")
-    parser.add_argument("--weights", type=os.path.abspath, help="the weight file of your own (default: where it was)")
-    parser.add_argument("--frames", type=int, default=5, help="how many (default 5)")
-    parser.add_argument("--seed", type=int, help="of the choice, to have the same frames again")
-    parser.add_argument("--psnr", type=float, help="least dB of the coded frame (default 30, of the same bits 20)")
-    parser.add_argument("--json", action="store_true", help="tell it as JSON")
+    add = parser.add_argument
+    add("result", type=os.path.abspath, help="a file that vscugan encode wrote")
+    add("--source", type=os.path.abspath, help="the file that was encoded (default: beside the result, by its name)")
+    add("--script", type=os.path.abspath, help="the script that encode ran; it is run again")
+    add("--arg", action="append", default=[], metavar="NAME=VALUE", help="an argument that the script was given")
+    add("--weights", type=os.path.abspath, help="your own weight file (default: where it was)")
+    add("--frames", type=int, default=5, help="how many frames (default 5)")
+    add("--seed", type=int, help="seed of the random choice, to get the same frames again")
+    add("--psnr", type=float, help="least PSNR of a coded frame, dB (default 30; 20 where the bits are the same)")
+    add("--json", action="store_true", help="report as JSON")
 
 
 def _verify(arguments: argparse.Namespace) -> int:
@@ -67,6 +68,6 @@ def _line(frame: dict[str, Any]) -> str:
     return f"frame {frame['frame']}: computed again: {same}; coded at {frame['psnr']:.1f} dB, {share}{verdict}"
 
 
-def run(parser: Parser, words: Sequence[str]) -> int:
-    """Run the command on its words; returns the exit code."""
-    return _verify(parser.parse(words, ("--source", "--script", "--weights")))
+def run(parser: Parser, argv: Sequence[str]) -> int:
+    """Run the command with its arguments; returns the exit code."""
+    return _verify(parser.parse(argv, ("--source", "--script", "--weights")))

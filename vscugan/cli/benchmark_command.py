@@ -13,16 +13,16 @@ from vscugan.errors import ArgumentError
 from vscugan.option_values import device
 from vscugan.runtime import BACKENDS
 
-HELP = "how fast the installed runtimes are here (A B A B, about a minute)"
+HELP = "measure the installed runtimes in turn (A B A B, about a minute)"
 WARM_FRAMES = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    parser.add_argument("--size", default="320x180", help="of the source (default 320x180)")
+    parser.add_argument("--size", default="320x180", help="size of the source (default 320x180)")
     parser.add_argument("--scale", type=int, default=2, choices=(2, 3, 4), help="default 2")
-    parser.add_argument("--frames", type=int, default=5, help="a turn (default 5)")
-    parser.add_argument("--turns", type=int, default=2, help="of each runtime (default 2)")
+    parser.add_argument("--frames", type=int, default=5, help="frames in a turn (default 5)")
+    parser.add_argument("--turns", type=int, default=2, help="turns of each runtime (default 2)")
     parser.add_argument("--device", type=device, default="auto", help="as for Upscale (default auto)")
 
 
@@ -37,7 +37,7 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _clips(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str]]:
-    """A clip for each runtime that works here, and why the others do not."""
+    """A clip for each runtime that works here, and for the others the reason why they do not."""
     import vapoursynth as vs
 
     from vscugan.clip.error_text import first_line
@@ -85,6 +85,6 @@ def _benchmark(arguments: argparse.Namespace) -> int:
     return 0 if clips else 1
 
 
-def run(parser: Parser, words: Sequence[str]) -> int:
-    """Run the command on its words; returns the exit code."""
-    return _benchmark(parser.parse(words))
+def run(parser: Parser, argv: Sequence[str]) -> int:
+    """Run the command with its arguments; returns the exit code."""
+    return _benchmark(parser.parse(argv))

@@ -1,4 +1,4 @@
-"""``vscugan preview``: frames of a video as PNGs, the source enlarged beside the results."""
+"""``vscugan preview``: frames of a video as PNGs: the enlarged source, and each result."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vscugan.cli.guard import raise_swallowed, say
+from vscugan.cli.guard import print_error, raise_swallowed
 from vscugan.cli.options import UPSCALE, add_upscale, given_upscale
 from vscugan.cli.parser import Parser
 from vscugan.errors import ArgumentError, FrameError, PlanError
@@ -20,24 +20,27 @@ if TYPE_CHECKING:
     import vapoursynth as vs
 
 HELP = "write frames as PNG: the enlarged source, and the result of each noise level"
+#: side length of a crop that nobody has named
 CROP_PX = 640
 SOURCE = "source"
-Area = tuple[int, int, int, int]
+#: x, y, width, height, px
+Crop = tuple[int, int, int, int]
 
 
 def add_arguments(parser: Parser) -> None:
     """Describe the command."""
-    parser.add_argument("source", type=os.path.abspath, help="a video file")
-    parser.add_argument("--frame", type=int, action="append", default=[], help="which one; may be said again")
-    parser.add_argument("--frames", default="", help="several: 10,200,3000 or random:5 or scenes:5")
-    parser.add_argument("--compare", action="store_true", help="also all of them side by side, whole and at 1:1")
-    parser.add_argument("--crop", help="x,y,width,height of the 1:1 crop in the result (default: the middle)")
-    parser.add_argument("-o", "--output", default=".", help="folder for the PNGs (default: here)")
-    parser.add_argument("--overwrite", action="store_true", help="replace PNGs that exist")
+    add = parser.add_argument
+    add("source", type=os.path.abspath, help="a video file")
+    add("--frame", type=int, action="append", default=[], help="a frame number; may be given several times")
+    add("--frames", default="", help="several frames: 10,200,3000 or random:5 or scenes:5")
+    add("--compare", action="store_true", help="also write all of them side by side, whole and at 1:1")
+    add("--crop", help="x,y,width,height of the 1:1 crop in the result (default: the middle)")
+    add("-o", "--output", default=".", help="folder for the PNGs (default: here)")
+    add("--overwrite", action="store_true", help="replace PNGs that exist")
     add_upscale(parser, several_noises=True)
 
 
-def _area(text: str | None, width: int, height: int) -> Area:
+def _crop(text: str | None, width: int, height: int) -> Crop:
     if text is None:
         w, h = min(CROP_PX, width), min(CROP_PX, height)
         return (width - w) // 2, (height - h) // 2, w, h
@@ -51,7 +54,7 @@ def _area(text: str | None, width: int, height: int) -> Area:
 
 
 def _frames(arguments: argparse.Namespace, clip: vs.VideoNode) -> list[int]:
-    """The numbers of the frames that were asked for, in order.
+    """The requested frame numbers, in order.
 
     Raises: ArgumentError, FrameError.
     """
@@ -131,7 +134,7 @@ def _preview(arguments: argparse.Namespace) -> int:
         for label, options in variants.items()
     }
     size = display_size(source.clip, next(iter(results.values())))
-    x, y, width, height = _area(arguments.crop, *size)
+    x, y, width, height = _crop(arguments.crop, *size)
     clips = {SOURCE: rgb(source.clip, *size)}
     clips |= {label: rgb(clip, *size, is_upscaled=True) for label, clip in results.items()}
     Path(arguments.output).mkdir(parents=True, exist_ok=True)
@@ -144,7 +147,7 @@ def _preview(arguments: argparse.Namespace) -> int:
             except FrameError as error:  # the others are still wanted
                 raise_swallowed()
                 code = error.exit_code
-                say("preview", f"frame {n}, {label}: {error}")
+                print_error("preview", f"frame {n}, {label}: {error}")
                 continue
             _write(shots[label], targets[n, label])
         if arguments.compare and len(shots) == len(clips):
@@ -155,6 +158,6 @@ def _preview(arguments: argparse.Namespace) -> int:
     return code
 
 
-def run(parser: Parser, words: Sequence[str]) -> int:
-    """Run the command on its words; returns the exit code."""
-    return _preview(parser.parse(words, ("-o", "--output", "--weights")))
+def run(parser: Parser, argv: Sequence[str]) -> int:
+    """Run the command with its arguments; returns the exit code."""
+    return _preview(parser.parse(argv, ("-o", "--output", "--weights")))

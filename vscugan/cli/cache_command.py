@@ -1,19 +1,19 @@
-"""``vscugan cache``: what is kept to save time, and how to throw it away."""
+"""``vscugan cache``: show what is kept to save time, or delete it."""
 
 from __future__ import annotations
 
 import argparse
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from vscugan.cache import TAG_NAME, cache_folder
+from vscugan.cli.guard import print_error
 from vscugan.cli.parser import Parser
-from vscugan.cli.progress import size
+from vscugan.cli.progress_display import format_size
 from vscugan.errors import ArgumentError, DiskError
 
-HELP = "show or clear the caches"
+HELP = "show or clear the cache folder"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,33 +21,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", nargs="?", choices=("show", "clear"), default="show", help="default: show")
 
 
-def _bytes(path: Path) -> int:
+def _size_bytes(path: Path) -> int:
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(file.lstat().st_size for file in files if file.is_file())
 
 
-def run(parser: Parser, words: Sequence[str]) -> int:
-    """Run the command on its words; returns the exit code."""
-    action = parser.parse(words).action
+def run(parser: Parser, argv: Sequence[str]) -> int:
+    """Run the command with its arguments; returns the exit code."""
+    action = parser.parse(argv).action
     folder = cache_folder()
     parts = sorted(folder.iterdir(), key=lambda p: (p.name == TAG_NAME, p.name)) if folder.is_dir() else []
     if action == "clear" and parts and not (folder / TAG_NAME).exists():
-        print(
-            f"vscugan cache: folder must be a cache, got {folder.name!r} without {TAG_NAME}; clear it by hand, or name "
-            "the right one by VSCUGAN_CACHE",
-            file=sys.stderr,
+        raise ArgumentError(
+            f"folder must be a cache, got {folder.name!r} without {TAG_NAME}; clear it by hand, or name the right one "
+            "by VSCUGAN_CACHE"
         )
-        return ArgumentError.exit_code
     print(f"cache folder: {folder} (VSCUGAN_CACHE names another)")
     failed = False
     for part in parts:
-        line = f"{part.name}: {size(_bytes(part))}"
+        line = f"{part.name}: {format_size(_size_bytes(part))}"
         if action == "clear":
             try:
                 shutil.rmtree(part) if part.is_dir() and not part.is_symlink() else part.unlink()
             except OSError as error:
                 failed = True
-                print(f"vscugan cache: {part.name} must be removable, got {error.strerror}", file=sys.stderr)
+                print_error("cache", f"{part.name} must be removable, got {error.strerror}")
                 continue
             line += ", cleared"
         print(line)

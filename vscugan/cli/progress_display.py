@@ -1,4 +1,4 @@
-"""How an encode is shown: live on a terminal, as plain lines when piped, as JSON for programs."""
+"""How the events of an encode are displayed: live on a terminal, as plain lines when piped, as JSON for programs."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-#: distance of the plain progress lines
+#: seconds between two plain progress lines
 PLAIN_S = 10.0
-#: leaves room for the words, which wrap on narrow terminals and are never cut off
+#: leaves room for the text, which wraps on narrow terminals and is never cut off
 BAR_COLUMNS = 20
 Event = dict[str, Any]
 
 
-class Show(Protocol):
-    """Shows events, and ends."""
+class Display(Protocol):
+    """Displays events, until it is closed."""
 
     def __call__(self, event: Event) -> None: ...
     def close(self) -> None: ...
 
 
-def clock(seconds: float) -> str:
-    """Hours, minutes and seconds."""
+def format_duration(seconds: float) -> str:
+    """A duration as H:MM:SS."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
-def size(count: int) -> str:
-    """Bytes for people."""
+def format_size(count: int) -> str:
+    """A number of bytes with its unit."""
     value = float(count)
     for unit in ("B", "KiB", "MiB"):
         if value < 1024:
@@ -38,60 +38,60 @@ def size(count: int) -> str:
     return f"{value:.2f} GiB"
 
 
-def counted(count: int, noun: str) -> str:
-    """A number of things for people."""
+def format_count(count: int, noun: str) -> str:
+    """A number and its noun, in the plural where it must be."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _plan(e: Event) -> str:
+def _plan_line(e: Event) -> str:
     inside = " inside ffmpeg" if e["inside_ffmpeg"] else ""
     rate = "variable frame rate kept" if e["vfr"] else f"{e['rate']} fps"
-    made = e["made_by"]
-    by = f"; {made.get('runtime')} on {made.get('device')}, {made.get('precision')}" if made else ""
+    report = e["made_by"]
+    by = f"; {report.get('runtime')} on {report.get('device')}, {report.get('precision')}" if report else ""
     settings = f" ({e['settings']})" if e["settings"] else ""
     return (
-        f"{counted(e['frames'], 'frame')} to {e['width']}x{e['height']} {e['format']}, {rate}, "
-        f"by {e['encoder']}{inside}{settings} in {counted(e['chunks'], 'chunk')}{by}"
+        f"{format_count(e['frames'], 'frame')} to {e['width']}x{e['height']} {e['format']}, {rate}, "
+        f"by {e['encoder']}{inside}{settings} in {format_count(e['chunks'], 'chunk')}{by}"
     )
 
 
-def _found(e: Event) -> str:
+def _resume_line(e: Event) -> str:
     text = f"found {e['chunks']} of {e['of']} chunks finished ({e['frames']} frames); going on from there"
     if e["damaged"]:
         text += f"; chunks {', '.join(map(str, e['damaged']))} are damaged or gone and are made again"
     return text + ("; the journal's last line was torn and is dropped" if e["torn"] else "")
 
 
-def _done(e: Event) -> str:
+def _done_line(e: Event) -> str:
     return (
-        f"done: {e['output']!r}, {counted(e['frames'], 'frame')}, {size(e['bytes'])} in {clock(e['seconds'])}; "
-        f"certificate {e['certificate']!r}"
+        f"done: {e['output']!r}, {format_count(e['frames'], 'frame')}, {format_size(e['bytes'])} in "
+        f"{format_duration(e['seconds'])}; certificate {e['certificate']!r}"
     )
 
 
-#: what is said of each event that is told once
+#: the line of each event that comes once
 LINES: dict[str, Callable[[Event], str]] = {
-    "plan": _plan,
-    "found": _found,
+    "plan": _plan_line,
+    "found": _resume_line,
     "note": lambda e: f"note: {e['text']}",
     "mux": lambda e: "all chunks are finished; writing the file",
     "check": lambda e: "checking the file: frames, timestamps, everything that was copied",
-    "done": _done,
+    "done": _done_line,
     "stopped": lambda e: "stopped; finished chunks are kept",
 }
 
 
-#: what the bar says from an event on, until it is told of frames
-BAR_WORDS = {"model": "loading the model", "plan": "computing the first frame", "mux": "writing the file",
+#: the bar's text from an event on, until frames are computed
+BAR_TEXTS = {"model": "loading the model", "plan": "computing the first frame", "mux": "writing the file",
              "check": "checking the file"}  # fmt: skip
 
 
 def progress_line(e: Event) -> str:
-    """One line on how far it is."""
+    """One line on how far the encode is."""
     reuse = "" if e["reused"] is None else f", {e['reused']:.0%} reused"
     return (
         f"{e['frames']}/{e['of']} frames ({e['frames'] / e['of']:.1%}), {e['fps']:.2f} fps now, {e['fps_mean']:.2f} "
-        f"mean{reuse}, {size(e['bytes'])} so far, {clock(e['eta_s'])} left"
+        f"mean{reuse}, {format_size(e['bytes'])} so far, {format_duration(e['eta_s'])} left"
     )
 
 
@@ -114,17 +114,17 @@ class Plain:
             print(f"indexing the source: {event['percent']} %", flush=True)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""
 
 
 class Json:
-    """Each event as it came, a line each."""
+    """Each event as one line of JSON."""
 
     def __call__(self, event: Event) -> None:
         print(json.dumps(event, ensure_ascii=False), flush=True)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""
 
 
 class Live:
@@ -134,8 +134,8 @@ class Live:
         from rich.progress import BarColumn, Progress, TextColumn
         from rich.table import Column
 
-        told = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=False))
-        self._bar = Progress(told, BarColumn(BAR_COLUMNS), transient=True)
+        text = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=False))
+        self._bar = Progress(text, BarColumn(BAR_COLUMNS), transient=True)
         self._task = self._bar.add_task("opening the source", total=100)
         self._bar.start()
 
@@ -143,20 +143,20 @@ class Live:
         kind = event["event"]
         if kind in LINES:
             self._bar.console.print(LINES[kind](event), markup=False, highlight=False)
-        if kind in BAR_WORDS:
-            self._bar.update(self._task, description=BAR_WORDS[kind])
+        if kind in BAR_TEXTS:
+            self._bar.update(self._task, description=BAR_TEXTS[kind])
         elif kind == "progress":
             self._bar.update(self._task, description=progress_line(event), completed=event["frames"], total=event["of"])
         elif kind == "index":
             self._bar.update(self._task, description="indexing the source", completed=event["percent"], total=100)
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._bar.stop()
 
 
-def shown(*, as_json: bool) -> Show:
-    """What fits where the output goes."""
+def choose_display(*, as_json: bool) -> Display:
+    """The display that fits where stdout goes."""
     if as_json:
         return Json()
     if not sys.stdout.isatty():

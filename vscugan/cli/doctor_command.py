@@ -1,4 +1,4 @@
-"""``vscugan doctor``: one line for each part, with the mend for what is not well."""
+"""``vscugan doctor``: one line for each part of the installation, with a hint where something is wrong."""
 
 from __future__ import annotations
 
@@ -14,29 +14,28 @@ from pathlib import Path
 from vscugan.cache import cache_folder
 from vscugan.cli.parser import Parser
 from vscugan.exits import describe_exit
-from vscugan.install import how_to_install, how_to_mend, how_to_reinstall, packages_of, version, why_not
+from vscugan.install import how_to_install, how_to_reinstall, how_to_repair, packages_of, version, why_not
 
-SMALL_BYTES = 1 << 30
+#: less free space than this is a fault
+LEAST_FREE_BYTES = 1 << 30
 PACKAGES = ("numpy", "safetensors", "vsutil", "xxhash")
-HELP = "say what is well and how to mend what is not"
-
-
+HELP = "check the installation, and say how to correct what is wrong"
 #: the runtimes besides torch: the extra that installs each, and the packages that bring it
 RUNTIMES = {"openvino": ("openvino",), "onnxruntime": ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml")}
 
 
 class Absent(Exception):
-    """Something that nobody has to have is not installed: what needs it, and what to do."""
+    """Something optional is not installed: what needs it, and what to do."""
 
-    def __init__(self, names: Sequence[str], needed_for: str, mend: str) -> None:
-        super().__init__(f"{', '.join(names)} not installed, needed for {needed_for}; {mend}")
+    def __init__(self, names: Sequence[str], needed_for: str, hint: str) -> None:
+        super().__init__(f"{', '.join(names)} not installed, needed for {needed_for}; {hint}")
 
 
-class Unwell(Exception):
+class CheckFailed(Exception):
     """A check that failed: what is wrong, and what to do."""
 
-    def __init__(self, fact: str, mend: str) -> None:
-        super().__init__(f"{fact}; {mend}")
+    def __init__(self, fact: str, hint: str) -> None:
+        super().__init__(f"{fact}; {hint}")
 
 
 def interpreter() -> str:
@@ -50,15 +49,15 @@ def vapoursynth() -> str:
     try:
         import vapoursynth as vs
     except ImportError as error:
-        raise Unwell(str(error), "run pip install vapoursynth") from None
+        raise CheckFailed(str(error), "run pip install vapoursynth") from None
     version = vs.core.core_version
     return f"R{version.release_major}"
 
 
 def plugin_file() -> Path:
-    """The bridge, where VapourSynth loads plugins from.
+    """The bridge in the folders that VapourSynth loads plugins from.
 
-    Raises: Unwell when it is not there.
+    Raises: CheckFailed when it is not there.
     """
     import vapoursynth as vs
 
@@ -67,11 +66,11 @@ def plugin_file() -> Path:
         for suffix in (".so", ".dll", ".dylib"):
             if (folder / f"vscugan{suffix}").is_file():
                 return folder / f"vscugan{suffix}"
-    raise Unwell(f"no vscugan plugin in {folders[0]}", how_to_reinstall())
+    raise CheckFailed(f"no vscugan plugin in {folders[0]}", how_to_reinstall())
 
 
 #: Autoload is silent about errors, LoadPlugin is not. Loading it twice is an error too, hence no autoload.
-_LOAD = """
+LOAD_SCRIPT = """
 import sys
 import vapoursynth as vs
 class Bare(vs.EnvironmentPolicy):
@@ -89,10 +88,11 @@ vs.core.cugan.Upscale
 def bridge() -> str:
     """The plugin loads, by LoadPlugin in a process of its own."""
     path = plugin_file()
-    run = subprocess.run([sys.executable, "-c", _LOAD, str(path)], capture_output=True, text=True, check=False)
+    run = subprocess.run([sys.executable, "-c", LOAD_SCRIPT, str(path)], capture_output=True, text=True, check=False)
     if run.returncode:
         lines = run.stderr.strip().splitlines()[-1:] if run.returncode > 0 else []
-        raise Unwell("".join(lines) or f"the plugin does not load: {describe_exit(run.returncode)}", how_to_reinstall())
+        fact = "".join(lines) or f"the plugin does not load: {describe_exit(run.returncode)}"
+        raise CheckFailed(fact, how_to_reinstall())
     return str(path)
 
 
@@ -101,7 +101,7 @@ def namespace() -> str:
     import vapoursynth as vs
 
     if not hasattr(vs.core, "cugan"):
-        raise Unwell("core.cugan is missing", "see the line above, and that VapourSynth is this environment's")
+        raise CheckFailed("core.cugan is missing", "see the line above, and that VapourSynth is this environment's")
     return "core.cugan.Upscale"
 
 
@@ -110,20 +110,20 @@ def torch() -> str:
     try:
         import torch as module
     except Exception as error:  # whatever a broken installation raises
-        raise Unwell(why_not("torch", error), "run pip install --force-reinstall torch") from None
+        raise CheckFailed(why_not("torch", error), "run pip install --force-reinstall torch") from None
     return str(module.__version__)
 
 
 def _needs_torch() -> None:
-    """Raise Unwell where torch does not load, for what can't be looked at then."""
+    """Raise CheckFailed where torch does not load, since the check can't run then."""
     try:
         import torch as _  # noqa: F401
     except Exception:
-        raise Unwell("torch does not load", "see the line about torch") from None
+        raise CheckFailed("torch does not load", "see the line about torch") from None
 
 
 def device() -> str:
-    """What device= may name, first what auto takes."""
+    """Every value of device=, first what auto takes."""
     _needs_torch()
     import torch as module
 
@@ -150,8 +150,8 @@ def weights() -> str:
         try:
             load_released(row)
         except WeightsError as error:
-            fact, _, mend = str(error).partition("; ")
-            raise Unwell(fact, mend) from None
+            fact, _, hint = str(error).partition("; ")
+            raise CheckFailed(fact, hint) from None
     return f"{len(rows())} models, sha256 right"
 
 
@@ -159,7 +159,7 @@ def packages() -> str:
     """What every Upscale needs besides torch is installed."""
     missing = [name for name in PACKAGES if not version(name)]
     if missing:
-        raise Unwell(f"{', '.join(missing)} not installed", f"run pip install {' '.join(missing)}")
+        raise CheckFailed(f"{', '.join(missing)} not installed", f"run pip install {' '.join(missing)}")
     return ", ".join(f"{name} {version(name)}" for name in PACKAGES)
 
 
@@ -168,14 +168,15 @@ def runtimes() -> str:
     _needs_torch()
     found = []
     for name, packages in RUNTIMES.items():
-        installed = [f"{package} {known}" for package in packages if (known := version(package))]
+        installed = [f"{package} {number}" for package in packages if (number := version(package))]
         if not installed:
             continue
         try:
             importlib.import_module(f"vscugan.runtime.{'openvino' if name == 'openvino' else 'onnx'}_runtime")
         except Exception as error:
             why = why_not(name, error)
-            raise Unwell(f"{name} does not load: {why}", f"{how_to_mend(name, why)}, or use backend=auto") from None
+            hint = f"{how_to_repair(name, why)}, or use backend=auto"
+            raise CheckFailed(f"{name} does not load: {why}", hint) from None
         found += installed
     if not found:
         raise Absent(["openvino"], "the best speed on CPUs (now torch computes)", how_to_install("openvino"))
@@ -190,7 +191,7 @@ def source_filter() -> str:
     if not hasattr(vs.core, "bs"):
         if version(name) is None:
             raise Absent([name], "encode, preview and verify", f"run pip install {name}")
-        raise Unwell("core.bs is missing", f"run pip install --force-reinstall {name}")
+        raise CheckFailed("core.bs is missing", f"run pip install --force-reinstall {name}")
     return f"bestsource {version(name) or 'of unknown version'}"
 
 
@@ -203,19 +204,19 @@ def encoders() -> str:
         raise Absent([error.name or "a package"], "encode", how_to_install("encode")) from None
     from vscugan.errors import EncoderError
 
-    told = []
+    found = []
     try:
         find_ffmpeg()
         for name in ENCODERS:
             try:
                 program = find_encoder(name)
             except EncoderError:
-                told.append(f"{name} missing")
+                found.append(f"{name} missing")
             else:
-                told.append(f"{name} {'inside ffmpeg' if program.is_ffmpeg else program.path}")
+                found.append(f"{name} {'inside ffmpeg' if program.is_ffmpeg else program.path}")
     except EncoderError:
         raise Absent(["ffmpeg"], "encode", "run pip install imageio-ffmpeg") from None
-    return ", ".join(told)
+    return ", ".join(found)
 
 
 def encode_packages() -> str:
@@ -227,16 +228,17 @@ def encode_packages() -> str:
 
 
 def disk() -> str:
-    """Room in this folder and in the cache's."""
+    """Free space in this folder and in the cache's."""
     cache = cache_folder()
     while not cache.exists():
         cache = cache.parent
     free = {"here": shutil.disk_usage(Path.cwd()).free, "cache": shutil.disk_usage(cache).free}
     for place, count in free.items():
-        if count < SMALL_BYTES:
-            raise Unwell(f"{count >> 20} MiB free ({place})", "make room: an encode needs its result's size twice")
+        if count < LEAST_FREE_BYTES:
+            hint = "free some space: an encode needs twice the size of its result"
+            raise CheckFailed(f"{count >> 20} MiB free ({place})", hint)
     if not cache.is_dir() or not os.access(cache, os.W_OK):
-        raise Unwell(f"no folder that may be written to: {cache} (cache)", "name another one by VSCUGAN_CACHE")
+        raise CheckFailed(f"no folder that may be written to: {cache} (cache)", "name another one by VSCUGAN_CACHE")
     return ", ".join(f"{count / 2**30:.1f} GiB free ({place})" for place, count in free.items())
 
 
@@ -272,10 +274,10 @@ def doctor() -> int:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command has none."""
+    """Do nothing: the command has no arguments."""
 
 
-def run(parser: Parser, words: Sequence[str]) -> int:
-    """Run the command on its words; returns the exit code."""
-    parser.parse(words)
+def run(parser: Parser, argv: Sequence[str]) -> int:
+    """Run the command with its arguments; returns the exit code."""
+    parser.parse(argv)
     return doctor()

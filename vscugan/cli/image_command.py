@@ -1,4 +1,4 @@
-"""``vscugan image``: pictures in files and folders."""
+"""``vscugan image``: upscale picture files and folders of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vscugan.cli.guard import interruption, raise_swallowed, say
+from vscugan.cli.guard import interruption, print_error, raise_swallowed
 from vscugan.cli.options import add_upscale, given_upscale
 from vscugan.cli.parser import Parser
 from vscugan.errors import ArgumentError, CuganError, DiskError, FrameError, PlanError, SourceError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vscugan.image.results import Results
     from vscugan.image.upscaler import Upscaler
 
-HELP = "upscale pictures; alpha, 16 bit, ICC profile and EXIF are kept"
+HELP = "upscale picture files; alpha, 16 bit, ICC profile and EXIF are kept"
 #: a picture, and its place below the output folder or its result
 Pair = tuple[Path, Path]
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff")
@@ -27,16 +27,16 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    parser.add_argument("sources", nargs="+", metavar="source", help="pictures, and folders of them")
-    parser.add_argument("-o", "--output", required=True, help="a folder, or a file where there is one source")
+    parser.add_argument("sources", nargs="+", metavar="source", help="picture files, and folders of them")
+    parser.add_argument("-o", "--output", required=True, help="a folder, or a file if there is only one source")
     parser.add_argument("--to", choices=sorted(e[1:] for e in ENDINGS), help="format of the results in a folder")
-    parser.add_argument("--quality", type=int, default=95, help="of JPEG, WebP and AVIF, 1 to 100 (default 95)")
+    parser.add_argument("--quality", type=int, default=95, help="quality of JPEG, WebP and AVIF, 1 to 100 (default 95)")
     parser.add_argument("--overwrite", action="store_true", help="replace results of other sources or options")
     add_upscale(parser, of_clips=False)
 
 
-def found(sources: Sequence[str], output: Path) -> tuple[list[Pair], list[CuganError]]:
-    """Each picture with its place below the output folder, and what is wrong with names that give none."""
+def _find_pictures(sources: Sequence[str], output: Path) -> tuple[list[Pair], list[CuganError]]:
+    """Each picture with its place below the output folder, and an error for each name that gives none."""
     pairs: list[Pair] = []
     errors: list[CuganError] = []
     for name in map(Path, sources):
@@ -60,8 +60,8 @@ def _is_file(output: Path) -> bool:
     return output.suffix.lower() in ENDINGS and not output.is_dir()
 
 
-def targets(arguments: argparse.Namespace, pairs: list[Pair], errors: list[CuganError]) -> list[Pair]:
-    """Each picture and where its result goes, checked before anything is computed; names of no picture join the errors.
+def _targets(arguments: argparse.Namespace, pairs: list[Pair], errors: list[CuganError]) -> list[Pair]:
+    """Each picture and where its result goes, checked before anything is computed; bad names are added to ``errors``.
 
     Raises: ArgumentError.
     """
@@ -69,23 +69,23 @@ def targets(arguments: argparse.Namespace, pairs: list[Pair], errors: list[Cugan
     is_file = _is_file(output)
     if is_file and len(pairs) > 1:
         raise ArgumentError(f"output must be a folder for {len(pairs)} pictures, got {output.name!r}; name a folder")
-    made = []
+    targets = []
     for source, place in pairs:
         target = output if is_file else output / place
         if arguments.to and not is_file:
             target = target.with_suffix(f".{arguments.to}")
         if target.suffix.lower() in ENDINGS:
-            made.append((source, target))
+            targets.append((source, target))
         else:
             ending = f"result must end in {', '.join(ENDINGS)}, got {target.name!r}; say --to png"
             errors.append(ArgumentError(ending))
-    if len({target for _, target in made}) < len(made):
+    if len({target for _, target in targets}) < len(targets):
         raise ArgumentError("results must have names of their own, got one name twice; name another folder for some")
-    return made
+    return targets
 
 
 def _missing(pairs: list[Pair], results: Results | None, overwrite: bool) -> list[Pair]:
-    """The pairs whose results are still to be made.
+    """The pairs whose results are still to be computed.
 
     Raises: PlanError for files that stand in the way.
     """
@@ -106,7 +106,7 @@ def _missing(pairs: list[Pair], results: Results | None, overwrite: bool) -> lis
 
 
 def _write(result: Picture, source: Path, target: Path, quality: int, results: Results | None) -> None:
-    """Write a result, after what it was made of.
+    """Write a result, after the record of its source and options.
 
     Raises: ArgumentError, DiskError.
     """
@@ -125,19 +125,19 @@ def _write(result: Picture, source: Path, target: Path, quality: int, results: R
 def _upscale(
     missing: list[Pair], upscaler: Upscaler, quality: int, results: Results | None, errors: list[CuganError]
 ) -> int:
-    """Make the results; what goes wrong is said, and the others are made. Returns the first error's exit code."""
+    """Write the results; a picture that fails is reported, and the next one follows. Returns the first error's code."""
     from vscugan.image.picture_files import check_format, read
 
     code = 0
 
-    def failed(error: CuganError) -> None:
+    def report(error: CuganError) -> None:
         nonlocal code
         raise_swallowed()
         code = code or error.exit_code
-        say("image", str(error))
+        print_error("image", str(error))
 
     for error in errors:
-        failed(error)
+        report(error)
     for source, target in missing:
         try:
             picture = read(source)
@@ -145,9 +145,9 @@ def _upscale(
             result = upscaler.upscale(picture)
             _write(result, source, target, quality, results)
         except FrameError as error:
-            failed(FrameError(f"{source.name!r}: {error}"))
+            report(FrameError(f"{source.name!r}: {error}"))
         except CuganError as error:
-            failed(error)
+            report(error)
         else:
             height, width = result.pixels.shape[:2]
             print(f"{os.fspath(target)!r}: {width}x{height}, {result.bits} bit", flush=True)
@@ -162,8 +162,8 @@ def _image(arguments: argparse.Namespace) -> int:
     from vscugan.image.upscaler import Upscaler
 
     output = Path(arguments.output)
-    found_pairs, errors = found(arguments.sources, output)
-    pairs = targets(arguments, found_pairs, errors)
+    found, errors = _find_pictures(arguments.sources, output)
+    pairs = _targets(arguments, found, errors)
     results = None if _is_file(output) else Results(output, describe(options, arguments.quality))
     missing = _missing(pairs, results, arguments.overwrite)
     if len(missing) < len(pairs):
@@ -172,10 +172,10 @@ def _image(arguments: argparse.Namespace) -> int:
         return _upscale(missing, Upscaler(options), arguments.quality, results, errors)
     except KeyboardInterrupt as error:
         text, code = interruption(error)
-        say("image", f"{text}; run the same command again to go on" if results else text)
+        print_error("image", f"{text}; run the same command again to go on" if results else text)
         return code
 
 
-def run(parser: Parser, words: Sequence[str]) -> int:
-    """Run the command on its words; returns the exit code."""
-    return _image(parser.parse(words, ("-o", "--output", "--weights")))
+def run(parser: Parser, argv: Sequence[str]) -> int:
+    """Run the command with its arguments; returns the exit code."""
+    return _image(parser.parse(argv, ("-o", "--output", "--weights")))

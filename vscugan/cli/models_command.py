@@ -15,12 +15,12 @@ HELP = "list the released models"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    parser.add_argument("--json", action="store_true", help="everything that the registry knows, as JSON")
+    parser.add_argument("--json", action="store_true", help="everything in the registry, as JSON")
 
 
-def run(parser: Parser, words: Sequence[str]) -> int:
-    """Run the command on its words; returns the exit code."""
-    arguments = parser.parse(words)
+def run(parser: Parser, argv: Sequence[str]) -> int:
+    """Run the command with its arguments; returns the exit code."""
+    arguments = parser.parse(argv)
     if arguments.json:
         print(json.dumps([asdict(row) for row in rows()], indent=1))
         return 0

@@ -1,0 +1,145 @@
+"""``vscugan doctor``: what it finds, and the way out that it names."""
+
+from __future__ import annotations
+
+import importlib.abc
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import vapoursynth as vs
+
+from vscugan.cli import doctor_command
+from vscugan.encode import encoders
+from vscugan.install import how_to_reinstall
+
+
+def test_doctor_finds_everything_well(capsys: pytest.CaptureFixture[str]) -> None:
+    assert doctor_command.doctor() == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == [f"ok    {name}" for name, _ in doctor_command.CHECKS]
+
+
+def test_doctor_says_what_is_not_well(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vs, "get_plugin_dir", lambda: "/nowhere")
+    monkeypatch.delenv("VAPOURSYNTH_EXTRA_PLUGIN_PATH", raising=False)
+    monkeypatch.setattr(doctor_command, "CHECKS", [check for check in doctor_command.CHECKS if check[0] == "bridge"])
+    assert doctor_command.doctor() == 1
+    assert capsys.readouterr().out == f"FAIL  bridge: no vscugan plugin in /nowhere; {how_to_reinstall()}\n"
+
+
+def test_doctor_names_packages_that_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "xxhash" in doctor_command.packages()
+    version = doctor_command.version
+    monkeypatch.setattr(doctor_command, "version", lambda name: None if name == "xxhash" else version(name))
+    with pytest.raises(doctor_command.CheckFailed) as error:
+        doctor_command.packages()
+    assert str(error.value) == "xxhash not installed; run pip install xxhash"
+
+
+class Bare:
+    """VapourSynth's core without a source filter."""
+
+    cugan = object()
+
+
+def test_doctor_fails_nobody_for_what_nobody_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    optional = {"vapoursynth-bestsource", "imageio-ffmpeg", "av", "pillow", "openvino", "onnxruntime"}
+    version = doctor_command.version
+    checks = [check for check in doctor_command.CHECKS if check[0] not in ("bridge", "weights", "VapourSynth")]
+    monkeypatch.setattr(doctor_command, "CHECKS", checks)
+    monkeypatch.setattr(doctor_command, "version", lambda name: None if name in optional else version(name))
+    monkeypatch.setattr(encoders, "find_ffmpeg", lambda: encoders.find_encoder("none at all"))
+    monkeypatch.setattr(vs, "core", Bare)
+    assert doctor_command.doctor() == 0
+    absent = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("ok ")]
+    assert absent == [
+        "-     runtimes: openvino not installed, needed for the best speed on CPUs (now torch computes); run pip "
+        "install openvino onnx",
+        "-     source filter: vapoursynth-bestsource not installed, needed for encode, preview and verify; run pip "
+        "install vapoursynth-bestsource",
+        "-     encoders: ffmpeg not installed, needed for encode; run pip install imageio-ffmpeg",
+        "-     encode packages: vapoursynth-bestsource, imageio-ffmpeg, av, pillow not installed, needed for encode, "
+        "image, preview and verify; run pip install vapoursynth-bestsource imageio-ffmpeg av pillow",
+    ]
+
+
+def test_doctor_says_the_way_out_of_what_is_broken(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plugin that dies, a torch and an OpenVINO that do not load, a source filter that is installed and not there."""
+
+    class Broken(importlib.abc.MetaPathFinder):
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "torch":
+                raise OSError("libtorch.so: bad")
+            if name == "vscugan.runtime.openvino_runtime":
+                raise ImportError("Check 'versions_compatible' failed")
+
+    checks = dict(doctor_command.CHECKS)
+
+    def said(*names: str) -> list[str]:
+        monkeypatch.setattr(doctor_command, "CHECKS", [(name, checks[name]) for name in names])
+        assert doctor_command.doctor() == 1
+        return capsys.readouterr().out.splitlines()
+
+    monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
+    monkeypatch.delitem(sys.modules, "vscugan.runtime.openvino_runtime", raising=False)
+    monkeypatch.setattr(doctor_command, "LOAD_SCRIPT", "import os, signal; os.kill(os.getpid(), signal.SIGBUS)")
+    monkeypatch.setattr(vs, "core", Bare)
+    assert said("bridge", "runtimes", "source filter") == [
+        "FAIL  bridge: the plugin does not load: SIGBUS (a file was cut off or could not be read while it was in use, "
+        f"or memory was short); {how_to_reinstall()}",
+        "FAIL  runtimes: openvino does not load: another OpenVINO in this process, which a plugin such as "
+        "vapoursynth-mlrt-ov has loaded (ImportError: Check 'versions_compatible' failed); run pip uninstall "
+        "vapoursynth-mlrt-ov where it is not needed, or use backend=auto",
+        "FAIL  source filter: core.bs is missing; run pip install --force-reinstall vapoursynth-bestsource",
+    ]
+    monkeypatch.delitem(sys.modules, "torch")
+    assert said("torch", "device", "weights", "runtimes") == [
+        "FAIL  torch: OSError: libtorch.so: bad; run pip install --force-reinstall torch",
+        "FAIL  device: torch does not load; see the line about torch",
+        "FAIL  weights: torch does not load; see the line about torch",
+        "FAIL  runtimes: torch does not load; see the line about torch",
+    ]
+
+
+def test_doctor_names_every_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    for kind, names in ((torch.cuda, ["A", "B"]), (torch.xpu, ["C"])):
+        monkeypatch.setattr(kind, "is_available", lambda: True)
+        monkeypatch.setattr(kind, "device_count", names.__len__)
+        monkeypatch.setattr(kind, "get_device_name", names.__getitem__)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    threads = torch.get_num_threads()
+    assert doctor_command.device() == f"cuda:0 A, cuda:1 B, xpu:0 C, cpu with {threads} threads"
+
+
+def test_doctor_names_every_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tool = tmp_path / "x265"
+    tool.write_text("#!/bin/sh\necho 'x265 4.1'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert doctor_command.encoders() == (f"x265 {tool}, x264 inside ffmpeg, svt-av1 inside ffmpeg, ffv1 inside ffmpeg")
+
+
+def test_doctor_names_a_cache_that_is_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("VSCUGAN_CACHE", str(tmp_path / "file"))
+    with pytest.raises(doctor_command.CheckFailed) as error:
+        doctor_command.disk()
+    assert str(error.value) == (
+        f"no folder that may be written to: {tmp_path / 'file'} (cache); name another one by VSCUGAN_CACHE"
+    )
+
+
+def test_loadplugin_says_why(tmp_path: Path) -> None:
+    broken = tmp_path / "vscugan.so"
+    broken.write_bytes(b"not a plugin")
+    command = [sys.executable, "-c", doctor_command.LOAD_SCRIPT, str(broken)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode
+    assert "Error" in run.stderr
