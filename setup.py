@@ -23,7 +23,6 @@ sys.path.insert(0, str(Path(__file__).parent))  # an isolated build leaves it ou
 
 from vscugan import settings
 
-BRIDGE = Path("vscugan/bridge")
 SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 #: What the plugin must know of its arguments; the rest is Python's.
 HEADER = """\
@@ -107,8 +106,8 @@ def plugin() -> Extension:
     )
     return Extension(
         "vapoursynth.plugins.vscugan",
-        sorted(str(path) for path in BRIDGE.glob("*.cpp")),
-        depends=[*map(str, sorted(BRIDGE.glob("*.h"))), *glob("vscugan/option_*.py"), "vscugan/settings.py"],
+        sorted(glob("vscugan/bridge/*.cpp")),
+        depends=[*glob("vscugan/bridge/*.h"), *glob("vscugan/option_*.py"), "vscugan/settings.py"],
         include_dirs=[vapoursynth.get_include()],
         define_macros=[("Py_LIMITED_API", "0x030C0000")],
         py_limited_api=True,

@@ -74,5 +74,5 @@ print("the end of the script")
 
 def test_what_outlives_its_core_logs_nothing_and_does_not_crash() -> None:
     """Python keeps the log function, and a graph that holds it, until its own end; a second core comes in between."""
-    run = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=100, check=False)
+    run = subprocess.run([sys.executable, "-P", "-c", SCRIPT], capture_output=True, text=True, timeout=100, check=False)
     assert (run.returncode, run.stdout) == (0, "the end of the script\n"), run.stderr

@@ -81,11 +81,12 @@ def served(
     seed: int = 0,
     lost: Iterable[int] = (),
     watch: Callable[[], object] = lambda: None,
+    reports: dict[int, dict[str, Any]] | None = None,
 ) -> dict[int, bytes]:
     """What the mode makes of ``moving_box``, for requests that go on in a random order; empty for a lost frame.
 
     This is how the bridge calls it, less the threads: a frame that is asked for twice at once is made once, and a lost
-    frame is never handed to ``compute`` as the first.
+    frame is never handed to ``compute`` as the first. ``reports``: receives the props of each frame.
     """
     todo, running, results, rng = list(requests)[::-1], dict[int, list[int]](), dict[int, bytes](), random.Random(seed)
     while todo or running:
@@ -97,7 +98,7 @@ def served(
         n = rng.choice(list(running))
         planes = list(np.zeros((3, *SIZE), np.float32))
         if n in lost:
-            answer: Any = None
+            answer: Any = (None, {})
         else:
             sources = {k: SourceFrame(rgb=moving_box(k)) for k in running[n] if k not in lost}
             unreadable = {k: LOST for k in running[n] if k in lost}
@@ -107,6 +108,8 @@ def served(
             assert answer
             running[n] = answer
             continue
+        if reports is not None:
+            reports[n] = answer[1]
         mode.end(n)
         del running[n]
         results[n] = b"" if n in lost else np.stack(planes).tobytes()

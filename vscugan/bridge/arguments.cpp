@@ -1,4 +1,5 @@
 #include "arguments.h"
+
 #include "upscale_arguments.h" // made by setup.py
 
 #include <algorithm>

@@ -123,7 +123,8 @@ class ColourUpscale(PixelStage):
         if alpha is not None:
             x, visible = torch.from_numpy(rgb)[None], torch.from_numpy(alpha.copy())[None, None]
             rgb = bleed(x, visible)[0].numpy()
-        return SourceFrame(rgb=rgb, cut=bool(props["_SceneChangePrev"]) if "_SceneChangePrev" in props else None)
+        cut = props.get("_SceneChangePrev")
+        return SourceFrame(rgb=rgb, cut=None if cut is None else bool(cut))
 
     def close(self) -> None:
         """Report what was saved."""

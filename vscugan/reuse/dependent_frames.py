@@ -19,9 +19,6 @@ ALL_FRAMES_AT_ONCE = 64
 #: Gates take about 1.5 kB a frame and pass.
 GATES_BYTES = 16 << 20
 
-#: The frames that must be read first, none where the frame is made; and the earlier frame that it is equal to, or None.
-Made = tuple[list[int], object]
-
 
 class DependentFrames(Mode):
     """Decides a frame, and leaves making it to the subclass; ``decisions`` are this mode's alone."""
@@ -102,8 +99,12 @@ class DependentFrames(Mode):
     @abstractmethod
     def _make(
         self, n: int, decisions: Mapping[int, Decision], readable: Mapping[int, SourceFrame], target: Target
-    ) -> Made:
-        """Make frame ``n``; ``decisions``: on the frames from its base to itself."""
+    ) -> tuple[list[int], object]:
+        """Make frame ``n``; ``decisions``: on the frames from its base to itself.
+
+        Returns the frames that must be read first, none where it is made, and the earlier ``Target.frame`` whose planes
+        are the result, None where the target was written.
+        """
 
     def _gates_of(self, n: int, readable: Mapping[int, SourceFrame]) -> FrameGates | None:
         """The gates of frame ``n``; None where the frame must be read first."""

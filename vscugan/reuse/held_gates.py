@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from vscugan.engine.engine import Engine
 from vscugan.reuse.decisions import Decision, Decisions
 from vscugan.reuse.deduplication_cache import DeduplicationCache, content_hash
-from vscugan.reuse.dependent_frames import DependentFrames, Made
+from vscugan.reuse.dependent_frames import DependentFrames
 from vscugan.reuse.mode import SourceFrame, Target
 
 
@@ -20,7 +20,7 @@ class HeldGates(DependentFrames):
 
     def _make(
         self, n: int, decisions: Mapping[int, Decision], readable: Mapping[int, SourceFrame], target: Target
-    ) -> Made:
+    ) -> tuple[list[int], object]:
         gate_source = decisions[n].gate_source
         own = gate_source == n
         gates = None if own else self._gates_of(gate_source, readable)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vscugan.engine.engine import Engine
 from vscugan.reuse.decisions import Decision, Decisions
-from vscugan.reuse.dependent_frames import DependentFrames, Made
+from vscugan.reuse.dependent_frames import DependentFrames
 from vscugan.reuse.lru_cache import LRUCache
 from vscugan.reuse.mode import SourceFrame, Target
 
@@ -48,7 +48,7 @@ class StillBlocks(DependentFrames):
 
     def _make(
         self, n: int, decisions: Mapping[int, Decision], readable: Mapping[int, SourceFrame], target: Target
-    ) -> Made:
+    ) -> tuple[list[int], object]:
         base = decisions[n].base
         with self._lock:
             accumulator = self._accumulators.get(base)
