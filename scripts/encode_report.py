@@ -59,12 +59,12 @@ def _upscaled(frames: int) -> float:
 
 def _encoded(frames: int, folder: Path) -> float:
     """Seconds a frame of the encoder alone, from ready y4m on the disk."""
-    from vscugan.encode.encoders import command, find_encoder
-    from vscugan.encode.graph import build
-    from vscugan.encode.picture import picture_of
-    from vscugan.encode.plan import Plan
-    from vscugan.encode.source import open_source
-    from vscugan.encode.y4m import FRAME, header, planes
+    from vscugan.encode.encoders.programs import command, find_encoder
+    from vscugan.encode.encoders.stream_format import picture_of
+    from vscugan.encode.encoders.y4m import FRAME, header, planes
+    from vscugan.encode.job.job import Plan
+    from vscugan.encode.source.filter_graph import build
+    from vscugan.encode.source.source import open_source
 
     source = open_source(SAMPLE, lambda percent: None, False)
     script = folder / "double.vpy"

@@ -16,7 +16,7 @@ import vapoursynth as vs
 from support.processes import vspipe
 
 from vscugan.cli import doctor
-from vscugan.encode import encoders
+from vscugan.encode.encoders import programs as encoders
 from vscugan.install import how_to_reinstall
 
 ROOT = Path(__file__).parent.parent
@@ -49,6 +49,13 @@ ORDER = (
     "pictures",
     "clip",
     "encode",
+    "encode.encoders",
+    "encode.container",
+    "encode.job",
+    "encode.source",
+    "encode.chunks",
+    "encode.certificate",
+    "encode.worker",
     "image",
     "cli",
 )

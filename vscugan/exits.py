@@ -32,3 +32,8 @@ def describe_exit(returncode: int) -> str:
         return f"exit code {returncode}"
     name = signal_name(returncode)
     return f"{name} ({MEANINGS[name]})" if name in MEANINGS else name
+
+
+def ending(returncode: int) -> str:
+    """The end of a child process as a noun, by what ``subprocess`` returns."""
+    return f"its end by {signal_name(returncode)}" if returncode < 0 else f"its end with exit code {returncode}"

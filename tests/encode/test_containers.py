@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import media
 
-from vscugan.encode import ebml, matroska
-from vscugan.encode.encoders import find_ffmpeg
+from vscugan.encode.container import ebml, matroska
+from vscugan.encode.encoders.programs import find_ffmpeg
 
 COLOUR = ("_Matrix", "_Primaries", "_Transfer", "_Range", "_ChromaLocation")
 HDR = ("Mastering", "ContentLight")

@@ -17,7 +17,7 @@ import psutil
 import pytest
 from support import media
 
-from vscugan.encode.folder import check_folder
+from vscugan.encode.job.work_folder import check_folder
 from vscugan.files import sha256
 
 #: VSCUGAN_KILLS=60 makes more of them
@@ -374,7 +374,7 @@ def test_a_crash_between_publishing_and_tidying_is_mended(folder: Path) -> None:
     ("fault", "code", "message"),
     [
         (
-            "from vscugan.encode import run\nrun.check_format = lambda program, picture: 1 / 0\n", 70,
+            "from vscugan.encode.worker import encode_run\nencode_run.check_format = lambda program, picture: 1 / 0\n", 70,
             "internal error, please report it with out.mkv.vscugan/worker.log: ZeroDivisionError: division by zero",
         ),
         (

@@ -13,9 +13,9 @@ import av
 import pytest
 from support import media
 
-from vscugan.encode import damage
-from vscugan.encode.damage import Damage
-from vscugan.encode.source import Source, open_source
+from vscugan.encode.source import damage
+from vscugan.encode.source.damage import Damage
+from vscugan.encode.source.source import Source, open_source
 
 FRAMES = 30
 BROKEN = (7, 9, 10)
@@ -47,7 +47,7 @@ def scans(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     seen: list[Path] = []
     find = damage.find_damage
     monkeypatch.setattr(
-        "vscugan.encode.source.find_damage", lambda path, *more: (seen.append(path), find(path, *more))[1]
+        "vscugan.encode.source.source.find_damage", lambda path, *more: (seen.append(path), find(path, *more))[1]
     )
     return seen
 
@@ -134,7 +134,7 @@ def test_what_others_say_meanwhile_is_handed_on(capfd: pytest.CaptureFixture[str
 @pytest.mark.parametrize("full", [True, False])
 def test_nobody_hears_what_a_full_or_closed_stderr_does_not_take(tmp_path: Path, full: bool) -> None:
     script = (
-        "import contextlib, os\nfrom vscugan.encode.damage import libav_errors\n"
+        "import contextlib, os\nfrom vscugan.encode.source.damage import libav_errors\n"
         "with libav_errors() as errors, contextlib.suppress(OSError):\n    os.write(2, b'words\\n' * 9)\n"
         "print('went on', errors)\n"
     )

@@ -12,8 +12,8 @@ import pytest
 import vapoursynth as vs
 from support import media
 
-from vscugan.encode.encoders import find_ffmpeg
-from vscugan.encode.source import check_readable
+from vscugan.encode.encoders.programs import find_ffmpeg
+from vscugan.encode.source.source import check_readable
 from vscugan.errors import SourceError
 
 HOSTILE_NAMES = (

@@ -20,20 +20,25 @@ import pytest
 import vapoursynth as vs
 from support import media
 
-from vscugan.encode import encoders, graph, mux, pipeline, source, y4m
-from vscugan.encode.children import Children
-from vscugan.encode.chunk_check import Checked
-from vscugan.encode.chunks import Chunk, chunk_frames, cut
-from vscugan.encode.encoder_rows import ENCODERS
-from vscugan.encode.encoders import Program, check_arguments, check_format, command, find_encoder
-from vscugan.encode.journal import Entry, Journal
-from vscugan.encode.lock import take_lock
-from vscugan.encode.picture import Picture, picture_of
-from vscugan.encode.plan import differences
-from vscugan.encode.progress import Progress
-from vscugan.encode.source import Timeline
-from vscugan.encode.trial import try_encoder
-from vscugan.encode.video import CodedChunk, decode_tick, delay
+from vscugan.encode.chunks import pipeline
+from vscugan.encode.chunks.children import Children
+from vscugan.encode.chunks.chunk import Chunk, chunk_frames, cut
+from vscugan.encode.chunks.chunk_check import Checked
+from vscugan.encode.chunks.progress_meter import Progress
+from vscugan.encode.chunks.trial import try_encoder
+from vscugan.encode.container import mux
+from vscugan.encode.container.timeline import Timeline
+from vscugan.encode.container.video import CodedChunk, decode_tick, delay
+from vscugan.encode.encoders import programs as encoders
+from vscugan.encode.encoders import y4m
+from vscugan.encode.encoders.encoder_rows import ENCODERS
+from vscugan.encode.encoders.programs import Program, check_arguments, check_format, command, find_encoder
+from vscugan.encode.encoders.stream_format import Picture, picture_of
+from vscugan.encode.job.job import differences
+from vscugan.encode.job.journal import Entry, Journal
+from vscugan.encode.job.lock import take_lock
+from vscugan.encode.source import filter_graph as graph
+from vscugan.encode.source import source
 from vscugan.errors import ArgumentError, DiskError, EncoderError, LockedError, ResultError, SourceError, WorkerError
 
 HDR_PROPS = {
@@ -215,7 +220,7 @@ def test_a_tool_is_tried_before_the_start(
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.chdir(tmp_path)
     if "sleep" in script:
-        monkeypatch.setattr("vscugan.encode.trial.TRIAL_S", 0.6)
+        monkeypatch.setattr("vscugan.encode.chunks.trial.TRIAL_S", 0.6)
     with nullcontext() if kind is None else pytest.raises(kind) as error:
         try_encoder(find_encoder("x265"), ["--crff", "5"], hdr, tmp_path, lambda process: None)
     assert kind is None or str(error.value) == message

@@ -10,12 +10,13 @@ import av
 import pytest
 from support import media
 
-from vscugan.encode import mux, pipeline
-from vscugan.encode.children import Children
-from vscugan.encode.encoders import find_ffmpeg
-from vscugan.encode.lock import take_lock
-from vscugan.encode.plan import Plan
-from vscugan.encode.run import Run
+from vscugan.encode.chunks import pipeline
+from vscugan.encode.chunks.children import Children
+from vscugan.encode.container import mux
+from vscugan.encode.encoders.programs import find_ffmpeg
+from vscugan.encode.job.job import Plan
+from vscugan.encode.job.lock import take_lock
+from vscugan.encode.worker.encode_run import Run
 from vscugan.errors import EncoderError, ResultError
 from vscugan.files import HashedReader, sha256
 

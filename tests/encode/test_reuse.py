@@ -13,8 +13,8 @@ import pytest
 from support import media
 
 from vscugan.cli.progress import progress_line
-from vscugan.encode.chunks import chunk_frames
-from vscugan.encode.plan import Plan, refuse_differences, wanted
+from vscugan.encode.chunks.chunk import chunk_frames
+from vscugan.encode.job.job import Plan, refuse_differences, wanted
 from vscugan.errors import PlanError
 from vscugan.settings import Settings
 

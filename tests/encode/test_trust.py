@@ -12,11 +12,11 @@ from unittest.mock import Mock
 import pytest
 
 from vscugan.__main__ import main
-from vscugan.encode import pipeline, trial
-from vscugan.encode.folder import check_folder, open_file
-from vscugan.encode.journal import Journal
-from vscugan.encode.plan import Plan
-from vscugan.encode.resume import are_values
+from vscugan.encode.chunks import pipeline, trial
+from vscugan.encode.job.job import Plan
+from vscugan.encode.job.journal import Journal
+from vscugan.encode.job.resume import are_values
+from vscugan.encode.job.work_folder import check_folder, open_file
 from vscugan.errors import PlanError
 from vscugan.files import write_whole
 

@@ -17,10 +17,10 @@ from support import media
 from support.frames import DATA, painted
 
 from vscugan.__main__ import main
-from vscugan.encode import verify
-from vscugan.encode.certificate import contradictions
-from vscugan.encode.sketch import LARGEST_PSNR, sketch, sketch_psnr
-from vscugan.encode.y4m import frame_hash
+from vscugan.encode.certificate import verification as verify
+from vscugan.encode.certificate.certificate import contradictions
+from vscugan.encode.chunks.sketch import LARGEST_PSNR, sketch, sketch_psnr
+from vscugan.encode.encoders.y4m import frame_hash
 from vscugan.files import sha256
 from vscugan.models.registry import rows
 

@@ -11,9 +11,9 @@ from typing import Any
 import av
 import vapoursynth as vs
 
-from vscugan.encode import ebml, matroska
-from vscugan.encode.container import contents
-from vscugan.encode.encoders import find_ffmpeg
+from vscugan.encode.container import ebml, matroska
+from vscugan.encode.container.streams import contents
+from vscugan.encode.encoders.programs import find_ffmpeg
 
 #: Matroska's elements that only these fixtures write (RFC 9559)
 LEVEL, LEVEL_NAME, OF_EDITION, OF_CHAPTER, TAG_TEXT, TAG_LANGUAGE = 0x68CA, 0x63CA, 0x63C9, 0x63C4, 0x4487, 0x447A

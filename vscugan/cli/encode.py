@@ -56,9 +56,9 @@ def _given(arguments: argparse.Namespace, encoder_arguments: list[str] | None) -
 
 def _encode(arguments: argparse.Namespace, encoder_arguments: list[str] | None) -> int:
     given = _given(arguments, encoder_arguments)
-    from vscugan.encode import supervise
-    from vscugan.encode.plan import Plan
-    from vscugan.encode.resume import resumed
+    from vscugan.encode.job.job import Plan
+    from vscugan.encode.job.resume import resumed
+    from vscugan.encode.worker import supervise
 
     plan = Plan(source=arguments.source, output=arguments.output)
     plan = resumed(plan, given) if arguments.resume else Plan(**{**vars(plan), **given})

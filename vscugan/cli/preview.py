@@ -117,9 +117,9 @@ def _write(pixels: np.ndarray, target: Path) -> None:
 
 def _preview(arguments: argparse.Namespace) -> int:
     variants = _variants({name: value for name, value in vars(arguments).items() if name in (*UPSCALE, "format")})
-    from vscugan.encode.graph import build
-    from vscugan.encode.plan import Plan
-    from vscugan.encode.source import open_source
+    from vscugan.encode.job.job import Plan
+    from vscugan.encode.source.filter_graph import build
+    from vscugan.encode.source.source import open_source
     from vscugan.image.shots import display_size, rgb, shot, side_by_side
 
     source = open_source(Path(arguments.source), lambda percent: None, False)

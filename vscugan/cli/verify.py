@@ -11,7 +11,7 @@ from typing import Any
 
 from vscugan.cli.options import script_arguments
 from vscugan.cli.parser import Parser
-from vscugan.encode.typed import printable
+from vscugan.encode.job.json_types import printable
 from vscugan.errors import ArgumentError
 
 HELP = "compute random frames of a result again and compare, by its certificate"
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _verify(arguments: argparse.Namespace) -> int:
     if arguments.frames < 1:
         raise ArgumentError(f"frames must be at least 1, got {arguments.frames}; leave it out for 5")
-    from vscugan.encode.verify import Request, verify
+    from vscugan.encode.certificate.verification import Request, verify
 
     report = verify(
         Request(result=Path(arguments.result), source=arguments.source, script=arguments.script,

@@ -21,8 +21,9 @@ import av
 import vapoursynth as vs
 
 from vscugan.cache import made_folder, unwritable
-from vscugan.encode.container import Content, Demuxer, read_through
-from vscugan.encode.damage import Damage, find_damage, known_damage, libav_errors, remember_damage
+from vscugan.encode.container.streams import Content, Demuxer, read_through
+from vscugan.encode.container.timeline import Timeline
+from vscugan.encode.source.damage import Damage, find_damage, known_damage, libav_errors, remember_damage
 from vscugan.errors import SourceError
 from vscugan.files import HashedReader
 
@@ -37,24 +38,6 @@ DYNAMIC = {"DolbyVisionRPU": "Dolby Vision", "HDR10Plus": "HDR10+"}
 #: VapourSynth's own messages come out here too
 LOGGER = logging.getLogger("vapoursynth")
 _PERCENT = re.compile(r"index progress (\d+)%")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Timeline:
-    """When each frame is shown, in ticks of ``base`` seconds, and how long the last one stays."""
-
-    base: Fraction
-    ticks: tuple[int, ...]
-    last_ticks: int
-
-    @property
-    def is_constant(self) -> bool:
-        """Whether the frames have one distance, but for the rounding to ticks or, where remuxed, milliseconds."""
-        if len(self.ticks) < 3:
-            return True
-        step = (self.ticks[-1] - self.ticks[0]) / (len(self.ticks) - 1)
-        loose = max(1, float(1 / (1000 * self.base)))
-        return all(abs(tick - self.ticks[0] - n * step) <= loose for n, tick in enumerate(self.ticks))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,12 +13,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from vscugan.encode import y4m
-from vscugan.encode.children import ending
-from vscugan.encode.encoders import Program, command, output_suffix
-from vscugan.encode.folder import create_file
-from vscugan.encode.picture import Picture
+from vscugan.encode.encoders import y4m
+from vscugan.encode.encoders.programs import Program, command, output_suffix
+from vscugan.encode.encoders.stream_format import Picture
+from vscugan.encode.job.work_folder import create_file
 from vscugan.errors import ArgumentError, CuganError, EncoderError
+from vscugan.exits import ending
 from vscugan.files import disk_error, is_full
 
 FRAMES = 2

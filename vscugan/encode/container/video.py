@@ -11,7 +11,7 @@ from typing import IO, Any
 
 import av
 
-from vscugan.encode.source import Timeline
+from vscugan.encode.container.timeline import Timeline
 
 #: for the pipe into the muxing ffmpeg: MP4 in pieces, with its exact time base
 MP4_PIPE = {"movflags": "empty_moov+default_base_moof+frag_keyframe"}

@@ -5,13 +5,6 @@ from __future__ import annotations
 import subprocess
 import threading
 
-from vscugan.exits import signal_name
-
-
-def ending(code: int) -> str:
-    """How a process ended, for people, by what ``subprocess`` returns."""
-    return f"its end by {signal_name(code)}" if code < 0 else f"its end with exit code {code}"
-
 
 class Children:
     """Running child processes."""

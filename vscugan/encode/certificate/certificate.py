@@ -15,10 +15,11 @@ import torch
 import vapoursynth as vs
 
 from vscugan import __version__
-from vscugan.encode.encoders import Program, find_ffmpeg, settings
-from vscugan.encode.sketch import DIGITS
-from vscugan.encode.typed import misfit, printable
-from vscugan.encode.y4m import HASH_BYTES
+from vscugan.encode.chunks.sketch import DIGITS
+from vscugan.encode.encoders.programs import Program, find_ffmpeg, settings
+from vscugan.encode.encoders.y4m import HASH_BYTES
+from vscugan.encode.job.journal import ADDED_LATER, RESULT_FIELDS
+from vscugan.encode.job.json_types import misfit, printable
 from vscugan.errors import ArgumentError
 
 FORM = 2
@@ -28,7 +29,6 @@ PACKAGES = ("vapoursynth-bestsource", "torch", "openvino", "onnxruntime", "numpy
 #: packages that make the pictures whatever the runtime is
 PICTURE_PACKAGES = ("vscugan", "vapoursynth", "vapoursynth-bestsource")
 #: what is read of a certificate, and of each chunk in it
-RESULT_FIELDS: dict[str, Any] = {"sha256": str, "bytes": int, "frames": int}
 FIELDS: dict[str, Any] = {
     "frames": int, "source": {"name": str, "sha256": str}, "script_sha256": str | None,
     "parameters": dict[str, Any], "versions": dict[str, str], "made_by": dict[str, str],
@@ -38,8 +38,6 @@ CHUNK_FIELDS: dict[str, Any] = {
     "start": int, "stop": int, "frames": list[str], "sketches": list[str], "hardware": dict[str, str],
     "tile": str | None,
 }  # fmt: skip
-#: what chunks of older versions lack
-LATER: dict[str, Any] = {"tile": None}
 _HASH = re.compile(f"[0-9a-f]{{{2 * HASH_BYTES}}}")
 _SKETCH = re.compile(f"[0-9a-f]{{{DIGITS}}}")
 
@@ -128,7 +126,7 @@ def _fault(content: Mapping[str, Any]) -> str | None:
     """What can't be read, in words."""
     if fault := misfit(content, FIELDS):
         return fault
-    faults = ((n, misfit(LATER | chunk, CHUNK_FIELDS)) for n, chunk in enumerate(content["chunks"]))
+    faults = ((n, misfit(ADDED_LATER | chunk, CHUNK_FIELDS)) for n, chunk in enumerate(content["chunks"]))
     return next((f"chunk {n}: {fault}" for n, fault in faults if fault), None)
 
 

@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from vscugan.encode.folder import check_folder, open_file
+from vscugan.encode.job.work_folder import check_folder, open_file
 from vscugan.errors import LockedError
 
 LOCK_NAME = "lock"

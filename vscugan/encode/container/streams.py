@@ -14,7 +14,7 @@ from typing import Any
 
 import av
 
-from vscugan.encode.encoders import find_ffmpeg
+from vscugan.encode.encoders.programs import find_ffmpeg
 from vscugan.errors import ArgumentError, PlanError
 from vscugan.files import READ_BYTES, HashedReader
 

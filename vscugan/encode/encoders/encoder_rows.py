@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from vscugan.encode import picture as names
-from vscugan.encode.picture import Picture
+from vscugan.encode.encoders import stream_format as names
+from vscugan.encode.encoders.stream_format import Picture
 
 #: an 8-bit clip is handed over in so many bits where the encoder has them: smoother gradients in a smaller file
 DEFAULT_BITS = 10

@@ -5,10 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-#: An encoder's usual distance of keyframes (10 s), so that the cuts cost next to no bits.
-DEFAULT_CHUNK_S = 10.0
-LONGEST_CHUNK_S = 3600
-
 
 @dataclass(frozen=True, kw_only=True)
 class Chunk:

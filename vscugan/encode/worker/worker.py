@@ -9,9 +9,9 @@ import sys
 import threading
 import traceback
 
-from vscugan.encode.children import Children
-from vscugan.encode.events import EventPipe
-from vscugan.encode.plan import Plan
+from vscugan.encode.chunks.children import Children
+from vscugan.encode.job.events import EventPipe
+from vscugan.encode.job.job import Plan
 from vscugan.errors import CuganError, DiskError
 
 #: 128 + SIGINT, as shells count
@@ -53,7 +53,7 @@ def main() -> int:
     plan = _plan()
     threading.Thread(target=_stop_with_parent, args=(children, emit), daemon=True).start()
     try:
-        from vscugan.encode.run import Run
+        from vscugan.encode.worker.encode_run import Run
 
         Run(plan, emit, children).work()
         code = 0

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vscugan.encode import picture as names
-from vscugan.encode.encoder_rows import ENCODERS, Encoder
-from vscugan.encode.picture import Picture
+from vscugan.encode.encoders import stream_format as names
+from vscugan.encode.encoders.encoder_rows import ENCODERS, Encoder
+from vscugan.encode.encoders.stream_format import Picture
 from vscugan.errors import ArgumentError, EncoderError
 
 #: what a program of your own is given, besides {output}; numbers are ITU-T H.273's

@@ -9,13 +9,16 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from vscugan.encode.certificate import LATER, RESULT_FIELDS
-from vscugan.encode.folder import open_file
-from vscugan.encode.typed import misfit
+from vscugan.encode.job.json_types import misfit
+from vscugan.encode.job.work_folder import open_file
 from vscugan.errors import PlanError
 from vscugan.files import disk_error, sync_folder
 
 Entry = dict[str, Any]
+#: what is read of the finished file's description
+RESULT_FIELDS: dict[str, Any] = {"sha256": str, "bytes": int, "frames": int}
+#: what chunks of older versions lack, with the value that stands for it
+ADDED_LATER: dict[str, Any] = {"tile": None}
 #: what stands in an entry of each kind
 KINDS: dict[str, dict[str, Any]] = {
     "begin": {
@@ -40,7 +43,7 @@ def _fault(entry: object, is_first: bool) -> str | None:
         return "an entry of no known kind"
     if is_first != (kind == "begin"):
         return f"an entry {kind!r} at its beginning" if is_first else "a second beginning"
-    if fault := misfit(LATER | entry, KINDS[kind]):
+    if fault := misfit(ADDED_LATER | entry, KINDS[kind]):
         return f"an entry {kind!r} with {fault}"
     if kind != "chunk":
         return None

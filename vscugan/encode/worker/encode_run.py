@@ -12,21 +12,23 @@ from typing import Any
 import vapoursynth as vs
 
 from vscugan.clip.upscale import read_report
-from vscugan.encode import certificate, container, matroska, mux
-from vscugan.encode.certificate import binding
-from vscugan.encode.children import Children
-from vscugan.encode.chunks import Chunk, chunk_frames, cut
-from vscugan.encode.encoders import check_arguments, check_format, find_encoder, settings, unheld_light
-from vscugan.encode.events import Emit
-from vscugan.encode.graph import Graph, build
-from vscugan.encode.journal import Entry, Journal
-from vscugan.encode.picture import Picture, picture_of
-from vscugan.encode.pipeline import Job, encode_chunks, recover
-from vscugan.encode.plan import Plan, refuse_differences, wanted, write_plan
-from vscugan.encode.progress import Progress
-from vscugan.encode.source import Source, check_readable, identity, open_source
-from vscugan.encode.trial import try_encoder
-from vscugan.encode.video import CodedChunk
+from vscugan.encode.certificate import certificate
+from vscugan.encode.certificate.certificate import binding
+from vscugan.encode.chunks.children import Children
+from vscugan.encode.chunks.chunk import Chunk, chunk_frames, cut
+from vscugan.encode.chunks.pipeline import Job, encode_chunks, recover
+from vscugan.encode.chunks.progress_meter import Progress
+from vscugan.encode.chunks.trial import try_encoder
+from vscugan.encode.container import matroska, mux
+from vscugan.encode.container import streams as container
+from vscugan.encode.container.video import CodedChunk
+from vscugan.encode.encoders.programs import check_arguments, check_format, find_encoder, settings, unheld_light
+from vscugan.encode.encoders.stream_format import Picture, picture_of
+from vscugan.encode.job.events import Emit
+from vscugan.encode.job.job import Plan, refuse_differences, wanted, write_plan
+from vscugan.encode.job.journal import Entry, Journal
+from vscugan.encode.source.filter_graph import Graph, build
+from vscugan.encode.source.source import Source, check_readable, identity, open_source
 from vscugan.errors import FrameError, PlanError, SourceError
 from vscugan.files import disk_error, sha256, sync_file, sync_folder, write_whole
 

@@ -17,19 +17,19 @@ from typing import Any
 import vapoursynth as vs
 
 from vscugan.clip.upscale import read_report
-from vscugan.encode import y4m
-from vscugan.encode.children import Children
-from vscugan.encode.chunk_check import check_chunk
-from vscugan.encode.chunks import Chunk
-from vscugan.encode.container import refuse_unheld_video
-from vscugan.encode.encoders import Program, command, output_suffix
-from vscugan.encode.events import Emit
-from vscugan.encode.folder import create_file
-from vscugan.encode.journal import Entry, Journal
-from vscugan.encode.picture import Picture
-from vscugan.encode.progress import Progress
-from vscugan.encode.sketch import sketch
-from vscugan.encode.trial import reason
+from vscugan.encode.chunks.children import Children
+from vscugan.encode.chunks.chunk import Chunk
+from vscugan.encode.chunks.chunk_check import check_chunk
+from vscugan.encode.chunks.progress_meter import Progress
+from vscugan.encode.chunks.sketch import sketch
+from vscugan.encode.chunks.trial import reason
+from vscugan.encode.container.streams import refuse_unheld_video
+from vscugan.encode.encoders import y4m
+from vscugan.encode.encoders.programs import Program, command, output_suffix
+from vscugan.encode.encoders.stream_format import Picture
+from vscugan.encode.job.events import Emit
+from vscugan.encode.job.journal import Entry, Journal
+from vscugan.encode.job.work_folder import create_file
 from vscugan.errors import CuganError, DiskError, EncoderError, FrameError
 from vscugan.files import disk_error, is_full, sha256, sync_file, sync_folder
 

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from vscugan.encode.events import Emit
+from vscugan.encode.job.events import Emit
 
 TELL_EVERY_S = 0.5
 NOW_S = 10.0

@@ -14,8 +14,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
-from vscugan.encode.container import COVER, Track, is_stale
-from vscugan.encode.ebml import CRC32, SHORTEST_VOID, Element, Place, elements, encode, encode_void, place_at, walk
+from vscugan.encode.container.ebml import (
+    CRC32,
+    SHORTEST_VOID,
+    Element,
+    Place,
+    elements,
+    encode,
+    encode_void,
+    place_at,
+    walk,
+)
+from vscugan.encode.container.streams import COVER, Track, is_stale
 from vscugan.errors import DiskError
 
 EBML, SEGMENT, CLUSTER, CUES = 0x1A45DFA3, 0x18538067, 0x1F43B675, 0x1C53BB6B

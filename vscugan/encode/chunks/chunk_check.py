@@ -8,7 +8,7 @@ from pathlib import Path
 
 import av
 
-from vscugan.encode.chunks import Chunk
+from vscugan.encode.chunks.chunk import Chunk
 from vscugan.errors import EncoderError
 
 

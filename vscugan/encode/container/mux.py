@@ -15,13 +15,15 @@ from typing import Any
 
 import av
 
-from vscugan.encode import children, container, matroska
-from vscugan.encode.container import Track, tracks
-from vscugan.encode.encoders import find_ffmpeg
-from vscugan.encode.picture import Picture
-from vscugan.encode.source import Timeline
-from vscugan.encode.video import CodedChunk, pipe_offset, timescale, write_video
+from vscugan.encode.container import matroska
+from vscugan.encode.container import streams as container
+from vscugan.encode.container.streams import Track, tracks
+from vscugan.encode.container.timeline import Timeline
+from vscugan.encode.container.video import CodedChunk, pipe_offset, timescale, write_video
+from vscugan.encode.encoders.programs import find_ffmpeg
+from vscugan.encode.encoders.stream_format import Picture
 from vscugan.errors import CuganError, DiskError, ResultError, WorkerError
+from vscugan.exits import ending
 from vscugan.files import disk_error, is_full
 
 #: ffmpeg's names of libav's disposition flags
@@ -123,7 +125,7 @@ def _running(command: Sequence[str], log: Path, started: Callable[[Any], None]) 
 
 def _failed(folder: Path, code: int, said: str, broken: Exception | None) -> CuganError:
     """Why the finished file was not written: a full disk, a kill, or what ffmpeg or the pipe to it says."""
-    reason = said.splitlines()[-1] if said else broken or children.ending(code)
+    reason = said.splitlines()[-1] if said else broken or ending(code)
     if code == -FILE_TOO_LARGE or (code >= 0 and is_full(folder, said)):
         free = shutil.disk_usage(folder).free
         return DiskError(
@@ -132,7 +134,7 @@ def _failed(folder: Path, code: int, said: str, broken: Exception | None) -> Cug
         )
     if code < 0:
         return WorkerError(
-            f"ffmpeg must write the finished file, got {children.ending(code)}; "
+            f"ffmpeg must write the finished file, got {ending(code)}; "
             "all chunks are kept: run the same command again to go on"
         )
     return ResultError(

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from vscugan.encode.container import muxer
-from vscugan.encode.folder import check_folder, open_file, read_file
-from vscugan.encode.lock import take_lock
-from vscugan.encode.plan import Plan
-from vscugan.encode.worker import LOG_NAME, LOG_RECORDS, UNEXPECTED
+from vscugan.encode.container.streams import muxer
+from vscugan.encode.job.job import Plan
+from vscugan.encode.job.lock import take_lock
+from vscugan.encode.job.work_folder import check_folder, open_file, read_file
+from vscugan.encode.worker.worker import LOG_NAME, LOG_RECORDS, UNEXPECTED
 from vscugan.errors import DiskError, PlanError, WorkerError
 from vscugan.exits import signal_name
 from vscugan.files import disk_error
@@ -63,7 +63,7 @@ def has_finished(folder: Path) -> bool:
 @contextlib.contextmanager
 def _worker(plan: Plan, lock: int) -> Iterator[subprocess.Popen[bytes]]:
     """The worker in a session of its own, so that Ctrl-C reaches only this process; it holds the lock too."""
-    command = [sys.executable, "-P", "-m", "vscugan.encode.worker"]
+    command = [sys.executable, "-P", "-m", "vscugan.encode.worker.worker"]
     with open(open_file(plan.work_folder / LOG_NAME, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=_POSIX,

@@ -8,13 +8,15 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from vscugan.encode.chunks import DEFAULT_CHUNK_S, LONGEST_CHUNK_S
-from vscugan.encode.folder import read_file
-from vscugan.encode.typed import misfit, printable
+from vscugan.encode.job.json_types import misfit, printable
+from vscugan.encode.job.work_folder import read_file
 from vscugan.errors import ArgumentError, PlanError
 from vscugan.files import write_whole
 from vscugan.settings import Settings, validate
 
+#: An encoder's usual distance of keyframes (10 s), so that the cuts cost next to no bits.
+DEFAULT_CHUNK_S = 10.0
+LONGEST_CHUNK_S = 3600
 PLAN_NAME = "plan.json"
 WORK_SUFFIX = ".vscugan"
 CERTIFICATE_SUFFIX = ".cugan.json"

@@ -13,9 +13,10 @@ import vapoursynth as vs
 
 from vscugan.clip.upscale import upscale
 from vscugan.clip.wording import unworded
-from vscugan.encode.encoder_rows import DEFAULT_BITS, ENCODERS
-from vscugan.encode.plan import Plan
-from vscugan.encode.source import Source, Timeline
+from vscugan.encode.container.timeline import Timeline
+from vscugan.encode.encoders.encoder_rows import DEFAULT_BITS, ENCODERS
+from vscugan.encode.job.job import Plan
+from vscugan.encode.source.source import Source
 from vscugan.errors import ArgumentError, ClipError
 
 COMMON_RATES = (Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 1001), Fraction(24), Fraction(25),

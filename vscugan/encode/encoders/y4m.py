@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import vapoursynth as vs
 
-from vscugan.encode.picture import SUBSAMPLINGS, Picture
+from vscugan.encode.encoders.stream_format import SUBSAMPLINGS, Picture
 
 FRAME = b"FRAME\n"
 #: 64 bits of a frame's hash: enough to tell frames of one film apart, and short in the certificate

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from vscugan.encode.encoder_rows import ENCODERS
-from vscugan.encode.folder import check_folder
-from vscugan.encode.plan import PLAN_NAME, Plan, read_plan
+from vscugan.encode.encoders.encoder_rows import ENCODERS
+from vscugan.encode.job.job import PLAN_NAME, Plan, read_plan
+from vscugan.encode.job.work_folder import check_folder
 from vscugan.errors import PlanError
 
 #: the encoder arguments whose values are words that name no file

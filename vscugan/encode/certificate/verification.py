@@ -18,16 +18,16 @@ import vapoursynth as vs
 
 from vscugan.clip.upscale import read_report
 from vscugan.clip.wording import first_line
-from vscugan.encode import certificate
-from vscugan.encode.compare import detail, plain_enlargements, psnr
-from vscugan.encode.container import COVER, tracks
-from vscugan.encode.graph import Graph, build
-from vscugan.encode.picture import picture_of
-from vscugan.encode.plan import CERTIFICATE_SUFFIX, Plan, differences
-from vscugan.encode.sketch import sketch, sketch_psnr
-from vscugan.encode.source import Source, open_source
-from vscugan.encode.typed import printable
-from vscugan.encode.y4m import frame_hash
+from vscugan.encode.certificate import certificate
+from vscugan.encode.certificate.compare import detail, plain_enlargements, psnr
+from vscugan.encode.chunks.sketch import sketch, sketch_psnr
+from vscugan.encode.container.streams import COVER, tracks
+from vscugan.encode.encoders.stream_format import picture_of
+from vscugan.encode.encoders.y4m import frame_hash
+from vscugan.encode.job.job import CERTIFICATE_SUFFIX, Plan, differences
+from vscugan.encode.job.json_types import printable
+from vscugan.encode.source.filter_graph import Graph, build
+from vscugan.encode.source.source import Source, open_source
 from vscugan.errors import ArgumentError, SourceError
 from vscugan.files import sha256
 
