@@ -60,9 +60,9 @@ def _upscaled(frames: int) -> float:
 def _encoded(frames: int, folder: Path) -> float:
     """Seconds a frame of the encoder alone, from ready y4m on the disk."""
     from vscugan.encode.encoders.programs import command, find_encoder
-    from vscugan.encode.encoders.stream_format import picture_of
+    from vscugan.encode.encoders.stream_format import stream_format_of
     from vscugan.encode.encoders.y4m import FRAME, header, planes
-    from vscugan.encode.job.job import Plan
+    from vscugan.encode.job.encode_job import EncodeJob
     from vscugan.encode.source.filter_graph import build
     from vscugan.encode.source.source import open_source
 
@@ -70,16 +70,16 @@ def _encoded(frames: int, folder: Path) -> float:
     script = folder / "double.vpy"
     script.write_text("clip.resize.Spline36(clip.width * 2, clip.height * 2, format=clip.format.replace("
                       "bits_per_sample=10).id).set_output()\n")  # fmt: skip
-    graph = build(Plan(source=str(SAMPLE), output="", script=str(script)), source)
+    graph = build(EncodeJob(source=str(SAMPLE), output="", script=str(script)), source)
     with graph.clip.get_frame(0) as frame:
-        picture = picture_of(graph.clip, frame.props, graph.rate)
+        stream_format = stream_format_of(graph.clip, frame.props, graph.rate)
     with open(folder / "ready.y4m", "wb") as file:
-        file.write(header(picture))
+        file.write(header(stream_format))
         for frame in graph.clip[:frames].frames(close=True):
             file.write(FRAME)
             for plane in planes(frame):
                 file.write(plane)
-    call = command(find_encoder(CODEC), ARGUMENTS, picture, folder / "alone.mkv")
+    call = command(find_encoder(CODEC), ARGUMENTS, stream_format, folder / "alone.mkv")
     start = time.perf_counter()
     with open(folder / "ready.y4m", "rb") as file:
         subprocess.run(call, stdin=file, check=True)

@@ -47,7 +47,7 @@ def scans(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     seen: list[Path] = []
     find = damage.find_damage
     monkeypatch.setattr(
-        "vscugan.encode.source.source.find_damage", lambda path, *more: (seen.append(path), find(path, *more))[1]
+        "vscugan.encode.source.source_index.find_damage", lambda path, *more: (seen.append(path), find(path, *more))[1]
     )
     return seen
 

@@ -13,7 +13,7 @@ import vapoursynth as vs
 from support import media
 
 from vscugan.encode.encoders.programs import find_ffmpeg
-from vscugan.encode.source.source import check_readable
+from vscugan.encode.source.source_file import check_readable
 from vscugan.errors import SourceError
 
 HOSTILE_NAMES = (

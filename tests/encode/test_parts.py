@@ -24,7 +24,7 @@ from vscugan.encode.chunks import pipeline
 from vscugan.encode.chunks.children import Children
 from vscugan.encode.chunks.chunk import Chunk, chunk_frames, cut
 from vscugan.encode.chunks.chunk_check import Checked
-from vscugan.encode.chunks.progress_meter import Progress
+from vscugan.encode.chunks.progress_meter import ProgressMeter
 from vscugan.encode.chunks.trial import try_encoder
 from vscugan.encode.container import mux
 from vscugan.encode.container.timeline import Timeline
@@ -33,8 +33,8 @@ from vscugan.encode.encoders import programs as encoders
 from vscugan.encode.encoders import y4m
 from vscugan.encode.encoders.encoder_rows import ENCODERS
 from vscugan.encode.encoders.programs import Program, check_arguments, check_format, command, find_encoder
-from vscugan.encode.encoders.stream_format import Picture, picture_of
-from vscugan.encode.job.job import differences
+from vscugan.encode.encoders.stream_format import StreamFormat, stream_format_of
+from vscugan.encode.job.encode_job import differences
 from vscugan.encode.job.journal import Entry, Journal
 from vscugan.encode.job.lock import take_lock
 from vscugan.encode.source import filter_graph as graph
@@ -52,9 +52,9 @@ MASTERING = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,5
 
 
 @pytest.fixture
-def hdr(core: Any) -> Picture:
+def hdr(core: Any) -> StreamFormat:
     clip = core.std.BlankClip(format=vs.YUV420P10, width=64, height=48, length=1)
-    return picture_of(clip, HDR_PROPS, Fraction(24000, 1001))
+    return stream_format_of(clip, HDR_PROPS, Fraction(24000, 1001))
 
 
 def program(name: str, is_ffmpeg: bool) -> Program:
@@ -115,14 +115,14 @@ def test_the_lock_goes_with_its_last_holder(tmp_path: Path) -> None:
                     "G(0.265,0.69)B(0.15,0.06)R(0.68,0.32)WP(0.3127,0.329)L(1000,0.005) --content-light 1000,400"),
     ],
 )  # fmt: skip
-def test_tools_are_told_the_colour(hdr: Picture, name: str, flags: str) -> None:
+def test_tools_are_told_the_colour(hdr: StreamFormat, name: str, flags: str) -> None:
     call = command(program(name, False), ["--crf", "16", "--preset=5", "--tune", "0"], hdr, Path("/o.x"))
     start = {"x265": "--y4m --output-depth 10", "x264": "--demuxer y4m --output-depth 10", "svt-av1": "-i stdin"}[name]
     end = {"svt-av1": ["-b", "/o.x"]}.get(name, ["-o", "/o.x", "-"])
     assert call == ["/bin/tool", *start.split(), *flags.split(), "--crf", "16", "--preset=5", "--tune", "0", *end]
 
 
-def test_ffmpeg_is_told_the_colour(hdr: Picture) -> None:
+def test_ffmpeg_is_told_the_colour(hdr: StreamFormat) -> None:
     call = command(program("x265", True), ["--crf", "16", "--preset", "slow", "--no-sao"], hdr, Path("/o.mkv"))
     params = call[call.index("-x265-params") + 1]
     assert params.startswith("colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc:range=limited:chromaloc=2:")
@@ -170,7 +170,7 @@ def test_defaults_give_way_to_what_the_user_says(name: str, arguments: str, told
     ],
 )  # fmt: skip
 def test_arguments_are_tried_before_the_start(
-    tmp_path: Path, hdr: Picture, name: str, arguments: str, answer: str
+    tmp_path: Path, hdr: StreamFormat, name: str, arguments: str, answer: str
 ) -> None:
     """Inside ffmpeg, misspelt ones are passed over with exit code 0."""
     with pytest.raises(ArgumentError) as error:
@@ -181,7 +181,7 @@ def test_arguments_are_tried_before_the_start(
 
 
 @pytest.mark.parametrize("name", ENCODERS)
-def test_what_vscugan_says_itself_is_taken(tmp_path: Path, hdr: Picture, name: str) -> None:
+def test_what_vscugan_says_itself_is_taken(tmp_path: Path, hdr: StreamFormat, name: str) -> None:
     for arguments in ([], ["-slices", "4"] if name == "ffv1" else ["--preset", "8" if name == "svt-av1" else "fast"]):
         try_encoder(find_encoder(name), arguments, hdr, tmp_path, lambda process: None)
         (made,) = tmp_path.glob("trial.m*")
@@ -213,7 +213,7 @@ def test_what_vscugan_says_itself_is_taken(tmp_path: Path, hdr: Picture, name: s
     ],
 )  # fmt: skip
 def test_a_tool_is_tried_before_the_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hdr: Picture, script: str, kind: type | None, message: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hdr: StreamFormat, script: str, kind: type | None, message: str
 ) -> None:
     (tmp_path / "x265").write_text(f"#!/bin/sh\n[ $1 = --version ] && exit\n{script}\n")
     (tmp_path / "x265").chmod(0o755)
@@ -226,7 +226,7 @@ def test_a_tool_is_tried_before_the_start(
     assert kind is None or str(error.value) == message
 
 
-def test_a_program_of_your_own(hdr: Picture) -> None:
+def test_a_program_of_your_own(hdr: StreamFormat) -> None:
     own = Program(name="mine", path="/bin/mine", is_ffmpeg=False, version="1", row=None)
     arguments = ["--ivf", "-c", "{matrix}:{transfer}", "-o", "{output}.ivf", "-"]
     check_arguments(own, arguments)
@@ -242,11 +242,11 @@ def test_a_program_of_your_own(hdr: Picture) -> None:
 
 def test_formats_that_an_encoder_does_not_take(core: Any) -> None:
     clip = core.std.BlankClip(format=vs.YUV444P16, width=64, height=48, length=1)
-    picture = picture_of(clip, {}, Fraction(24))
+    stream_format = stream_format_of(clip, {}, Fraction(24))
     with pytest.raises(ArgumentError) as error:
-        check_format(program("svt-av1", True), picture)
+        check_format(program("svt-av1", True), stream_format)
     assert str(error.value) == "format must be one that svt-av1 takes, got YUV444P16; say --format YUV420P10"
-    check_format(program("ffv1", True), picture)
+    check_format(program("ffv1", True), stream_format)
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ def test_encoders_get_10_bits_where_they_have_them(core: Any, format: int, encod
     assert graph._default_format(core.std.BlankClip(format=format, length=1), encoder) == wanted
 
 
-def test_y4m_as_vspipe_writes_it(hdr: Picture, core: Any) -> None:
+def test_y4m_as_vspipe_writes_it(hdr: StreamFormat, core: Any) -> None:
     assert y4m.header(hdr) == b"YUV4MPEG2 W64 H48 F24000:1001 Ip A8:9 C420p10 XCOLORRANGE=LIMITED\n"
     clip = core.std.BlankClip(format=vs.YUV420P8, width=65 - 1, height=48, length=1, color=[1, 2, 3])
     with clip.get_frame(0) as frame:
@@ -325,11 +325,11 @@ def test_what_is_turned_is_not_cropped(core: Any) -> None:
     ],
 )  # fmt: skip
 def test_what_ended_the_muxer_is_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hdr: Picture, script: str, kind: type, message: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hdr: StreamFormat, script: str, kind: type, message: str
 ) -> None:
     chunk = CodedChunk(path=media.plain(tmp_path / "a.mkv", 3), start=0, order=(0, 1, 2))
     timeline = Timeline(base=Fraction(1, 1000), ticks=(0, 42, 83), last_ticks=42)
-    job = mux.MuxJob(source=chunk.path, video=0, kept=(), chunks=(chunk,), timeline=timeline, picture=hdr,
+    job = mux.MuxJob(source=chunk.path, video=0, kept=(), chunks=(chunk,), timeline=timeline, stream_format=hdr,
                      format="matroska", header=None, contents={})  # fmt: skip
     monkeypatch.setattr(mux, "mux_command", lambda *_: ["sh", "-c", f"cat > {tmp_path}/pipe; {script}"])
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=100 << 20))
@@ -358,7 +358,7 @@ def test_differences_write_nothing_on_a_terminal() -> None:
 def test_progress_counts_and_estimates() -> None:
     told: list[dict[str, Any]] = []
     now = [0.0]
-    progress = Progress(lambda name, /, **f: told.append(f), frames=100, done=40, clock=lambda: now[0])
+    progress = ProgressMeter(lambda name, /, **f: told.append(f), frames=100, done=40, clock=lambda: now[0])
     for _ in range(60):
         now[0] += 0.5
         progress.frame(0.25)
@@ -367,7 +367,7 @@ def test_progress_counts_and_estimates() -> None:
     assert told[9] == {"frames": 50, "of": 100, "fps": 2, "fps_mean": 2, "eta_s": 25, "bytes": 0, "reused": 0.25}
 
 
-def test_chunks_that_end_at_once_are_compared(tmp_path: Path, hdr: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunks_that_end_at_once_are_compared(tmp_path: Path, hdr: StreamFormat, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each looks at the journal while the other has not written yet, but for the lock."""
     both = threading.Barrier(2)
     read = Journal.of_kind
@@ -382,13 +382,13 @@ def test_chunks_that_end_at_once_are_compared(tmp_path: Path, hdr: Picture, monk
         return Checked(order=(0,), codec="h264", header_sha256=f"{chunk.number}")
 
     monkeypatch.setattr(pipeline, "check_chunk", checked)
-    monkeypatch.setattr(pipeline, "refuse_unheld_video", lambda path, format: None)
+    monkeypatch.setattr(pipeline, "refuse_unsupported_video", lambda path, format: None)
     monkeypatch.setattr(Journal, "of_kind", slow_read)
     for name in ("chunks", "temp"):
         (tmp_path / name).mkdir()
     journal = Journal(tmp_path / "journal.jsonl")
     job = pipeline.Job(
-        clip=vs.core.std.BlankClip(), picture=hdr, program=program("x264", True), arguments=(), format="matroska",
+        clip=vs.core.std.BlankClip(), stream_format=hdr, program=program("x264", True), arguments=(), format="matroska",
         folder=tmp_path, journal=journal, children=Children(), emit=lambda event, /, **fields: None,
         first=(0, vs.core.std.BlankClip().get_frame(0)), made_by={}, hardware={},
     )  # fmt: skip

@@ -14,7 +14,7 @@ from vscugan.encode.chunks import pipeline
 from vscugan.encode.chunks.children import Children
 from vscugan.encode.container import mux
 from vscugan.encode.encoders.programs import find_ffmpeg
-from vscugan.encode.job.job import Plan
+from vscugan.encode.job.encode_job import EncodeJob
 from vscugan.encode.job.lock import take_lock
 from vscugan.encode.worker.encode_run import Run
 from vscugan.errors import EncoderError, ResultError
@@ -36,7 +36,7 @@ def work(source: Path, output: Path, encoder: str, arguments: list[str], chunk_s
     """Encode in this process."""
     script = output.with_suffix(".vpy")
     script.write_text(COUNTED)
-    plan = Plan(
+    plan = EncodeJob(
         source=str(source), output=str(output), script=str(script), encoder=encoder, encoder_arguments=arguments,
         chunk_s=chunk_s, script_arguments={"log": str(output.with_suffix(".log"))},
     )  # fmt: skip

@@ -14,7 +14,7 @@ from support import media
 
 from vscugan.cli.progress import progress_line
 from vscugan.encode.chunks.chunk import chunk_frames
-from vscugan.encode.job.job import Plan, refuse_differences, wanted
+from vscugan.encode.job.encode_job import EncodeJob, refuse_differences, wanted
 from vscugan.errors import PlanError
 from vscugan.settings import Settings
 
@@ -117,8 +117,8 @@ def test_a_resumed_run_makes_the_same_frames(tmp_path: Path) -> None:
     ("name", "value"), [("reuse", "still"), ("segment", 12), ("threshold", 1.5), ("gates", "scene")]
 )
 def test_each_option_of_reuse_binds(name: str, value: object) -> None:
-    before = Plan(source="a", output="b")
-    after = Plan(source="a", output="b", options={name: value})
+    before = EncodeJob(source="a", output="b")
+    after = EncodeJob(source="a", output="b", options={name: value})
     with pytest.raises(PlanError) as error:
         refuse_differences(wanted(before), wanted(after), "parameters")
     assert f"{name} was left out, now {value}" in str(error.value)
@@ -126,10 +126,10 @@ def test_each_option_of_reuse_binds(name: str, value: object) -> None:
 
 def test_chunks_begin_where_segments_do() -> None:
     for segment in (2, 5, 24, 100, 240):
-        plan = Plan(source="a", output="b", options={"reuse": "still", "segment": segment})
+        plan = EncodeJob(source="a", output="b", options={"reuse": "still", "segment": segment})
         assert plan.grid_frames == segment
         for seconds in (0.1, 1, 10, 33.3):
             step = chunk_frames(seconds, Fraction(24000, 1001), plan.grid_frames)
             assert step % segment == 0
             assert abs(step - seconds * 24) <= max(segment, 1)
-    assert Plan(source="a", output="b", options={"reuse": "still"}).grid_frames == Settings.segment
+    assert EncodeJob(source="a", output="b", options={"reuse": "still"}).grid_frames == Settings.segment

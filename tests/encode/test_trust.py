@@ -13,7 +13,7 @@ import pytest
 
 from vscugan.__main__ import main
 from vscugan.encode.chunks import pipeline, trial
-from vscugan.encode.job.job import Plan
+from vscugan.encode.job.encode_job import EncodeJob
 from vscugan.encode.job.journal import Journal
 from vscugan.encode.job.resume import are_values
 from vscugan.encode.job.work_folder import check_folder, open_file
@@ -131,8 +131,8 @@ def test_logs_are_not_written_into_a_file_with_a_second_name(work: Path, monkeyp
     diary = work.parent / "mine" / "diary.txt"
     for log in (work / "trial.log", work / "000001.log"):
         os.link(diary, log)
-    monkeypatch.setattr(trial, "_grey", lambda picture: b"")
-    monkeypatch.setattr(trial.y4m, "header", lambda picture: b"")
+    monkeypatch.setattr(trial, "_grey", lambda stream_format: b"")
+    monkeypatch.setattr(trial.y4m, "header", lambda stream_format: b"")
     trial._run(["true"], Mock(), work / "trial.log", lambda process: None)
     job = Mock(temp_folder=work, chunk_name=lambda chunk: "000001.mkv")
     monkeypatch.setattr(pipeline, "command", lambda *_: ["true"])
@@ -182,7 +182,7 @@ def test_unfinished_files_are_not_written_through_links(work: Path, monkeypatch:
 def test_what_is_run_is_not_taken_from_the_folder(
     work: Path, capsys: pytest.CaptureFixture[str], values: dict[str, Any], words: tuple[str, ...], add: str
 ) -> None:
-    plan = Plan(source="a", output="b", **values)
+    plan = EncodeJob(source="a", output="b", **values)
     (work / "plan.json").write_text(json.dumps(plan.to_json()))
     assert refusal(work, capsys, "--resume", *words) == (
         "what is run must be named again with --resume, got it from o.mkv.vscugan/plan.json alone; where it is yours, "

@@ -22,9 +22,9 @@ from vscugan.encode.job.journal import ADDED_LATER, RESULT_FIELDS
 from vscugan.encode.job.json_types import misfit, printable
 from vscugan.errors import ArgumentError
 
-FORM = 2
+SCHEMA_VERSION = 2
 #: what describe() tells that a run which goes on may have otherwise: it changes the last bits alone
-UNBOUND_FACTS = ("tile",)
+OUTSIDE_FINGERPRINT = ("tile",)
 PACKAGES = ("vapoursynth-bestsource", "torch", "openvino", "onnxruntime", "numpy", "av", "imageio-ffmpeg")
 #: packages that make the pictures whatever the runtime is
 PICTURE_PACKAGES = ("vscugan", "vapoursynth", "vapoursynth-bestsource")
@@ -54,16 +54,16 @@ def versions() -> dict[str, str]:
     return found
 
 
-def bound(made_by: Mapping[str, str]) -> dict[str, str]:
+def made_by_fingerprint(made_by: Mapping[str, str]) -> dict[str, str]:
     """What ``describe`` tells, without what changes only the last bits."""
-    return {name: value for name, value in made_by.items() if name not in UNBOUND_FACTS}
+    return {name: value for name, value in made_by.items() if name not in OUTSIDE_FINGERPRINT}
 
 
-def binding(facts: Mapping[str, Any]) -> dict[str, Any]:
+def fingerprint(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The facts that decide on the pictures: of the packages only those that compute them."""
     names = (*PICTURE_PACKAGES, facts["made_by"].get("runtime"))
     return {
-        **facts, "made_by": bound(facts["made_by"]),
+        **facts, "made_by": made_by_fingerprint(facts["made_by"]),
         "versions": {name: value for name, value in facts["versions"].items() if name in names},
     }  # fmt: skip
 
@@ -109,9 +109,9 @@ def read_certificate(result: Path, suffix: str) -> dict[str, Any]:
             "name a file that vscugan encode made"
         ) from error
     found = content.get("form") if isinstance(content, dict) else type(content).__name__
-    if not isinstance(content, dict) or found != FORM:
+    if not isinstance(content, dict) or found != SCHEMA_VERSION:
         raise ArgumentError(
-            f"certificate must be of form {FORM}, got {printable(found)}; "
+            f"certificate must be of form {SCHEMA_VERSION}, got {printable(found)}; "
             "use the vscugan that wrote it"
         )
     if fault := _fault(content):

@@ -22,11 +22,11 @@ from vscugan.encode.certificate import certificate
 from vscugan.encode.certificate.compare import detail, plain_enlargements, psnr
 from vscugan.encode.chunks.sketch import sketch, sketch_psnr
 from vscugan.encode.container.streams import COVER, tracks
-from vscugan.encode.encoders.stream_format import picture_of
+from vscugan.encode.encoders.stream_format import stream_format_of
 from vscugan.encode.encoders.y4m import frame_hash
-from vscugan.encode.job.job import CERTIFICATE_SUFFIX, Plan, differences
+from vscugan.encode.job.encode_job import CERTIFICATE_SUFFIX, EncodeJob, differences
 from vscugan.encode.job.json_types import printable
-from vscugan.encode.source.filter_graph import Graph, build
+from vscugan.encode.source.filter_graph import FilterGraph, build
 from vscugan.encode.source.source import Source, open_source
 from vscugan.errors import ArgumentError, SourceError
 from vscugan.files import sha256
@@ -60,32 +60,32 @@ class Request:
     least_psnr: float | None  #: None for the defaults
 
 
-def _named(request: Request, content: dict[str, Any]) -> Plan:
+def _named(request: Request, content: dict[str, Any]) -> EncodeJob:
     """The plan of the encode, with its files where they are now; what is run must be named by the user.
 
     Raises: SourceError, ArgumentError.
     """
     parameters = dict(content["parameters"])
-    plan = Plan.from_json(parameters | {"source": "", "output": ""})
+    job = EncodeJob.from_json(parameters | {"source": "", "output": ""})
     name = content["source"]["name"]
     source = Path(request.source or request.result.parent / Path(name).name)
     if not source.is_file():
         raise SourceError(f"source must be there, got no {source.name!r} beside the result; name it by --source")
     parameters |= {"source": str(source), "output": str(request.result)}
-    if plan.script:
-        parameters["script"] = str(_script(request, plan.script, content["script_sha256"]))
-        _check_arguments(request.arguments, plan.script_arguments)
+    if job.script:
+        parameters["script"] = str(_script(request, job.script, content["script_sha256"]))
+        _check_arguments(request.arguments, job.script_arguments)
     elif given := [repr(Path(request.script).name)] if request.script else _pairs(request.arguments):
         what = "script" if request.script else "arg"
         raise ArgumentError(
             f"{what} must be left out, got {', '.join(given)} and a certificate of no script; leave out --{what}"
         )
-    if weights := plan.options.get("weights"):
+    if weights := job.options.get("weights"):
         path = Path(request.weights or weights)
         if not path.is_file():
             raise ArgumentError(f"weights must be there, got no {path.name!r}; name the file by --weights")
-        parameters["options"] = plan.options | {"weights": str(path)}
-    return Plan.from_json(parameters)
+        parameters["options"] = job.options | {"weights": str(path)}
+    return EncodeJob.from_json(parameters)
 
 
 def _script(request: Request, name: str, digest: str | None) -> Path:
@@ -148,16 +148,16 @@ def verify(request: Request) -> dict[str, Any]:
     """
     content = certificate.read_certificate(request.result, CERTIFICATE_SUFFIX)
     wrong = [f"certificate: {text}" for text in certificate.contradictions(content)]
-    plan = _named(request, content)
-    source = open_source(Path(plan.source), lambda percent: None, bool(plan.script))
+    job = _named(request, content)
+    source = open_source(Path(job.source), lambda percent: None, bool(job.script))
     if source.sha256 != content["source"]["sha256"]:
         raise SourceError(
             f"source must be the certificate's, got another sha256 of {source.path.name!r}; name the right one"
         )
     coded = open_source(request.result, lambda percent: None, True)
-    graph = build(plan, source)
+    graph = build(job, source)
     wrong += _outer_faults(content["frames"], graph, source, coded)
-    computed = _computed(plan, graph, source, content)
+    computed = _computed(job, graph, source, content)
     changed = list(computed.changed)
     wrong += [text for text in changed if text.startswith("weights ")]
     frames = [] if wrong else list(_frames(request, content, computed, coded.clip))
@@ -168,7 +168,7 @@ def verify(request: Request) -> dict[str, Any]:
     return {"is_right": is_right, "file_is_same": file_is_same, "wrong": wrong, "changed": changed, "frames": frames}
 
 
-def _outer_faults(frames: int, graph: Graph, source: Source, coded: Source) -> Iterator[str]:
+def _outer_faults(frames: int, graph: FilterGraph, source: Source, coded: Source) -> Iterator[str]:
     """What of the result can't be right whatever its pictures are: how many frames, when, and further videos."""
     for whose, count in (("result", coded.clip.num_frames), ("computed clip", graph.clip.num_frames)):
         if count != frames:
@@ -187,32 +187,32 @@ def _outer_faults(frames: int, graph: Graph, source: Source, coded: Source) -> I
             return
 
 
-def _computed(plan: Plan, graph: Graph, source: Source, content: dict[str, Any]) -> _Computed:
+def _computed(job: EncodeJob, graph: FilterGraph, source: Source, content: dict[str, Any]) -> _Computed:
     """The clip, and what frame 0 tells of what computes it."""
     clip = graph.clip
     with clip.get_frame(0) as first:
-        picture_of(clip, first.props, graph.rate)  # an encoder took it
+        stream_format_of(clip, first.props, graph.rate)  # an encoder took it
         report = read_report(first.props)
     old = _pictures(content["made_by"], content["versions"])
     return _Computed(
-        clip=clip, plain=[] if plan.script else plain_enlargements(source.clip, clip.width, clip.height),
+        clip=clip, plain=[] if job.script else plain_enlargements(source.clip, clip.width, clip.height),
         hardware=certificate.hardware(report.get("device", "")),
         changed=differences(old, _pictures(report, certificate.versions())),
-        least_psnr=_least_computed_psnr(plan),
+        least_psnr=_least_computed_psnr(job),
     )  # fmt: skip
 
 
 def _pictures(report: dict[str, str], versions: dict[str, str]) -> dict[str, Any]:
     """What decides on the bits of the pictures, by name."""
-    facts = certificate.binding({"made_by": report, "versions": versions})
+    facts = certificate.fingerprint({"made_by": report, "versions": versions})
     return {"versions": facts["versions"], **facts["made_by"]}
 
 
-def _least_computed_psnr(plan: Plan) -> float:
+def _least_computed_psnr(job: EncodeJob) -> float:
     """dB by which two devices' frames may differ, by the precision that the options allow, not by what is told."""
-    if plan.script:  # it may ask for any
+    if job.script:  # it may ask for any
         return min(LEAST_COMPUTED_PSNR.values())
-    return LEAST_COMPUTED_PSNR[plan.options.get("precision", "auto")]
+    return LEAST_COMPUTED_PSNR[job.options.get("precision", "auto")]
 
 
 def _frames(

@@ -20,13 +20,13 @@ from vscugan.clip.upscale import read_report
 from vscugan.encode.chunks.children import Children
 from vscugan.encode.chunks.chunk import Chunk
 from vscugan.encode.chunks.chunk_check import check_chunk
-from vscugan.encode.chunks.progress_meter import Progress
+from vscugan.encode.chunks.progress_meter import ProgressMeter
 from vscugan.encode.chunks.sketch import sketch
 from vscugan.encode.chunks.trial import reason
-from vscugan.encode.container.streams import refuse_unheld_video
+from vscugan.encode.container.streams import refuse_unsupported_video
 from vscugan.encode.encoders import y4m
 from vscugan.encode.encoders.programs import Program, command, output_suffix
-from vscugan.encode.encoders.stream_format import Picture
+from vscugan.encode.encoders.stream_format import StreamFormat
 from vscugan.encode.job.events import Emit
 from vscugan.encode.job.journal import Entry, Journal
 from vscugan.encode.job.work_folder import create_file
@@ -47,7 +47,7 @@ class Job:
     """How chunks are made, and where."""
 
     clip: vs.VideoNode
-    picture: Picture
+    stream_format: StreamFormat
     program: Program
     arguments: tuple[str, ...]
     format: str  #: the container's
@@ -102,7 +102,7 @@ def _widen(process: subprocess.Popen[bytes]) -> None:
 def _start(job: Job, chunk: Chunk) -> Encoding:
     temp = job.temp_folder / job.chunk_name(chunk)
     log = temp.with_suffix(".log")
-    call = command(job.program, job.arguments, job.picture, temp)
+    call = command(job.program, job.arguments, job.stream_format, temp)
     try:
         with create_file(log) as said:
             process = subprocess.Popen(call, stdin=subprocess.PIPE, stdout=said, stderr=said)
@@ -139,7 +139,7 @@ def _finish(job: Job, encoding: Encoding) -> Entry:
     if encoding.process.wait():
         raise _failed(job, encoding)
     chunk, temp = encoding.chunk, encoding.temp
-    checked = check_chunk(temp, chunk, (job.picture.width, job.picture.height))
+    checked = check_chunk(temp, chunk, (job.stream_format.width, job.stream_format.height))
     entry = {
         "kind": "chunk", "chunk": chunk.number, "start": chunk.start, "stop": chunk.stop, "file": temp.name,
         "bytes": temp.stat().st_size, "sha256": sha256(temp), "codec": checked.codec,
@@ -175,7 +175,7 @@ def _check_header(job: Job, entry: Entry, temp: Path) -> None:
                 "leave out encoder arguments that depend on the content or the length"
             )
         return
-    refuse_unheld_video(temp, job.format)
+    refuse_unsupported_video(temp, job.format)
 
 
 def recover(job: Job, chunks: Sequence[Chunk]) -> tuple[dict[int, Entry], list[int]]:
@@ -209,8 +209,8 @@ def _frames(job: Job, chunks: Sequence[Chunk]) -> Iterator[vs.VideoFrame]:
     """The frames of all chunks in one row, asked for in advance across the cuts."""
     parts = [job.clip[chunk.start : chunk.stop] for chunk in chunks]
     row = parts[0] if len(parts) == 1 else vs.core.std.Splice(parts)
-    picture = job.picture
-    frame_bytes = picture.width * picture.height * (1 if picture.is_gray else 3) * (2 if picture.bits > 8 else 1)
+    stream_format = job.stream_format
+    frame_bytes = stream_format.width * stream_format.height * (1 if stream_format.is_gray else 3) * (2 if stream_format.bits > 8 else 1)
     waiting = max(2, min(MOST_WAITING, WAITING_BYTES // frame_bytes))
     if chunks[0].start == job.first[0]:
         with job.first[1] as first:
@@ -243,7 +243,7 @@ def _reused(frame: vs.VideoFrame) -> float | None:
     return float(share) if isinstance(share, int | float) else None
 
 
-def encode_chunks(job: Job, chunks: Sequence[Chunk], progress: Progress) -> dict[str, float]:
+def encode_chunks(job: Job, chunks: Sequence[Chunk], progress: ProgressMeter) -> dict[str, float]:
     """Encode these chunks; returns how long frames were waited for and how long they were handed over, in s.
 
     A chunk's encoder is closed and its file checked while the next one is fed already. Raises: CuganError.
@@ -276,14 +276,14 @@ def encode_chunks(job: Job, chunks: Sequence[Chunk], progress: Progress) -> dict
 
 
 def _encode(
-    job: Job, encoding: Encoding, frames: Iterator[vs.VideoFrame], hasher: ThreadPoolExecutor, progress: Progress,
+    job: Job, encoding: Encoding, frames: Iterator[vs.VideoFrame], hasher: ThreadPoolExecutor, progress: ProgressMeter,
     times: dict[str, float],
 ) -> None:  # fmt: skip
     """All frames of one chunk into its encoder."""
     pipe = encoding.process.stdin
     assert pipe
     try:
-        pipe.write(y4m.header(job.picture))
+        pipe.write(y4m.header(job.stream_format))
         for _ in range(encoding.chunk.frames):
             start = time.perf_counter()
             try:

@@ -13,7 +13,7 @@ TELL_EVERY_S = 0.5
 NOW_S = 10.0
 
 
-class Progress:
+class ProgressMeter:
     """Counts frames and tells about them, at most twice a second."""
 
     def __init__(self, emit: Emit, *, frames: int, done: int, clock: Callable[[], float] = time.monotonic) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from vscugan.encode.encoders import y4m
 from vscugan.encode.encoders.programs import Program, command, output_suffix
-from vscugan.encode.encoders.stream_format import Picture
+from vscugan.encode.encoders.stream_format import StreamFormat
 from vscugan.encode.job.work_folder import create_file
 from vscugan.errors import ArgumentError, CuganError, EncoderError
 from vscugan.exits import ending
@@ -51,17 +51,17 @@ def reason(said: str) -> str | None:
     return faults[0] if faults else next(reversed(_lines(said, _ANYTHING)), None)
 
 
-def _grey(picture: Picture) -> bytes:
+def _grey(stream_format: StreamFormat) -> bytes:
     """One frame in the middle of the range, as y4m."""
-    samples = picture.width * picture.height
-    if not picture.is_gray:
-        across, down = picture.subsampling
-        samples += 2 * (picture.width >> across) * (picture.height >> down)
-    middle = 1 << picture.bits - 1
-    return y4m.FRAME + middle.to_bytes(1 if picture.bits == 8 else 2, "little") * samples
+    samples = stream_format.width * stream_format.height
+    if not stream_format.is_gray:
+        across, down = stream_format.subsampling
+        samples += 2 * (stream_format.width >> across) * (stream_format.height >> down)
+    middle = 1 << stream_format.bits - 1
+    return y4m.FRAME + middle.to_bytes(1 if stream_format.bits == 8 else 2, "little") * samples
 
 
-def _run(call: Sequence[str], picture: Picture, log: Path, started: Callable[[Any], None]) -> tuple[int | None, str]:
+def _run(call: Sequence[str], stream_format: StreamFormat, log: Path, started: Callable[[Any], None]) -> tuple[int | None, str]:
     """Exit code, None where it took too long, and all that was said."""
     try:
         with create_file(log) as said:
@@ -74,9 +74,9 @@ def _run(call: Sequence[str], picture: Picture, log: Path, started: Callable[[An
     try:
         assert process.stdin
         with contextlib.suppress(OSError):  # it has ended; why is in the log
-            process.stdin.write(y4m.header(picture))
+            process.stdin.write(y4m.header(stream_format))
             for _ in range(FRAMES):
-                process.stdin.write(_grey(picture))
+                process.stdin.write(_grey(stream_format))
         with contextlib.suppress(OSError):
             process.stdin.close()
         code = process.wait()
@@ -87,7 +87,7 @@ def _run(call: Sequence[str], picture: Picture, log: Path, started: Callable[[An
 
 
 def try_encoder(
-    program: Program, arguments: Sequence[str], picture: Picture, folder: Path, started: Callable[[Any], None]
+    program: Program, arguments: Sequence[str], stream_format: StreamFormat, folder: Path, started: Callable[[Any], None]
 ) -> None:
     """Refuse arguments that the encoder passes over or fails with; what it writes is left in ``folder``.
 
@@ -98,8 +98,8 @@ def try_encoder(
     def trial(own: Sequence[str]) -> tuple[str | None, str]:
         """Why it failed, None where it did not, and all that was said."""
         output.unlink(missing_ok=True)
-        call = command(program, own, picture, output, log_level="warning")
-        code, said = _run(call, picture, output.with_suffix(".log"), started)
+        call = command(program, own, stream_format, output, log_level="warning")
+        code, said = _run(call, stream_format, output.with_suffix(".log"), started)
         is_written = output.exists() and output.stat().st_size > 0
         if (is_written if code == 0 else code is None and not _lines(said, _FAULT)):
             return None, said
@@ -114,17 +114,17 @@ def try_encoder(
         return
     why_without, said_without = trial([]) if program.row else (None, "")
     if why is not None:
-        raise _refusal(program, picture, why, why_without is not None)
+        raise _refusal(program, stream_format, why, why_without is not None)
     for line in ignored:
         if line not in _lines(said_without, _IGNORED):
-            raise _refusal(program, picture, line, False)
+            raise _refusal(program, stream_format, line, False)
 
 
-def _refusal(program: Program, picture: Picture, found: str, is_without: bool) -> CuganError:
+def _refusal(program: Program, stream_format: StreamFormat, found: str, is_without: bool) -> CuganError:
     """The error; ``is_without``: the encoder fails without the user's arguments too."""
     if is_without:
         return EncoderError(
-            f"encoder {program.name} must take {picture.width}x{picture.height} px {picture.format_name}, got its "
+            f"encoder {program.name} must take {stream_format.width}x{stream_format.height} px {stream_format.format_name}, got its "
             f"answer: {found}; use another --encoder, --format or size"
         )
     return ArgumentError(

@@ -21,7 +21,7 @@ from vscugan.encode.container.streams import Track, tracks
 from vscugan.encode.container.timeline import Timeline
 from vscugan.encode.container.video import CodedChunk, pipe_offset, timescale, write_video
 from vscugan.encode.encoders.programs import find_ffmpeg
-from vscugan.encode.encoders.stream_format import Picture
+from vscugan.encode.encoders.stream_format import StreamFormat
 from vscugan.errors import CuganError, DiskError, ResultError, WorkerError
 from vscugan.exits import ending
 from vscugan.files import disk_error, is_full
@@ -44,7 +44,7 @@ class MuxJob:
     kept: tuple[Track, ...]  #: all streams of the source that are written, the video among them
     chunks: tuple[CodedChunk, ...]
     timeline: Timeline
-    picture: Picture
+    stream_format: StreamFormat
     format: str
     header: matroska.Header | None  #: the source's, where it is put back into the file
     contents: dict[int, container.Content]  #: of the source's streams
@@ -94,7 +94,7 @@ def mux_command(job: MuxJob, covers: Sequence[tuple[Track, Path]], output: Path)
         command += ["-map", "0:v:0"]
         for name in filter(container.is_stale, track.tags):
             command += [f"-metadata:s:{number}", f"{name}="]
-        shape = job.picture.sar * Fraction(job.picture.width, job.picture.height)
+        shape = job.stream_format.sar * Fraction(job.stream_format.width, job.stream_format.height)
         command += [f"-aspect:{number}", f"{shape.numerator}:{shape.denominator}"]
     for number, (track, path) in enumerate(covers, len(inner)):
         own = {"filename": f"cover{path.suffix}", "mimetype": container.COVER_FILES[track.codec][1]}
@@ -157,7 +157,7 @@ def mux(job: MuxJob, output: Path, started: Callable[[Any], None]) -> tuple[tupl
     with _running(mux_command(job, covers, output), log, started) as process:
         assert process.stdin
         try:
-            video = write_video(process.stdin, job.format, job.chunks, job.timeline, job.picture.colour())
+            video = write_video(process.stdin, job.format, job.chunks, job.timeline, job.stream_format.colour())
         except (av.FFmpegError, OSError) as error:  # what ffmpeg has to say about it is in the log
             broken = error
         finally:
@@ -209,7 +209,7 @@ def _rewritten_sha256(job: MuxJob, scratch: Path) -> str:
     """The sha256 of the video's packets as the container's muxer changes them, which it does to raw streams."""
     try:
         with open(scratch, "wb") as file:
-            write_video(file, job.format, job.chunks, job.timeline, job.picture.colour())
+            write_video(file, job.format, job.chunks, job.timeline, job.stream_format.colour())
         return container.contents(scratch)[0].sha256
     finally:
         scratch.unlink(missing_ok=True)

@@ -80,7 +80,7 @@ def muxer(output: Path) -> str:
         ) from None
 
 
-def _is_held(stream: Any, format: str) -> bool:
+def _is_supported(stream: Any, format: str) -> bool:
     """Whether the muxer takes a stream, by writing a header into nothing."""
     if stream.type == "attachment":
         return format == "matroska" and "mimetype" in {name.lower() for name in stream.metadata}
@@ -98,18 +98,18 @@ def _is_held(stream: Any, format: str) -> bool:
     return True
 
 
-def refuse_unheld_video(chunk: Path, format: str) -> None:
+def refuse_unsupported_video(chunk: Path, format: str) -> None:
     """Raise PlanError where an output can't hold what the encoder makes, as its first chunk tells."""
     with av.open(str(chunk)) as opened:
         stream = opened.streams.video[0]
-        if not _is_held(stream, format):
+        if not _is_supported(stream, format):
             raise PlanError(
                 f"output must hold the encoder's video, got {format}, which can't hold {_codec(stream)}; write a .mkv, "
                 "or use another --encoder"
             )
 
 
-def unheld(path: Path, video: int, format: str) -> tuple[Track, ...]:
+def unsupported_streams(path: Path, video: int, format: str) -> tuple[Track, ...]:
     """The streams of a source, but for its video, that an output can't hold as they are.
 
     The text track that an MP4 carries its chapters in is not counted: chapters are kept as chapters.
@@ -121,12 +121,12 @@ def unheld(path: Path, video: int, format: str) -> tuple[Track, ...]:
         for stream in container.streams:
             is_text = stream.type == "data" and getattr(stream, "name", None) == "bin_data"
             is_chapters = bool(chapters) and is_text and stream.frames == chapters
-            if stream.index != video and not is_chapters and not _is_held(stream, format):
+            if stream.index != video and not is_chapters and not _is_supported(stream, format):
                 left.append(described[stream.index])
     return tuple(left)
 
 
-def unheld_tags(path: Path, left: tuple[Track, ...], format: str) -> tuple[str, ...]:
+def unsupported_tags(path: Path, left: tuple[Track, ...], format: str) -> tuple[str, ...]:
     """The tags of a source that an output has no place for, in words; Matroska has one for each."""
     if format != "mp4":
         return ()
@@ -145,7 +145,7 @@ def is_stale(tag: str) -> bool:
     return tag.upper().partition("-")[0] in STALE_TAGS
 
 
-def refuse_unheld(left: Sequence[str], output: Path, leave_out: bool) -> None:
+def refuse_unsupported(left: Sequence[str], output: Path, leave_out: bool) -> None:
     """Raise PlanError where something would be lost and that was not asked for."""
     if left and not leave_out:
         way = "say" if output.suffix.lower() == ".mkv" else "write a .mkv, or say"

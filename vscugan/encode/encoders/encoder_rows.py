@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vscugan.encode.encoders import stream_format as names
-from vscugan.encode.encoders.stream_format import Picture
+from vscugan.encode.encoders.stream_format import StreamFormat
 
 #: an 8-bit clip is handed over in so many bits where the encoder has them: smoother gradients in a smaller file
 DEFAULT_BITS = 10
@@ -32,11 +32,11 @@ class Encoder:
     suffix: str
     bits: tuple[int, ...]
     chroma: tuple[str, ...]
-    arguments: Callable[[Picture], list[str]]
+    arguments: Callable[[StreamFormat], list[str]]
     defaults: tuple[tuple[str, ...], ...]
     params: str | None = None
     native: tuple[str, ...] = ()
-    tool_call: Callable[[Sequence[str], Picture, str], list[str]] | None = None
+    tool_call: Callable[[Sequence[str], StreamFormat, str], list[str]] | None = None
     tool_only: tuple[str, ...] = ()
     tells_range: bool = True
 
@@ -61,41 +61,41 @@ def _named(flags: dict[str, str | None]) -> list[str]:
     return [text for flag, value in flags.items() if value is not None for text in (flag, value)]
 
 
-def _x26x(picture: Picture, *, range_names: tuple[str, str], mastering: str, light: str) -> list[str]:
-    matrix = names.MATRICES.get(picture.matrix or 0)
+def _x26x(stream_format: StreamFormat, *, range_names: tuple[str, str], mastering: str, light: str) -> list[str]:
+    matrix = names.MATRICES.get(stream_format.matrix or 0)
     if matrix and range_names[1] == "pc":  # x264 spells these its own way
         matrix = {"ycgco": "YCgCo", "ictcp": "ICtCp"}.get(matrix, matrix)
     return _named({
-        "--colorprim": names.PRIMARIES.get(picture.primaries or 0),
-        "--transfer": names.TRANSFERS.get(picture.transfer or 0),
+        "--colorprim": names.PRIMARIES.get(stream_format.primaries or 0),
+        "--transfer": names.TRANSFERS.get(stream_format.transfer or 0),
         "--colormatrix": matrix,
-        "--range": range_names[picture.full_range],
-        "--chromaloc": None if picture.chroma_location is None else str(picture.chroma_location),
-        "--sar": f"{picture.sar.numerator}:{picture.sar.denominator}",
-        mastering: picture.mastering.coded() if picture.mastering else None,
-        light: "{},{}".format(*picture.light) if picture.light else None,
+        "--range": range_names[stream_format.full_range],
+        "--chromaloc": None if stream_format.chroma_location is None else str(stream_format.chroma_location),
+        "--sar": f"{stream_format.sar.numerator}:{stream_format.sar.denominator}",
+        mastering: stream_format.mastering.coded() if stream_format.mastering else None,
+        light: "{},{}".format(*stream_format.light) if stream_format.light else None,
     })  # fmt: skip
 
 
-def _x265(picture: Picture) -> list[str]:
-    return _x26x(picture, range_names=("limited", "full"), mastering="--master-display", light="--max-cll")
+def _x265(stream_format: StreamFormat) -> list[str]:
+    return _x26x(stream_format, range_names=("limited", "full"), mastering="--master-display", light="--max-cll")
 
 
-def _x264(picture: Picture) -> list[str]:
-    return _x26x(picture, range_names=("tv", "pc"), mastering="--mastering-display", light="--cll")
+def _x264(stream_format: StreamFormat) -> list[str]:
+    return _x26x(stream_format, range_names=("tv", "pc"), mastering="--mastering-display", light="--cll")
 
 
-def _svt_av1(picture: Picture) -> list[str]:
+def _svt_av1(stream_format: StreamFormat) -> list[str]:
     """AV1 has no pixel shape of its own; the container tells it."""
     return _named({
-        "--color-primaries": str(picture.primaries or 2),
-        "--transfer-characteristics": str(picture.transfer or 2),
-        "--matrix-coefficients": str(picture.matrix or 2),
-        "--color-range": str(int(picture.full_range)),
-        "--chroma-sample-position": {0: "1", 2: "2"}.get(-1 if picture.chroma_location is None
-                                                         else picture.chroma_location),
-        "--mastering-display": picture.mastering.plain() if picture.mastering else None,
-        "--content-light": "{},{}".format(*picture.light) if picture.light else None,
+        "--color-primaries": str(stream_format.primaries or 2),
+        "--transfer-characteristics": str(stream_format.transfer or 2),
+        "--matrix-coefficients": str(stream_format.matrix or 2),
+        "--color-range": str(int(stream_format.full_range)),
+        "--chroma-sample-position": {0: "1", 2: "2"}.get(-1 if stream_format.chroma_location is None
+                                                         else stream_format.chroma_location),
+        "--mastering-display": stream_format.mastering.plain() if stream_format.mastering else None,
+        "--content-light": "{},{}".format(*stream_format.light) if stream_format.light else None,
     })  # fmt: skip
 
 
@@ -108,8 +108,8 @@ ENCODERS = {
             native=("preset", "tune", "profile"),
             # aq-mode 3 gives bits to dark gradients, which band first; SAO softens lines
             defaults=(("--preset", "medium"), ("--crf", "18"), ("--aq-mode", "3"), ("--no-sao",)),
-            tool_call=lambda options, picture, output: [
-                "--y4m", "--output-depth", str(picture.bits), *options, "-o", output, "-"
+            tool_call=lambda options, stream_format, output: [
+                "--y4m", "--output-depth", str(stream_format.bits), *options, "-o", output, "-"
             ],
         ),
         Encoder(
@@ -117,8 +117,8 @@ ENCODERS = {
             chroma=("420", "422", "444", "gray"), arguments=_x264, params="-x264-params",
             native=("preset", "tune", "profile"),
             defaults=(("--preset", "medium"), ("--crf", "17"), ("--tune", "animation")), tool_only=("--range",),
-            tool_call=lambda options, picture, output: [
-                "--demuxer", "y4m", "--output-depth", str(picture.bits), *options, "-o", output, "-"
+            tool_call=lambda options, stream_format, output: [
+                "--demuxer", "y4m", "--output-depth", str(stream_format.bits), *options, "-o", output, "-"
             ],
         ),
         Encoder(
@@ -126,11 +126,11 @@ ENCODERS = {
             chroma=("420",), arguments=_svt_av1, params="-svtav1-params", native=("preset", "crf"),
             # tune 0 is for the eye, in place of PSNR
             defaults=(("--preset", "6"), ("--crf", "22"), ("--tune", "0")),
-            tool_call=lambda options, picture, output: ["-i", "stdin", *options, "-b", output],
+            tool_call=lambda options, stream_format, output: ["-i", "stdin", *options, "-b", output],
         ),
         Encoder(
             name="ffv1", codec="ffv1", tool=None, library="ffv1", suffix=".mkv", bits=(8, 9, 10, 12, 14, 16),
-            chroma=("420", "422", "444", "gray"), arguments=lambda picture: [], tells_range=False,
+            chroma=("420", "422", "444", "gray"), arguments=lambda stream_format: [], tells_range=False,
             # version 3 has checksums; each frame is a key frame
             defaults=(("-level", "3"), ("-g", "1"), ("-slicecrc", "1")),
         ),

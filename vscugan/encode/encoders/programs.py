@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vscugan.encode.encoders import stream_format as names
 from vscugan.encode.encoders.encoder_rows import ENCODERS, Encoder
-from vscugan.encode.encoders.stream_format import Picture
+from vscugan.encode.encoders.stream_format import StreamFormat
 from vscugan.errors import ArgumentError, EncoderError
 
 #: what a program of your own is given, besides {output}; numbers are ITU-T H.273's
@@ -121,7 +121,7 @@ def check_arguments(program: Program, arguments: Sequence[str]) -> None:
             )
 
 
-def check_format(program: Program, picture: Picture) -> None:
+def check_format(program: Program, stream_format: StreamFormat) -> None:
     """Refuse a format that the encoder does not take.
 
     Raises: ArgumentError naming one that it does.
@@ -129,19 +129,19 @@ def check_format(program: Program, picture: Picture) -> None:
     row = program.row
     if row is None:
         return
-    chroma = "gray" if picture.is_gray else names.SUBSAMPLINGS[picture.subsampling]
-    if picture.bits in row.bits and chroma in row.chroma:
+    chroma = "gray" if stream_format.is_gray else names.SUBSAMPLINGS[stream_format.subsampling]
+    if stream_format.bits in row.bits and chroma in row.chroma:
         return
-    bits = max((b for b in row.bits if b <= max(picture.bits, 10)), default=row.bits[-1])
+    bits = max((b for b in row.bits if b <= max(stream_format.bits, 10)), default=row.bits[-1])
     wanted = chroma if chroma in row.chroma else "420"
     instead = f"GRAY{bits}" if wanted == "gray" else f"YUV{wanted}P{bits}"
-    raise ArgumentError(f"format must be one that {row.name} takes, got {picture.format_name}; say --format {instead}")
+    raise ArgumentError(f"format must be one that {row.name} takes, got {stream_format.format_name}; say --format {instead}")
 
 
-def unheld_light(program: Program, picture: Picture) -> tuple[str, ...]:
+def unsupported_light(program: Program, stream_format: StreamFormat) -> tuple[str, ...]:
     """What HDR tells of its display and light that the encoder has no option for, in words."""
     has_options = program.row is not None and program.row.params is not None
-    if has_options or not (picture.mastering or picture.light):
+    if has_options or not (stream_format.mastering or stream_format.light):
         return ()
     return (f"mastering display and light levels are left out, since {program.name} is not told them",)
 
@@ -171,29 +171,29 @@ def _library_options(row: Encoder, options: Sequence[str]) -> list[str]:
     return [*own, row.params, ":".join(params)] if params else own
 
 
-def _stamp(picture: Picture, tells_range: bool) -> str:
+def _stamp(stream_format: StreamFormat, tells_range: bool) -> str:
     """ffmpeg's filter that writes the colour onto the frames, and changes no sample."""
     stamps = {
-        "colorspace": names.MATRICES.get(picture.matrix or 0),
-        "color_primaries": names.PRIMARIES.get(picture.primaries or 0),
-        "color_trc": names.TRANSFERS.get(picture.transfer or 0),
-        "range": "pc" if picture.full_range and tells_range else "tv",
-        "chroma_location": None if picture.chroma_location is None else names.CHROMA_LOCATIONS[picture.chroma_location],
+        "colorspace": names.MATRICES.get(stream_format.matrix or 0),
+        "color_primaries": names.PRIMARIES.get(stream_format.primaries or 0),
+        "color_trc": names.TRANSFERS.get(stream_format.transfer or 0),
+        "range": "pc" if stream_format.full_range and tells_range else "tv",
+        "chroma_location": None if stream_format.chroma_location is None else names.CHROMA_LOCATIONS[stream_format.chroma_location],
     }  # fmt: skip
     return "setparams=" + ":".join(f"{name}={value}" for name, value in stamps.items() if value)
 
 
-def _pixel_format(picture: Picture) -> str:
-    base = "gray" if picture.is_gray else f"yuv{names.SUBSAMPLINGS[picture.subsampling]}p"
-    return base if picture.bits == 8 else f"{base}{picture.bits}le"
+def _pixel_format(stream_format: StreamFormat) -> str:
+    base = "gray" if stream_format.is_gray else f"yuv{names.SUBSAMPLINGS[stream_format.subsampling]}p"
+    return base if stream_format.bits == 8 else f"{base}{stream_format.bits}le"
 
 
-def _filled(text: str, picture: Picture, stem: str) -> str:
+def _filled(text: str, stream_format: StreamFormat, stem: str) -> str:
     values = {
-        "matrix": str(picture.matrix or 2), "primaries": str(picture.primaries or 2),
-        "transfer": str(picture.transfer or 2), "range": str(int(picture.full_range)),
-        "chromaloc": str(picture.chroma_location or 0), "sar": f"{picture.sar.numerator}:{picture.sar.denominator}",
-        "width": str(picture.width), "height": str(picture.height),
+        "matrix": str(stream_format.matrix or 2), "primaries": str(stream_format.primaries or 2),
+        "transfer": str(stream_format.transfer or 2), "range": str(int(stream_format.full_range)),
+        "chromaloc": str(stream_format.chroma_location or 0), "sar": f"{stream_format.sar.numerator}:{stream_format.sar.denominator}",
+        "width": str(stream_format.width), "height": str(stream_format.height),
     }  # fmt: skip
     text = _OUTPUT.sub(lambda found: stem + (found[1] or ".mkv"), text)
     return re.sub(r"\{(" + "|".join(PLACEHOLDERS) + r")\}", lambda found: values[found[1]], text)
@@ -213,7 +213,7 @@ def settings(program: Program, arguments: Sequence[str]) -> list[str]:
 
 
 def command(
-    program: Program, arguments: Sequence[str], picture: Picture, output: Path, *, log_level: str = "error"
+    program: Program, arguments: Sequence[str], stream_format: StreamFormat, output: Path, *, log_level: str = "error"
 ) -> list[str]:
     """The argument list that encodes y4m from stdin into ``output``, whose name ends as ``output_suffix`` says.
 
@@ -223,11 +223,11 @@ def command(
     row = program.row
     if row is None:
         stem = str(output)[: -len(output.suffix)]
-        return [program.path, *(_filled(argument, picture, stem) for argument in arguments)]
-    colour, own = row.arguments(picture), row.settings(arguments)
+        return [program.path, *(_filled(argument, stream_format, stem) for argument in arguments)]
+    colour, own = row.arguments(stream_format), row.settings(arguments)
     if not program.is_ffmpeg:
         assert row.tool_call
-        return [program.path, *row.tool_call([*colour, *own], picture, str(output))]
+        return [program.path, *row.tool_call([*colour, *own], stream_format, str(output))]
     if row.params is not None:
         pairs = zip(colour[::2], colour[1::2], strict=True)
         colour = [text for pair in pairs if pair[0] not in row.tool_only for text in pair]
@@ -235,6 +235,6 @@ def command(
         own = _library_options(row, [*colour, *quiet, *own])
     return [
         program.path, "-hide_banner", "-loglevel", log_level, "-y", "-f", "yuv4mpegpipe", "-i", "pipe:0",
-        "-map", "0:v:0", "-fps_mode", "passthrough", "-vf", _stamp(picture, row.tells_range), "-c:v", row.library, *own,
-        "-pix_fmt", f"+{_pixel_format(picture)}", "-f", "matroska", f"file:{output}",
+        "-map", "0:v:0", "-fps_mode", "passthrough", "-vf", _stamp(stream_format, row.tells_range), "-c:v", row.library, *own,
+        "-pix_fmt", f"+{_pixel_format(stream_format)}", "-f", "matroska", f"file:{output}",
     ]  # fmt: skip

@@ -50,7 +50,7 @@ class Mastering:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
+class StreamFormat:
     """Format, colour, shape and rate of the frames that go to an encoder; None where a prop does not tell."""
 
     width: int
@@ -103,7 +103,7 @@ def _mastering(props: Mapping[str, Any]) -> Mastering | None:
     )  # fmt: skip
 
 
-def picture_of(clip: vs.VideoNode, props: Mapping[str, Any], rate: Fraction) -> Picture:
+def stream_format_of(clip: vs.VideoNode, props: Mapping[str, Any], rate: Fraction) -> StreamFormat:
     """The picture of a clip whose frames carry these props.
 
     Raises: ClipError for a format that y4m does not hold.
@@ -118,7 +118,7 @@ def picture_of(clip: vs.VideoNode, props: Mapping[str, Any], rate: Fraction) -> 
             "say --format YUV444P10, or convert at the end of your script"
         )
     light = (props.get("ContentLightLevelMax"), props.get("ContentLightLevelAverage"))
-    return Picture(
+    return StreamFormat(
         width=clip.width, height=clip.height, is_gray=is_gray, bits=format.bits_per_sample,
         subsampling=(0, 0) if is_gray else subsampling, rate=rate,
         sar=Fraction(int(props.get("_SARNum", 1)) or 1, int(props.get("_SARDen", 1)) or 1),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import vapoursynth as vs
 
-from vscugan.encode.encoders.stream_format import SUBSAMPLINGS, Picture
+from vscugan.encode.encoders.stream_format import SUBSAMPLINGS, StreamFormat
 
 FRAME = b"FRAME\n"
 #: 64 bits of a frame's hash: enough to tell frames of one film apart, and short in the certificate
@@ -17,20 +17,20 @@ HASH_BYTES = 8
 SITINGS = {0: "mpeg2", 1: "jpeg", 2: "paldv"}
 
 
-def header(picture: Picture) -> bytes:
+def header(stream_format: StreamFormat) -> bytes:
     """The line that a stream begins with."""
-    if picture.is_gray:
-        kind = "mono" if picture.bits == 8 else f"mono{picture.bits}"
-    elif picture.bits > 8:
-        kind = f"{SUBSAMPLINGS[picture.subsampling]}p{picture.bits}"
+    if stream_format.is_gray:
+        kind = "mono" if stream_format.bits == 8 else f"mono{stream_format.bits}"
+    elif stream_format.bits > 8:
+        kind = f"{SUBSAMPLINGS[stream_format.subsampling]}p{stream_format.bits}"
     else:
-        kind = SUBSAMPLINGS[picture.subsampling]
-        if picture.chroma_location is not None:
-            kind += SITINGS.get(picture.chroma_location, "")
-    rate, sar = picture.rate, picture.sar
+        kind = SUBSAMPLINGS[stream_format.subsampling]
+        if stream_format.chroma_location is not None:
+            kind += SITINGS.get(stream_format.chroma_location, "")
+    rate, sar = stream_format.rate, stream_format.sar
     return (
-        f"YUV4MPEG2 W{picture.width} H{picture.height} F{rate.numerator}:{rate.denominator} Ip "
-        f"A{sar.numerator}:{sar.denominator} C{kind} XCOLORRANGE={'FULL' if picture.full_range else 'LIMITED'}\n"
+        f"YUV4MPEG2 W{stream_format.width} H{stream_format.height} F{rate.numerator}:{rate.denominator} Ip "
+        f"A{sar.numerator}:{sar.denominator} C{kind} XCOLORRANGE={'FULL' if stream_format.full_range else 'LIMITED'}\n"
     ).encode()
 
 

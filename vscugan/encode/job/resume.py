@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from vscugan.encode.encoders.encoder_rows import ENCODERS
-from vscugan.encode.job.job import PLAN_NAME, Plan, read_plan
+from vscugan.encode.job.encode_job import PLAN_NAME, EncodeJob, read_plan
 from vscugan.encode.job.work_folder import check_folder
 from vscugan.errors import PlanError
 
@@ -25,27 +25,27 @@ _NUMBERS = re.compile(r"[\d.,:+-]+")
 _WORD = re.compile(r"[A-Za-z0-9_-]+")
 
 
-def resumed(plan: Plan, given: dict[str, Any]) -> Plan:
+def resumed(job: EncodeJob, given: dict[str, Any]) -> EncodeJob:
     """The plan for ``--resume``: what is not ``given`` is as in the run before.
 
     Raises: PlanError where there is none, or where the user must name again what it runs.
     """
-    check_folder(plan.work_folder)
-    old = read_plan(plan.work_folder)
+    check_folder(job.work_folder)
+    old = read_plan(job.work_folder)
     if old is None:
         raise PlanError(
-            f"work folder must be there to resume, got no {plan.work_folder.name}; leave --resume out to begin"
+            f"work folder must be there to resume, got no {job.work_folder.name}; leave --resume out to begin"
         )
     if missing := [word for words in _unnamed(old, given) for word in words]:
         raise PlanError(
-            f"what is run must be named again with --resume, got it from {plan.work_folder.name}/{PLAN_NAME} alone; "
+            f"what is run must be named again with --resume, got it from {job.work_folder.name}/{PLAN_NAME} alone; "
             f"where it is yours, add: {' '.join(map(_quoted, missing))}"
         )
     options = {**old.options, **given.pop("options", {})}
-    return replace(old, source=plan.source, output=plan.output, options=options, **given)
+    return replace(old, source=job.source, output=job.output, options=options, **given)
 
 
-def _unnamed(old: Plan, given: dict[str, Any]) -> Iterator[Sequence[str]]:
+def _unnamed(old: EncodeJob, given: dict[str, Any]) -> Iterator[Sequence[str]]:
     """The words of the command line that must be said again and were not."""
     if old.script and "script" not in given:
         yield "--script", old.script

@@ -15,7 +15,7 @@ from vscugan.clip.upscale import upscale
 from vscugan.clip.wording import unworded
 from vscugan.encode.container.timeline import Timeline
 from vscugan.encode.encoders.encoder_rows import DEFAULT_BITS, ENCODERS
-from vscugan.encode.job.job import Plan
+from vscugan.encode.job.encode_job import EncodeJob
 from vscugan.encode.source.source import Source
 from vscugan.errors import ArgumentError, ClipError
 
@@ -24,7 +24,7 @@ COMMON_RATES = (Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class Graph:
+class FilterGraph:
     """What is encoded: the clip, and when its frames are shown."""
 
     clip: vs.VideoNode
@@ -62,16 +62,16 @@ def _upscaled(source: Source, options: dict[str, Any], encoder: str) -> vs.Video
         raise ArgumentError(unworded(error)) from error
 
 
-def _scripted(plan: Plan, source: Source) -> vs.VideoNode:
+def _scripted(job: EncodeJob, source: Source) -> vs.VideoNode:
     """The first output of a script.
 
     It finds ``source``, the path, as vspipe -a gives it; ``args``, a dict of all options; each --arg by its name;
     and ``clip``, the source as it is opened here: indexed, upright and cropped.
     """
-    assert plan.script
-    path = Path(plan.script)
-    handed: dict[str, Any] = {"source": plan.source, "clip": source.clip}
-    handed |= {"args": {**plan.options, **plan.script_arguments}, **plan.script_arguments}
+    assert job.script
+    path = Path(job.script)
+    handed: dict[str, Any] = {"source": job.source, "clip": source.clip}
+    handed |= {"args": {**job.options, **job.script_arguments}, **job.script_arguments}
     vs.clear_outputs()
     try:
         with chdir(path.parent):  # as vspipe does
@@ -119,16 +119,16 @@ def _own_timeline(clip: vs.VideoNode, source: Source) -> Timeline:
     return Timeline(base=base, ticks=ticks, last_ticks=max(1, round(step / base)))
 
 
-def build(plan: Plan, source: Source) -> Graph:
+def build(job: EncodeJob, source: Source) -> FilterGraph:
     """The clip that is to be encoded.
 
     Raises: ArgumentError, ClipError.
     """
-    clip = _scripted(plan, source) if plan.script else _upscaled(source, plan.options, plan.encoder)
+    clip = _scripted(job, source) if job.script else _upscaled(source, job.options, job.encoder)
     timeline, declared, notes = source.timeline, source.clip.fps, []
     if clip.num_frames != source.clip.num_frames:
         timeline, declared = _own_timeline(clip, source), clip.fps
         notes.append(
             f"the script makes {clip.num_frames} frames of {source.clip.num_frames}: shown at a constant {clip.fps} fps"
         )
-    return Graph(clip=clip, timeline=timeline, rate=_rate(timeline, declared), notes=tuple(notes))
+    return FilterGraph(clip=clip, timeline=timeline, rate=_rate(timeline, declared), notes=tuple(notes))

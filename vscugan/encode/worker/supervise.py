@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vscugan.encode.container.streams import muxer
-from vscugan.encode.job.job import Plan
+from vscugan.encode.job.encode_job import EncodeJob
 from vscugan.encode.job.lock import take_lock
 from vscugan.encode.job.work_folder import check_folder, open_file, read_file
 from vscugan.encode.worker.worker import LOG_NAME, LOG_RECORDS, UNEXPECTED
@@ -27,19 +27,19 @@ STOP_S = 20.0
 _POSIX = os.name == "posix"
 
 
-def check_output(plan: Plan) -> None:
+def check_output(job: EncodeJob) -> None:
     """Refuse an output that can't be written, before anything is made.
 
     Raises: ArgumentError, DiskError, PlanError.
     """
-    output = Path(plan.output)
+    output = Path(job.output)
     muxer(output)
-    check_folder(plan.work_folder)
+    check_folder(job.work_folder)
     if not output.parent.is_dir() or not os.access(output.parent, os.W_OK):
         raise DiskError(f"folder of the output must be writable, got {output.parent.name!r}; make it, or its rights")
-    if output.exists() and os.path.exists(plan.source) and os.path.samefile(output, plan.source):
+    if output.exists() and os.path.exists(job.source) and os.path.samefile(output, job.source):
         raise PlanError(f"output must not be the source, got {output.name!r}; name another file")
-    if output.is_dir() or (output.exists() and not plan.overwrite and not has_finished(plan.work_folder)):
+    if output.is_dir() or (output.exists() and not job.overwrite and not has_finished(job.work_folder)):
         raise PlanError(f"output must not exist yet, got {output.name!r}; name another one, or say --overwrite")
 
 
@@ -61,10 +61,10 @@ def has_finished(folder: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _worker(plan: Plan, lock: int) -> Iterator[subprocess.Popen[bytes]]:
+def _worker(job: EncodeJob, lock: int) -> Iterator[subprocess.Popen[bytes]]:
     """The worker in a session of its own, so that Ctrl-C reaches only this process; it holds the lock too."""
     command = [sys.executable, "-P", "-m", "vscugan.encode.worker.worker"]
-    with open(open_file(plan.work_folder / LOG_NAME, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as log:
+    with open(open_file(job.work_folder / LOG_NAME, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=_POSIX,
             pass_fds=(lock,) if _POSIX else (),
@@ -112,11 +112,11 @@ def _last_words(folder: Path) -> str:
     return next((line for line in reversed(lines) if not line.startswith(LOG_RECORDS)), "it said nothing")
 
 
-def _listen(process: subprocess.Popen[bytes], plan: Plan, listen: Listener) -> int:
+def _listen(process: subprocess.Popen[bytes], job: EncodeJob, listen: Listener) -> int:
     assert process.stdin
     assert process.stdout
     with contextlib.suppress(BrokenPipeError):
-        process.stdin.write(json.dumps(plan.to_json()).encode() + b"\n")
+        process.stdin.write(json.dumps(job.to_json()).encode() + b"\n")
         process.stdin.flush()
     code: int | None = None
     for line in process.stdout:
@@ -128,18 +128,18 @@ def _listen(process: subprocess.Popen[bytes], plan: Plan, listen: Listener) -> i
         listen(event)
     process.wait()
     if code is None:
-        raise _lost(process.returncode, plan.work_folder)
+        raise _lost(process.returncode, job.work_folder)
     return code
 
 
-def encode(plan: Plan, listen: Listener, restart: bool) -> int:
+def encode(job: EncodeJob, listen: Listener, restart: bool) -> int:
     """Run a plan in a worker; returns the exit code. ``listen`` is called with each event.
 
     Where no chunk was finished nothing stays, but for the log of what must be reported.
 
     Raises: CuganError, and KeyboardInterrupt after the worker has ended.
     """
-    folder = plan.work_folder
+    folder = job.work_folder
     try:
         lock = take_lock(folder)
     except OSError as error:
@@ -150,10 +150,10 @@ def encode(plan: Plan, listen: Listener, restart: bool) -> int:
             for path in folder.iterdir():
                 if path.name != "lock":
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
-        with _worker(plan, lock) as worker:
-            code = _listen(worker, plan, listen)
+        with _worker(job, lock) as worker:
+            code = _listen(worker, job, listen)
         is_to_be_reported = code == UNEXPECTED
-        if code == 0 and not plan.keep_work:
+        if code == 0 and not job.keep_work:
             shutil.rmtree(folder, ignore_errors=True)
         return code
     except WorkerError:

@@ -11,7 +11,7 @@ import traceback
 
 from vscugan.encode.chunks.children import Children
 from vscugan.encode.job.events import EventPipe
-from vscugan.encode.job.job import Plan
+from vscugan.encode.job.encode_job import EncodeJob
 from vscugan.errors import CuganError, DiskError
 
 #: 128 + SIGINT, as shells count
@@ -34,14 +34,14 @@ def _stop_with_parent(children: Children, emit: EventPipe) -> None:
     os._exit(STOPPED)
 
 
-def _plan() -> Plan:
+def _plan() -> EncodeJob:
     line = b""
     while not line.endswith(b"\n"):
         piece = os.read(0, 65536)
         if not piece:
             os._exit(STOPPED)
         line += piece
-    return Plan.from_json(json.loads(line))
+    return EncodeJob.from_json(json.loads(line))
 
 
 def main() -> int:
@@ -50,12 +50,12 @@ def main() -> int:
     os.dup2(2, 1)  # what a script prints goes to the log
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     children = Children()
-    plan = _plan()
+    job = _plan()
     threading.Thread(target=_stop_with_parent, args=(children, emit), daemon=True).start()
     try:
         from vscugan.encode.worker.encode_run import Run
 
-        Run(plan, emit, children).work()
+        Run(job, emit, children).work()
         code = 0
     except CuganError as error:
         code = error.exit_code
@@ -67,7 +67,7 @@ def main() -> int:
     except Exception as error:
         code = UNEXPECTED
         traceback.print_exc()
-        report = f"internal error, please report it with {plan.work_folder.name}/{LOG_NAME}"
+        report = f"internal error, please report it with {job.work_folder.name}/{LOG_NAME}"
         emit("error", message=f"{report}: {type(error).__name__}: {error}", code=code)
     children.kill()
     sys.stderr.flush()

@@ -21,11 +21,11 @@ PLAN_NAME = "plan.json"
 WORK_SUFFIX = ".vscugan"
 CERTIFICATE_SUFFIX = ".cugan.json"
 #: not part of what is made, so a run that goes on may have other ones
-UNBOUND = ("source", "output", "overwrite", "keep_work")
+OUTSIDE_FINGERPRINT = ("source", "output", "overwrite", "keep_work")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class EncodeJob:
     """One encode as it was asked for; paths are absolute."""
 
     source: str
@@ -64,7 +64,7 @@ class Plan:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Plan:
+    def from_json(cls, values: Mapping[str, Any]) -> EncodeJob:
         """From plain values; what is unknown is left out, since a newer version may have written it.
 
         Raises: ArgumentError, as for the same values on the command line.
@@ -74,9 +74,9 @@ class Plan:
         defaults = {name: value for name, value in asdict(cls(source="", output="")).items() if value != ""}
         if fault := misfit(defaults | given, get_type_hints(cls)):
             raise ArgumentError(f"parameters must be those of encode, got {fault}; give them on the command line")
-        plan = cls(**given)
-        plan.check()
-        return plan
+        job = cls(**given)
+        job.check()
+        return job
 
     def check(self) -> None:
         """Check every value that can be checked without a file.
@@ -135,20 +135,20 @@ def refuse_differences(old: Mapping[str, Any], new: Mapping[str, Any], what: str
         )
 
 
-def wanted(plan: Plan) -> dict[str, Any]:
+def wanted(job: EncodeJob) -> dict[str, Any]:
     """The values of a plan that decide what is made; where the files lie does not."""
-    values = plan.to_json()
-    return {name: value for name, value in values.items() if name not in UNBOUND}
+    values = job.to_json()
+    return {name: value for name, value in values.items() if name not in OUTSIDE_FINGERPRINT}
 
 
-def read_plan(folder: Path) -> Plan | None:
+def read_plan(folder: Path) -> EncodeJob | None:
     """The plan of the run before, None where there is none.
 
     Raises: PlanError for a damaged one.
     """
     try:
         content = json.loads(read_file(folder / PLAN_NAME))
-        return Plan.from_json(content if isinstance(content, dict) else {})
+        return EncodeJob.from_json(content if isinstance(content, dict) else {})
     except FileNotFoundError:
         return None
     except (ValueError, RecursionError) as error:
@@ -157,7 +157,7 @@ def read_plan(folder: Path) -> Plan | None:
         ) from error
 
 
-def write_plan(plan: Plan) -> None:
+def write_plan(job: EncodeJob) -> None:
     """Write the plan into its work folder, durably."""
-    content = json.dumps(plan.to_json(), indent=1, ensure_ascii=False, sort_keys=True)
-    write_whole(plan.work_folder / PLAN_NAME, content.encode() + b"\n")
+    content = json.dumps(job.to_json(), indent=1, ensure_ascii=False, sort_keys=True)
+    write_whole(job.work_folder / PLAN_NAME, content.encode() + b"\n")
