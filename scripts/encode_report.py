@@ -59,7 +59,8 @@ def _upscaled(frames: int) -> float:
 
 def _encoded(frames: int, folder: Path) -> float:
     """Seconds a frame of the encoder alone, from ready y4m on the disk."""
-    from vscugan.encode.encoders.programs import command, find_encoder
+    from vscugan.encode.encoders.command_line import command
+    from vscugan.encode.encoders.programs import find_encoder
     from vscugan.encode.encoders.stream_format import stream_format_of
     from vscugan.encode.encoders.y4m import FRAME, header, planes
     from vscugan.encode.job.encode_job import EncodeJob

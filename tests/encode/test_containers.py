@@ -14,7 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import media
 
-from vscugan.encode.container import ebml, matroska
+from vscugan.encode.container import ebml
+from vscugan.encode.container import matroska_ids as ids
+from vscugan.encode.container.matroska_header import PARTS, read_header
+from vscugan.encode.container.matroska_restore import _target, _targets, put_back
 from vscugan.encode.encoders.programs import find_ffmpeg
 
 COLOUR = ("_Matrix", "_Primaries", "_Transfer", "_Range", "_ChromaLocation")
@@ -119,21 +122,21 @@ def test_what_is_put_back_refers_to_what_is_there(tmp_path: Path) -> None:
     said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
     assert not [line for line in said.splitlines() if "Attachment" not in line and "analyzeduration" not in line]
     with open(result, "rb") as file:
-        places = list(ebml.walk(file, (matroska.SEGMENT,)))
-        start = next(place.payload for place in places if place.id == matroska.SEGMENT)
-        seek_head = next(place for place in places if place.id == matroska.SEEK_HEAD)
+        places = list(ebml.walk(file, (ids.SEGMENT,)))
+        start = next(place.payload for place in places if place.id == ids.SEGMENT)
+        seek_head = next(place for place in places if place.id == ids.SEEK_HEAD)
         file.seek(seek_head.payload)
         seeks = [
             {e.id: e.number for e in ebml.elements(seek.payload)} for seek in ebml.elements(file.read(seek_head.size))
         ]
-    named = {seek[matroska.SEEK_ID]: seek[matroska.SEEK_POSITION] for seek in seeks}
-    assert named == {place.id: place.start - start for place in places if place.id in (*matroska.PARTS, matroska.CUES)}
+    named = {seek[ids.SEEK_ID]: seek[ids.SEEK_POSITION] for seek in seeks}
+    assert named == {place.id: place.start - start for place in places if place.id in (*PARTS, ids.CUES)}
     assert places[-1].payload + (places[-1].size or 0) == result.stat().st_size
 
 
 def test_a_damaged_header_is_as_ffmpeg_writes_it(tmp_path: Path) -> None:
     """What can be decoded is encoded, and what could not be made out is said."""
-    parts = (matroska.INFO, matroska.TRACKS, matroska.CHAPTERS, matroska.TAGS, matroska.CLUSTER)
+    parts = (ids.INFO, ids.TRACKS, ids.CHAPTERS, ids.TAGS, ids.CLUSTER)
     broken = b"\x73\x73\xff no element"
     source = media.rebuilt(media.chapters(tmp_path), tmp_path / "broken.mkv", parts, TAGS=broken)
     said = encode(source, tmp_path / "out.mkv", "ffv1")
@@ -143,10 +146,10 @@ def test_a_damaged_header_is_as_ffmpeg_writes_it(tmp_path: Path) -> None:
 
 def test_chapters_that_cannot_be_made_out_are_said(tmp_path: Path) -> None:
     source = media.matroska_with_all(tmp_path)
-    header = matroska.read_header(source)
+    header = read_header(source)
     assert header
-    parts = (matroska.INFO, matroska.TRACKS, matroska.CHAPTERS, matroska.TAGS, matroska.CLUSTER)
-    broken = header.parts[matroska.CHAPTERS] + b"\x45\xb9\x8fxx"
+    parts = (ids.INFO, ids.TRACKS, ids.CHAPTERS, ids.TAGS, ids.CLUSTER)
+    broken = header.parts[ids.CHAPTERS] + b"\x45\xb9\x8fxx"
     damaged = media.rebuilt(source, tmp_path / "damaged.mkv", parts, CHAPTERS=broken)
     said = encode(damaged, tmp_path / "out.mkv", "ffv1")
     assert "note: chapters and tags are as ffmpeg writes them, since there is an EBML element without an end" in said
@@ -156,80 +159,80 @@ def test_parts_behind_a_damaged_place_are_kept(tmp_path: Path) -> None:
     """As libav reaches them: by the seek head."""
     source = media.matroska_with_all(tmp_path)
     parts = (
-        matroska.INFO,
-        matroska.TRACKS,
-        matroska.ATTACHMENTS,
-        matroska.CLUSTER,
+        ids.INFO,
+        ids.TRACKS,
+        ids.ATTACHMENTS,
+        ids.CLUSTER,
         0,
-        matroska.CHAPTERS,
-        matroska.TAGS,
+        ids.CHAPTERS,
+        ids.TAGS,
     )
     damaged = media.rebuilt(source, tmp_path / "damaged.mkv", parts, hole=64)
     encode(damaged, tmp_path / "out.mkv", "ffv1")
-    before, after = matroska.read_header(damaged), matroska.read_header(tmp_path / "out.mkv")
+    before, after = read_header(damaged), read_header(tmp_path / "out.mkv")
     assert before
     assert after
-    assert before.parts[matroska.CHAPTERS]
-    assert after.parts[matroska.CHAPTERS] == before.parts[matroska.CHAPTERS]
-    assert b"of the font" in after.parts[matroska.TAGS]
+    assert before.parts[ids.CHAPTERS]
+    assert after.parts[ids.CHAPTERS] == before.parts[ids.CHAPTERS]
+    assert b"of the font" in after.parts[ids.TAGS]
 
 
 def test_a_seek_head_cannot_make_us_read_what_is_not_there(tmp_path: Path) -> None:
     """Neither what a part says of its size, nor where it is said to be, is believed beyond the file's end."""
-    source, parts = media.chapters(tmp_path), (matroska.INFO, matroska.TRACKS, matroska.CHAPTERS, matroska.CLUSTER, 0,
-                                               matroska.TAGS)  # fmt: skip
+    source, parts = media.chapters(tmp_path), (ids.INFO, ids.TRACKS, ids.CHAPTERS, ids.CLUSTER, 0,
+                                               ids.TAGS)  # fmt: skip
     path = media.rebuilt(source, tmp_path / "crafted.mkv", parts, hole=64)
     whole = path.read_bytes()
-    header = matroska.read_header(path)
+    header = read_header(path)
     assert header
-    tags = ebml.encode(matroska.TAGS, header.parts[matroska.TAGS])
+    tags = ebml.encode(ids.TAGS, header.parts[ids.TAGS])
     assert whole.endswith(tags)
     id, far = tags[:4], (1 << 46 | 1 << 56).to_bytes(8)
     path.write_bytes(whole[: -len(tags)] + id + far + tags[-64:])
     with pytest.raises(ValueError, match=r"^a part that ends behind the file's end$"):
-        matroska.read_header(path)
+        read_header(path)
     with open(path, "r+b") as file:  # so large and there, without taking room on the disk
         file.seek(len(whole) - len(tags) + 4)
         file.write((1 << 31 | 1 << 56).to_bytes(8))
         file.truncate(1 << 32)
     with pytest.raises(ValueError, match=r"^a header of more than 1024 MiB$"):
-        matroska.read_header(path)
-    place = whole.index(ebml.encode(matroska.SEEK_ID, id)) + 7
+        read_header(path)
+    place = whole.index(ebml.encode(ids.SEEK_ID, id)) + 7
     for position in ((1 << 63).to_bytes(8), b"\xff" * 8):
         path.write_bytes(whole[: place + 3] + position + whole[place + 11 :])
-        header = matroska.read_header(path)
+        header = read_header(path)
         assert header
-        assert not header.parts[matroska.TAGS]
+        assert not header.parts[ids.TAGS]
 
 
 @pytest.mark.parametrize("uids", [(0, 0, 9), (5, 5, 9)], ids=str)
 def test_ids_that_tell_nothing_apart_are_not_taken(tmp_path: Path, uids: tuple[int, ...]) -> None:
     source = media.matroska_with_all(tmp_path)
-    header = matroska.read_header(source)
+    header = read_header(source)
     assert header
     tracks = b"".join(
-        ebml.encode(entry.id, matroska._without(entry.payload, matroska.TRACK_UID)
-                    + ebml.encode(matroska.TRACK_UID, uid.to_bytes(8)))
+        ebml.encode(entry.id, ebml.without(entry.payload, ids.TRACK_UID)
+                    + ebml.encode(ids.TRACK_UID, uid.to_bytes(8)))
         for entry, uid in zip(header.entries, uids, strict=False)
     )  # fmt: skip
-    parts = (matroska.INFO, matroska.TRACKS, matroska.CHAPTERS, matroska.CLUSTER)
+    parts = (ids.INFO, ids.TRACKS, ids.CHAPTERS, ids.CLUSTER)
     odd = media.rebuilt(source, tmp_path / "odd.mkv", parts, TRACKS=tracks)
     encode(odd, tmp_path / "out.mkv", "ffv1")
-    made = matroska.read_header(tmp_path / "out.mkv")
+    made = read_header(tmp_path / "out.mkv")
     assert made
-    found = [matroska._aim(entry) for entry in made.entries]
+    found = [_target(entry) for entry in made.entries]
     assert len(set(found)) == 3
-    assert found[2] == (matroska.OF_TRACK, 9)
+    assert found[2] == (ids.OF_TRACK, 9)
     assert all(uid for _, uid in found)
-    aims = [aim for tag in ebml.elements(made.parts[matroska.TAGS]) for aim in matroska._aims(tag)]
+    aims = [aim for tag in ebml.elements(made.parts[ids.TAGS]) for aim in _targets(tag)]
     assert sorted(aims) == sorted(found)  # a duration each
 
 
 def test_what_is_attached_is_not_held_in_memory(tmp_path: Path) -> None:
-    header = matroska.read_header(media.fonts(tmp_path))
+    header = read_header(media.fonts(tmp_path))
     assert header
     assert len(header.entries) == 3
-    assert len(header.parts[matroska.ATTACHMENTS]) < 200
+    assert len(header.parts[ids.ATTACHMENTS]) < 200
 
 
 def test_sound_of_a_transport_stream_is_copied(tmp_path: Path) -> None:
@@ -261,31 +264,31 @@ def test_timecodes_beside_chapters_are_said(tmp_path: Path) -> None:
 def test_a_file_without_room_is_left_as_it_is(tmp_path: Path) -> None:
     source, made = media.matroska_with_all(tmp_path), tmp_path / "made.mkv"
     media.ffmpeg("-i", source, "-map", 0, "-c", "copy", made)
-    content, header = made.read_bytes(), matroska.read_header(source)
+    content, header = made.read_bytes(), read_header(source)
     assert header
     for streams, reason in (((0, 1, 2, 3), "no room for the header, "), ((0, 1), "no Matroska file of these streams")):
         with pytest.raises(ValueError, match=reason):
-            matroska.put_back(header, streams, 0, made)
+            put_back(header, streams, 0, made)
     assert made.read_bytes() == content
 
 
 @given(data=st.binary(max_size=200))
 def test_a_header_of_anything_is_whole_or_none(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "anything.mkv"
-    head, entry = ebml.encode(matroska.EBML, b""), ebml.encode(matroska.CODEC_ID, b"x") + b"\x83\x81\x01"
-    tracks = ebml.encode(matroska.TRACKS, ebml.encode(matroska.TRACK, entry))
-    path.write_bytes(head + ebml.encode(matroska.SEGMENT, tracks + ebml.encode(matroska.CHAPTERS, data) + data))
+    head, entry = ebml.encode(ids.EBML, b""), ebml.encode(ids.CODEC_ID, b"x") + b"\x83\x81\x01"
+    tracks = ebml.encode(ids.TRACKS, ebml.encode(ids.TRACK, entry))
+    path.write_bytes(head + ebml.encode(ids.SEGMENT, tracks + ebml.encode(ids.CHAPTERS, data) + data))
     try:
-        header = matroska.read_header(path)
+        header = read_header(path)
     except ValueError:
         return
     assert header
-    assert header.parts[matroska.CHAPTERS] == data
+    assert header.parts[ids.CHAPTERS] == data
 
 
 def test_elements_are_read_as_they_were_written() -> None:
     for length in (0, 126, 127, 128, 16382, 16383):
-        element = ebml.Element(matroska.TAG, bytes(length))
+        element = ebml.Element(ids.TAG, bytes(length))
         assert list(ebml.elements(element.encoded() * 2 + ebml.encode_void(9))) == [
             element, element, ebml.Element(ebml.VOID, b"")
         ]  # fmt: skip

@@ -32,7 +32,8 @@ from vscugan.encode.container.video import CodedChunk, decode_tick, delay
 from vscugan.encode.encoders import programs as encoders
 from vscugan.encode.encoders import y4m
 from vscugan.encode.encoders.encoder_rows import ENCODERS
-from vscugan.encode.encoders.programs import Program, check_arguments, check_format, command, find_encoder
+from vscugan.encode.encoders.command_line import command
+from vscugan.encode.encoders.programs import Program, check_arguments, check_format, find_encoder
 from vscugan.encode.encoders.stream_format import StreamFormat, stream_format_of
 from vscugan.encode.job.encode_job import differences
 from vscugan.encode.job.journal import Entry, Journal

@@ -14,7 +14,7 @@ from support import media
 
 from vscugan.cli.progress import progress_line
 from vscugan.encode.chunks.chunk import chunk_frames
-from vscugan.encode.job.encode_job import EncodeJob, refuse_differences, wanted
+from vscugan.encode.job.encode_job import EncodeJob, refuse_differences
 from vscugan.errors import PlanError
 from vscugan.settings import Settings
 
@@ -120,7 +120,7 @@ def test_each_option_of_reuse_binds(name: str, value: object) -> None:
     before = EncodeJob(source="a", output="b")
     after = EncodeJob(source="a", output="b", options={name: value})
     with pytest.raises(PlanError) as error:
-        refuse_differences(wanted(before), wanted(after), "parameters")
+        refuse_differences(before.fingerprint(), after.fingerprint(), "parameters")
     assert f"{name} was left out, now {value}" in str(error.value)
 
 

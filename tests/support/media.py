@@ -11,7 +11,10 @@ from typing import Any
 import av
 import vapoursynth as vs
 
-from vscugan.encode.container import ebml, matroska
+from vscugan.encode.container import ebml
+from vscugan.encode.container import matroska_ids as ids
+from vscugan.encode.container.matroska_header import PARTS, read_header
+from vscugan.encode.container.matroska_restore import KEPT_OF_INFO, _seek_head
 from vscugan.encode.container.streams import contents
 from vscugan.encode.encoders.programs import find_ffmpeg
 
@@ -132,26 +135,26 @@ def cover(folder: Path) -> Path:
 
 def _segment(path: Path) -> tuple[ebml.Element, list[ebml.Element]]:
     """The head of a Matroska file, and what its segment holds."""
-    head, segment = (e for e in ebml.elements(path.read_bytes()) if e.id in (matroska.EBML, matroska.SEGMENT))
+    head, segment = (e for e in ebml.elements(path.read_bytes()) if e.id in (ids.EBML, ids.SEGMENT))
     return head, list(ebml.elements(segment.payload))
 
 
-def rebuilt(source: Path, path: Path, ids: Sequence[int], hole: int = 0, **parts: bytes) -> Path:
+def rebuilt(source: Path, path: Path, order: Sequence[int], hole: int = 0, **parts: bytes) -> Path:
     """A Matroska file of these parts of another, in this order, found by its seek head; 0 is a hole in it.
 
     ``parts``: what to write in place of the source's, or where it has none, by the IDs' names in ``matroska``.
     """
     head, held = _segment(source)
-    own = {getattr(matroska, name): [ebml.encode(getattr(matroska, name), part)] for name, part in parts.items()}
-    pieces = {id: b"".join(own.get(id) or [e.encoded() for e in held if e.id == id]) for id in ids} | {0: bytes(hole)}
-    positions = {id: 0 for id in ids if id in matroska.PARTS}
-    at = len(matroska._seek_head(positions))
-    for id in ids:
+    own = {getattr(ids, name): [ebml.encode(getattr(ids, name), part)] for name, part in parts.items()}
+    pieces = {id: b"".join(own.get(id) or [e.encoded() for e in held if e.id == id]) for id in order} | {0: bytes(hole)}
+    positions = {id: 0 for id in order if id in PARTS}
+    at = len(_seek_head(positions))
+    for id in order:
         if id in positions:
             positions[id] = at
         at += len(pieces[id])
-    body = matroska._seek_head(positions) + b"".join(pieces[id] for id in ids)
-    path.write_bytes(head.encoded() + ebml.encode(matroska.SEGMENT, body))
+    body = _seek_head(positions) + b"".join(pieces[id] for id in order)
+    path.write_bytes(head.encoded() + ebml.encode(ids.SEGMENT, body))
     return path
 
 
@@ -167,16 +170,16 @@ def _element(id: int, *content: bytes | str | int) -> bytes:
 
 def _chapter(uid: int, start_ms: int, end_ms: int, names: dict[str, str], *more: bytes) -> bytes:
     shown = (
-        _element(matroska.NAME, _element(TITLE, name), _element(CHAPTER_LANGUAGE, language))
+        _element(ids.NAME, _element(TITLE, name), _element(CHAPTER_LANGUAGE, language))
         for language, name in names.items()
     )
     times = _element(BEGIN, start_ms * 1_000_000), _element(END, end_ms * 1_000_000)
-    return _element(matroska.CHAPTER, _element(CHAPTER_UID, uid), *times, *shown, *more)
+    return _element(ids.CHAPTER, _element(CHAPTER_UID, uid), *times, *shown, *more)
 
 
 def _tag(targets: bytes, name: str, value: str, *more: bytes, language: str = "und") -> bytes:
-    told = _element(matroska.TAG_NAME, name), _element(TAG_LANGUAGE, language), _element(TAG_TEXT, value), *more
-    return _element(matroska.TAG, _element(matroska.TARGETS, targets), _element(matroska.SIMPLE_TAG, *told))
+    told = _element(ids.TAG_NAME, name), _element(TAG_LANGUAGE, language), _element(TAG_TEXT, value), *more
+    return _element(ids.TAG, _element(ids.TARGETS, targets), _element(ids.SIMPLE_TAG, *told))
 
 
 def matroska_with_all(folder: Path) -> Path:
@@ -195,36 +198,36 @@ def matroska_with_all(folder: Path) -> Path:
 
     payloads = {element.id: element.payload for element in _segment(base)[1]}
     tracks = [
-        named(entry, matroska.TRACK_UID, uid, _element(matroska.BCP47, language))
+        named(entry, ids.TRACK_UID, uid, _element(ids.BCP47, language))
         for entry, uid, language in zip(
-            matroska._of(payloads[matroska.TRACKS], matroska.TRACK), uids, languages, strict=True
+            ebml.of_id(payloads[ids.TRACKS], ids.TRACK), uids, languages, strict=True
         )
     ]
-    (entry,) = matroska._of(payloads[matroska.ATTACHMENTS], matroska.FILE)
+    (entry,) = ebml.of_id(payloads[ids.ATTACHMENTS], ids.FILE)
     inner = _chapter(102, 100, 200, {"eng": "Inside"})
     of_audio = _element(CHAPTER_TRACKS, _element(CHAPTER_TRACK_UID, uids[1]))
     first = _element(
-        matroska.EDITION, _element(EDITION_UID, 1), _element(IS_DEFAULT, 1), _element(matroska.IS_ORDERED, 1),
+        ids.EDITION, _element(EDITION_UID, 1), _element(IS_DEFAULT, 1), _element(ids.IS_ORDERED, 1),
         _chapter(101, 0, 500, {"eng": "Part", "ger": "Teil"}, inner, of_audio),
-        _chapter(103, 500, 900, {"eng": "Hidden"}, _element(matroska.IS_HIDDEN, 1)),
+        _chapter(103, 500, 900, {"eng": "Hidden"}, _element(ids.IS_HIDDEN, 1)),
     )  # fmt: skip
-    second = _element(matroska.EDITION, _element(EDITION_UID, 2), _chapter(104, 0, 900, {"jpn": "別"}))
-    url = _element(matroska.SIMPLE_TAG, _element(matroska.TAG_NAME, "URL"), _element(TAG_TEXT, "https://example.com"))
+    second = _element(ids.EDITION, _element(EDITION_UID, 2), _chapter(104, 0, 900, {"jpn": "別"}))
+    url = _element(ids.SIMPLE_TAG, _element(ids.TAG_NAME, "URL"), _element(TAG_TEXT, "https://example.com"))
     collection = _element(LEVEL, 70) + _element(LEVEL_NAME, "COLLECTION")
     tags = (
         _tag(collection, "TITLE", "Series", url, language="eng"),
         _tag(_element(LEVEL, 60), "PART_NUMBER", "2"),
         _tag(_element(OF_EDITION, 2), "TITLE", "Another cut"),
         _tag(_element(OF_CHAPTER, 103), "COMMENT", "of a chapter"),
-        _tag(_element(matroska.OF_TRACK, uids[0]), "BPS", "123"),
-        _tag(_element(matroska.OF_TRACK, uids[0]), "KEYWORDS", "of the video"),
-        _tag(_element(matroska.OF_TRACK, uids[1]), "BPS", "456"),
-        _tag(_element(matroska.OF_FILE, font_uid), "AUTHOR", "of the font"),
+        _tag(_element(ids.OF_TRACK, uids[0]), "BPS", "123"),
+        _tag(_element(ids.OF_TRACK, uids[0]), "KEYWORDS", "of the video"),
+        _tag(_element(ids.OF_TRACK, uids[1]), "BPS", "456"),
+        _tag(_element(ids.OF_FILE, font_uid), "AUTHOR", "of the font"),
     )
-    parts = (matroska.INFO, matroska.TRACKS, matroska.ATTACHMENTS, matroska.CHAPTERS, matroska.TAGS, matroska.CLUSTER)
+    parts = (ids.INFO, ids.TRACKS, ids.ATTACHMENTS, ids.CHAPTERS, ids.TAGS, ids.CLUSTER)
     return rebuilt(
         base, folder / "matroska_with_all.mkv", parts, TRACKS=b"".join(tracks),
-        ATTACHMENTS=named(entry, matroska.FILE_UID, font_uid), CHAPTERS=first + second,
+        ATTACHMENTS=named(entry, ids.FILE_UID, font_uid), CHAPTERS=first + second,
         TAGS=b"".join(tags),
     )  # fmt: skip
 
@@ -356,19 +359,19 @@ def _stamps(file: Any) -> list[float]:
 
 def _only_in_matroska(path: Path) -> dict[str, Any]:
     """What libav doesn't tell of chapters, tags and languages."""
-    header = matroska.read_header(path)
+    header = read_header(path)
     if not header:
         return {}
-    found: dict[str, Any] = {"chapters": header.parts[matroska.CHAPTERS]}
-    told = (e for e in ebml.elements(header.parts[matroska.INFO]) if e.id in matroska.KEPT_OF_INFO)
+    found: dict[str, Any] = {"chapters": header.parts[ids.CHAPTERS]}
+    told = (e for e in ebml.elements(header.parts[ids.INFO]) if e.id in KEPT_OF_INFO)
     found |= {f"file {element.id:x}": element.payload for element in told}
-    own = (matroska.TRACK_UID, matroska.FILE_UID, matroska.BCP47)
+    own = (ids.TRACK_UID, ids.FILE_UID, ids.BCP47)
     for n, entry in enumerate(header.entries):
         found |= {f"{n} {e.id:x}": e.payload.lstrip(b"\0") for e in ebml.elements(entry.payload) if e.id in own}
-    for tag in (e for e in ebml.elements(header.parts[matroska.TAGS]) if e.id == matroska.TAG):
+    for tag in (e for e in ebml.elements(header.parts[ids.TAGS]) if e.id == ids.TAG):
         held = [e for e in ebml.elements(tag.payload) if e.id != ebml.CRC32]
-        aims = b"".join(e.payload for e in held if e.id == matroska.TARGETS).hex()
-        names = [n.text.lower() for e in held for n in ebml.elements(e.payload) if n.id == matroska.TAG_NAME]
+        aims = b"".join(e.payload for e in held if e.id == ids.TARGETS).hex()
+        names = [n.text.lower() for e in held for n in ebml.elements(e.payload) if n.id == ids.TAG_NAME]
         if not set(names) & {"encoder", "duration"}:
             found[f"tag {', '.join(names)} of {aims}"] = [e.encoded() for e in held]
     return found

@@ -16,7 +16,8 @@ import vapoursynth as vs
 
 from vscugan import __version__
 from vscugan.encode.chunks.sketch import DIGITS
-from vscugan.encode.encoders.programs import Program, find_ffmpeg, settings
+from vscugan.encode.encoders.command_line import settings
+from vscugan.encode.encoders.programs import Program, find_ffmpeg
 from vscugan.encode.encoders.y4m import HASH_BYTES
 from vscugan.encode.job.journal import ADDED_LATER, RESULT_FIELDS
 from vscugan.encode.job.json_types import misfit, printable

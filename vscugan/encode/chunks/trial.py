@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from vscugan.encode.encoders import y4m
-from vscugan.encode.encoders.programs import Program, command, output_suffix
+from vscugan.encode.encoders.command_line import command, output_suffix
+from vscugan.encode.encoders.programs import Program
 from vscugan.encode.encoders.stream_format import StreamFormat
 from vscugan.encode.job.work_folder import create_file
 from vscugan.errors import ArgumentError, CuganError, EncoderError
@@ -61,8 +62,10 @@ def _grey(stream_format: StreamFormat) -> bytes:
     return y4m.FRAME + middle.to_bytes(1 if stream_format.bits == 8 else 2, "little") * samples
 
 
-def _run(call: Sequence[str], stream_format: StreamFormat, log: Path, started: Callable[[Any], None]) -> tuple[int | None, str]:
-    """Exit code, None where it took too long, and all that was said."""
+def _run(
+    call: Sequence[str], stream_format: StreamFormat, log: Path, started: Callable[[Any], None]
+) -> tuple[int | None, str]:
+    """Exit code, None where it took too long, and all that the encoder wrote."""
     try:
         with create_file(log) as said:
             process = subprocess.Popen(call, stdin=subprocess.PIPE, stdout=said, stderr=said)
@@ -87,8 +90,9 @@ def _run(call: Sequence[str], stream_format: StreamFormat, log: Path, started: C
 
 
 def try_encoder(
-    program: Program, arguments: Sequence[str], stream_format: StreamFormat, folder: Path, started: Callable[[Any], None]
-) -> None:
+    program: Program, arguments: Sequence[str], stream_format: StreamFormat, folder: Path,
+    started: Callable[[Any], None],
+) -> None:  # fmt: skip
     """Refuse arguments that the encoder passes over or fails with; what it writes is left in ``folder``.
 
     ``started`` is handed the process, so that a stop can end it. Raises: ArgumentError, EncoderError, DiskError.
@@ -124,8 +128,8 @@ def _refusal(program: Program, stream_format: StreamFormat, found: str, is_witho
     """The error; ``is_without``: the encoder fails without the user's arguments too."""
     if is_without:
         return EncoderError(
-            f"encoder {program.name} must take {stream_format.width}x{stream_format.height} px {stream_format.format_name}, got its "
-            f"answer: {found}; use another --encoder, --format or size"
+            f"encoder {program.name} must take {stream_format.width}x{stream_format.height} px "
+            f"{stream_format.format_name}, got its answer: {found}; use another --encoder, --format or size"
         )
     return ArgumentError(
         f"encoder arguments must be those of {program.name}{' in ffmpeg' if program.is_ffmpeg else ''}, got its "

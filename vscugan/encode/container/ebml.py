@@ -94,6 +94,22 @@ def elements(data: bytes) -> Iterator[Element]:
         place += size
 
 
+def of_id(data: bytes, id: int) -> list[Element]:
+    """Those of the elements that a master element holds with this ID.
+
+    Raises: ValueError.
+    """
+    return [element for element in elements(data) if element.id == id]
+
+
+def without(data: bytes, *ids: int) -> bytes:
+    """What a master element holds, but for the elements with these IDs.
+
+    Raises: ValueError.
+    """
+    return b"".join(element.encoded() for element in elements(data) if element.id not in ids)
+
+
 def walk(file: BinaryIO, masters: tuple[int, ...]) -> Iterator[Place]:
     """The elements of a file in their order, its ``masters`` and those without a size entered.
 

@@ -16,11 +16,11 @@ TUNE = frozenset({"--tune", "-t"})
 
 @dataclass(frozen=True, kw_only=True)
 class Encoder:
-    """One encoder: what it makes, which formats it takes, and how it is told.
+    """One encoder: what it makes, which formats it takes, and its options.
 
     ``tool`` is the program that reads y4m by itself, None where only ffmpeg has it; ``params`` is the ffmpeg
     option that takes the library's own options, and ``native`` those that ffmpeg itself must be given. Where
-    ``tells_range`` is not set, ffmpeg's encoder refuses full range by name, and the container tells it.
+    ``has_range`` is not set, ffmpeg's encoder refuses full range by name, and the container has it.
     ``defaults`` are the options that are used where the user says nothing else, each with its value; ``tool_only``
     are those for the colour that only the tool has.
     """
@@ -38,7 +38,7 @@ class Encoder:
     native: tuple[str, ...] = ()
     tool_call: Callable[[Sequence[str], StreamFormat, str], list[str]] | None = None
     tool_only: tuple[str, ...] = ()
-    tells_range: bool = True
+    has_range: bool = True
 
     def settings(self, arguments: Sequence[str]) -> list[str]:
         """The user's arguments behind those defaults that they leave as they are."""
@@ -86,7 +86,7 @@ def _x264(stream_format: StreamFormat) -> list[str]:
 
 
 def _svt_av1(stream_format: StreamFormat) -> list[str]:
-    """AV1 has no pixel shape of its own; the container tells it."""
+    """AV1 has no pixel shape of its own; the container has it."""
     return _named({
         "--color-primaries": str(stream_format.primaries or 2),
         "--transfer-characteristics": str(stream_format.transfer or 2),
@@ -130,7 +130,7 @@ ENCODERS = {
         ),
         Encoder(
             name="ffv1", codec="ffv1", tool=None, library="ffv1", suffix=".mkv", bits=(8, 9, 10, 12, 14, 16),
-            chroma=("420", "422", "444", "gray"), arguments=lambda stream_format: [], tells_range=False,
+            chroma=("420", "422", "444", "gray"), arguments=lambda stream_format: [], has_range=False,
             # version 3 has checksums; each frame is a key frame
             defaults=(("-level", "3"), ("-g", "1"), ("-slicecrc", "1")),
         ),

@@ -1,4 +1,4 @@
-"""What was asked for: written into the work folder, and compared with when a run goes on."""
+"""One encode as it was asked for: written into the work folder, and compared with when a run goes on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LONGEST_CHUNK_S = 3600
 PLAN_NAME = "plan.json"
 WORK_SUFFIX = ".vscugan"
 CERTIFICATE_SUFFIX = ".cugan.json"
-#: not part of what is made, so a run that goes on may have other ones
+#: what the result does not depend on, so that a run that goes on may have other ones
 OUTSIDE_FINGERPRINT = ("source", "output", "overwrite", "keep_work")
 
 
@@ -63,14 +63,18 @@ class EncodeJob:
         """As plain values."""
         return asdict(self)
 
+    def fingerprint(self) -> dict[str, Any]:
+        """The values that decide on the result; where the files lie does not."""
+        return {name: value for name, value in self.to_json().items() if name not in OUTSIDE_FINGERPRINT}
+
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> EncodeJob:
         """From plain values; what is unknown is left out, since a newer version may have written it.
 
         Raises: ArgumentError, as for the same values on the command line.
         """
-        known = {f.name for f in fields(cls)}
-        given = {name: value for name, value in values.items() if name in known}
+        names = {f.name for f in fields(cls)}
+        given = {name: value for name, value in values.items() if name in names}
         defaults = {name: value for name, value in asdict(cls(source="", output="")).items() if value != ""}
         if fault := misfit(defaults | given, get_type_hints(cls)):
             raise ArgumentError(f"parameters must be those of encode, got {fault}; give them on the command line")
@@ -135,14 +139,8 @@ def refuse_differences(old: Mapping[str, Any], new: Mapping[str, Any], what: str
         )
 
 
-def wanted(job: EncodeJob) -> dict[str, Any]:
-    """The values of a plan that decide what is made; where the files lie does not."""
-    values = job.to_json()
-    return {name: value for name, value in values.items() if name not in OUTSIDE_FINGERPRINT}
-
-
-def read_plan(folder: Path) -> EncodeJob | None:
-    """The plan of the run before, None where there is none.
+def read_job(folder: Path) -> EncodeJob | None:
+    """The job of the run before, None where there is none.
 
     Raises: PlanError for a damaged one.
     """
@@ -157,7 +155,7 @@ def read_plan(folder: Path) -> EncodeJob | None:
         ) from error
 
 
-def write_plan(job: EncodeJob) -> None:
-    """Write the plan into its work folder, durably."""
+def write_job(job: EncodeJob) -> None:
+    """Write the job into its work folder, durably."""
     content = json.dumps(job.to_json(), indent=1, ensure_ascii=False, sort_keys=True)
     write_whole(job.work_folder / PLAN_NAME, content.encode() + b"\n")

@@ -1,6 +1,6 @@
 """``--resume``: which options a run takes from the work folder, and what the user must name again.
 
-A work folder may have come with a download, so its plan decides on values only. What is run by it, and what may name
+A work folder may have come with a download, so its job decides on values only. What is run by it, and what may name
 a file to be written, is taken from the command line: a script with its arguments, an encoder that is a program of the
 user's own, and encoder arguments other than numbers and presets.
 """
@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from vscugan.encode.encoders.encoder_rows import ENCODERS
-from vscugan.encode.job.encode_job import PLAN_NAME, EncodeJob, read_plan
+from vscugan.encode.job.encode_job import PLAN_NAME, EncodeJob, read_job
 from vscugan.encode.job.work_folder import check_folder
 from vscugan.errors import PlanError
 
@@ -26,12 +26,12 @@ _WORD = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def resumed(job: EncodeJob, given: dict[str, Any]) -> EncodeJob:
-    """The plan for ``--resume``: what is not ``given`` is as in the run before.
+    """The job for ``--resume``: what is not ``given`` is as in the run before.
 
     Raises: PlanError where there is none, or where the user must name again what it runs.
     """
     check_folder(job.work_folder)
-    old = read_plan(job.work_folder)
+    old = read_job(job.work_folder)
     if old is None:
         raise PlanError(
             f"work folder must be there to resume, got no {job.work_folder.name}; leave --resume out to begin"

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from vscugan.encode.container.streams import muxer
+from vscugan.encode.container.unsupported import muxer_of
 from vscugan.encode.job.encode_job import EncodeJob
 from vscugan.encode.job.lock import take_lock
 from vscugan.encode.job.work_folder import check_folder, open_file, read_file
@@ -33,7 +33,7 @@ def check_output(job: EncodeJob) -> None:
     Raises: ArgumentError, DiskError, PlanError.
     """
     output = Path(job.output)
-    muxer(output)
+    muxer_of(output)  # refuses other endings
     check_folder(job.work_folder)
     if not output.parent.is_dir() or not os.access(output.parent, os.W_OK):
         raise DiskError(f"folder of the output must be writable, got {output.parent.name!r}; make it, or its rights")

@@ -10,8 +10,8 @@ import threading
 import traceback
 
 from vscugan.encode.chunks.children import Children
-from vscugan.encode.job.events import EventPipe
 from vscugan.encode.job.encode_job import EncodeJob
+from vscugan.encode.job.events import EventPipe
 from vscugan.errors import CuganError, DiskError
 
 #: 128 + SIGINT, as shells count
