@@ -374,7 +374,7 @@ def test_a_crash_between_publishing_and_tidying_is_mended(folder: Path) -> None:
     ("fault", "code", "message"),
     [
         (
-            "from vscugan.encode.worker import encode_run\nencode_run.check_format = lambda program, stream_format: 1 / 0\n", 70,
+            "from vscugan.encode.worker import encode_run\nencode_run.check_format = lambda *_: 1 / 0\n", 70,
             "internal error, please report it with out.mkv.vscugan/worker.log: ZeroDivisionError: division by zero",
         ),
         (

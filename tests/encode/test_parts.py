@@ -20,19 +20,19 @@ import pytest
 import vapoursynth as vs
 from support import media
 
-from vscugan.encode.chunks import pipeline
+from vscugan.encode.chunks import finish
 from vscugan.encode.chunks.children import Children
 from vscugan.encode.chunks.chunk import Chunk, chunk_frames, cut
 from vscugan.encode.chunks.chunk_check import Checked
+from vscugan.encode.chunks.encoding import ChunkContext, Encoding
 from vscugan.encode.chunks.progress_meter import ProgressMeter
 from vscugan.encode.chunks.trial import try_encoder
 from vscugan.encode.container import mux
 from vscugan.encode.container.timeline import Timeline
 from vscugan.encode.container.video import CodedChunk, decode_tick, delay
-from vscugan.encode.encoders import programs as encoders
-from vscugan.encode.encoders import y4m
-from vscugan.encode.encoders.encoder_rows import ENCODERS
+from vscugan.encode.encoders import command_line, y4m
 from vscugan.encode.encoders.command_line import command
+from vscugan.encode.encoders.encoder_rows import ENCODERS
 from vscugan.encode.encoders.programs import Program, check_arguments, check_format, find_encoder
 from vscugan.encode.encoders.stream_format import StreamFormat, stream_format_of
 from vscugan.encode.job.encode_job import differences
@@ -40,6 +40,7 @@ from vscugan.encode.job.journal import Entry, Journal
 from vscugan.encode.job.lock import take_lock
 from vscugan.encode.source import filter_graph as graph
 from vscugan.encode.source import source
+from vscugan.encode.source.main_video import _rotation
 from vscugan.errors import ArgumentError, DiskError, EncoderError, LockedError, ResultError, SourceError, WorkerError
 
 HDR_PROPS = {
@@ -150,7 +151,7 @@ def test_ffmpeg_is_told_the_colour(hdr: StreamFormat) -> None:
     ],
 )
 def test_defaults_give_way_to_what_the_user_says(name: str, arguments: str, told: str) -> None:
-    assert encoders.settings(program(name, True), arguments.split()) == told.split()
+    assert command_line.settings(program(name, True), arguments.split()) == told.split()
 
 
 @pytest.mark.parametrize(
@@ -231,7 +232,7 @@ def test_a_program_of_your_own(hdr: StreamFormat) -> None:
     own = Program(name="mine", path="/bin/mine", is_ffmpeg=False, version="1", row=None)
     arguments = ["--ivf", "-c", "{matrix}:{transfer}", "-o", "{output}.ivf", "-"]
     check_arguments(own, arguments)
-    assert encoders.output_suffix(own, arguments) == ".ivf"
+    assert command_line.output_suffix(own, arguments) == ".ivf"
     call = command(own, arguments, hdr, Path("/tmp/000001.ivf"))
     assert call == ["/bin/mine", "--ivf", "-c", "9:16", "-o", "/tmp/000001.ivf", "-"]
     with pytest.raises(ArgumentError) as error:
@@ -305,7 +306,7 @@ def test_short_clips_have_the_rate_of_their_container(rate: Fraction, base: Frac
 def test_what_is_turned_is_not_cropped(core: Any) -> None:
     clip, cropping = core.std.BlankClip(width=64, height=48), struct.pack("<4I", 2, 0, 4, 0)
     quarter_turn = struct.pack("<9i", 0, -65536, 0, 65536, 0, 0, 0, 0, 1 << 30)
-    assert [source._rotation(matrix) for matrix in (None, quarter_turn)] == [0, 90]
+    assert [_rotation(matrix) for matrix in (None, quarter_turn)] == [0, 90]
     assert source._crop(Path("a.mkv"), clip, cropping, 0).width == 60
     with pytest.raises(SourceError) as error:
         source._crop(Path("a.mkv"), clip, cropping, 90)
@@ -331,7 +332,7 @@ def test_what_ended_the_muxer_is_said(
     chunk = CodedChunk(path=media.plain(tmp_path / "a.mkv", 3), start=0, order=(0, 1, 2))
     timeline = Timeline(base=Fraction(1, 1000), ticks=(0, 42, 83), last_ticks=42)
     job = mux.MuxJob(source=chunk.path, video=0, kept=(), chunks=(chunk,), timeline=timeline, stream_format=hdr,
-                     format="matroska", header=None, contents={})  # fmt: skip
+                     muxer="matroska", header=None, contents={})  # fmt: skip
     monkeypatch.setattr(mux, "mux_command", lambda *_: ["sh", "-c", f"cat > {tmp_path}/pipe; {script}"])
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=100 << 20))
     with pytest.raises(kind) as error:
@@ -382,32 +383,32 @@ def test_chunks_that_end_at_once_are_compared(tmp_path: Path, hdr: StreamFormat,
     def checked(path: Path, chunk: Chunk, size: tuple[int, int]) -> Checked:
         return Checked(order=(0,), codec="h264", header_sha256=f"{chunk.number}")
 
-    monkeypatch.setattr(pipeline, "check_chunk", checked)
-    monkeypatch.setattr(pipeline, "refuse_unsupported_video", lambda path, format: None)
+    monkeypatch.setattr(finish, "check_chunk", checked)
+    monkeypatch.setattr(finish, "refuse_unsupported_video", lambda path, muxer: None)
     monkeypatch.setattr(Journal, "of_kind", slow_read)
     for name in ("chunks", "temp"):
         (tmp_path / name).mkdir()
     journal = Journal(tmp_path / "journal.jsonl")
-    job = pipeline.Job(
-        clip=vs.core.std.BlankClip(), stream_format=hdr, program=program("x264", True), arguments=(), format="matroska",
+    context = ChunkContext(
+        clip=vs.core.std.BlankClip(), stream_format=hdr, program=program("x264", True), arguments=(), muxer="matroska",
         folder=tmp_path, journal=journal, children=Children(), emit=lambda event, /, **fields: None,
-        first=(0, vs.core.std.BlankClip().get_frame(0)), made_by={}, hardware={},
+        computed=(0, vs.core.std.BlankClip().get_frame(0)), hardware={},
     )  # fmt: skip
 
-    def finish(number: int) -> str:
-        temp = job.temp_folder / f"{number:06d}.mkv"
+    def finished(number: int) -> str:
+        temp = context.temp_folder / f"{number:06d}.mkv"
         temp.write_bytes(b"coded")
         with subprocess.Popen(["true"]) as process:
-            encoding = pipeline.Encoding(chunk=Chunk(number=number, start=number, stop=number + 1), process=process,
-                                         temp=temp, log=temp.with_suffix(".log"), started=0)  # fmt: skip
+            encoding = Encoding(chunk=Chunk(number=number, start=number, stop=number + 1), process=process,
+                                temp=temp, log=temp.with_suffix(".log"), started=0)  # fmt: skip
         try:
-            pipeline._finish(job, encoding)
+            finish.finish_chunk(context, encoding)
         except EncoderError as error:
             return str(error)
         return ""
 
     with ThreadPoolExecutor(2) as pool:
-        messages = sorted(pool.map(finish, (0, 1)))
+        messages = sorted(pool.map(finished, (0, 1)))
     first = journal.entries[0]["chunk"]
     assert messages == ["", f"chunk {1 - first} must have the stream header of chunk {first}, got another; leave out "
                             "encoder arguments that depend on the content or the length"]  # fmt: skip

@@ -12,6 +12,7 @@ from support import media
 
 from vscugan.encode.chunks import pipeline
 from vscugan.encode.chunks.children import Children
+from vscugan.encode.chunks.encoding import ChunkContext, Encoding
 from vscugan.encode.container import mux
 from vscugan.encode.encoders.programs import find_ffmpeg
 from vscugan.encode.job.encode_job import EncodeJob
@@ -68,16 +69,16 @@ def test_files_are_read_and_frames_computed_no_more_than_they_must_be(tmp_path: 
 
 def test_a_resumed_run_computes_what_is_missing_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, output, log = media.plain(tmp_path / "a.mkv", frames=60), tmp_path / "b.mkv", tmp_path / "b.log"
-    real = pipeline._finish
+    real = pipeline.finish_chunk
 
-    def failing(job: pipeline.Job, encoding: pipeline.Encoding) -> Any:
+    def failing(context: ChunkContext, encoding: Encoding) -> Any:
         if encoding.chunk.number:
             encoding.process.wait()
             raise EncoderError("no more")
-        return real(job, encoding)
+        return real(context, encoding)
 
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "_finish", failing)
+        patch.setattr(pipeline, "finish_chunk", failing)
         with pytest.raises(EncoderError, match="no more"):
             work(source, output, *X264, chunk_s=1)
     log.unlink()

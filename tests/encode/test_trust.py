@@ -12,7 +12,7 @@ from unittest.mock import Mock
 import pytest
 
 from vscugan.__main__ import main
-from vscugan.encode.chunks import pipeline, trial
+from vscugan.encode.chunks import encoding, trial
 from vscugan.encode.job.encode_job import EncodeJob
 from vscugan.encode.job.journal import Journal
 from vscugan.encode.job.resume import are_values
@@ -134,9 +134,9 @@ def test_logs_are_not_written_into_a_file_with_a_second_name(work: Path, monkeyp
     monkeypatch.setattr(trial, "_grey", lambda stream_format: b"")
     monkeypatch.setattr(trial.y4m, "header", lambda stream_format: b"")
     trial._run(["true"], Mock(), work / "trial.log", lambda process: None)
-    job = Mock(temp_folder=work, chunk_name=lambda chunk: "000001.mkv")
-    monkeypatch.setattr(pipeline, "command", lambda *_: ["true"])
-    with pipeline._start(job, Mock()).process as process:
+    context = Mock(temp_folder=work, chunk_name=lambda chunk: "000001.mkv")
+    monkeypatch.setattr(encoding, "command", lambda *_: ["true"])
+    with encoding.start_encoding(context, Mock()).process as process:
         process.wait()
     assert diary.read_text() == "mine"
 
