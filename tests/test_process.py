@@ -49,13 +49,6 @@ ORDER = (
     "pictures",
     "clip",
     "encode",
-    "encode.encoders",
-    "encode.container",
-    "encode.job",
-    "encode.source",
-    "encode.chunks",
-    "encode.certificate",
-    "encode.worker",
     "image",
     "cli",
 )
