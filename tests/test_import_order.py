@@ -33,6 +33,13 @@ ORDER = (
     "pictures",
     "clip",
     "encode",
+    "encode.encoders",
+    "encode.container",
+    "encode.job",
+    "encode.source",
+    "encode.chunks",
+    "encode.certificate",
+    "encode.worker",
     "image",
     "cli",
 )

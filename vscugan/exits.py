@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import signal
 
+#: exit code of an internal error, as sysexits.h numbers it; each class of errors has its own
+UNEXPECTED = 70
+#: exit codes after signals that end a process in order, as shells count them: 128 and the signal's number
+INTERRUPTED = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
 #: what usually stands behind the signal that ended a process, by its name
 MEANINGS = {
     "SIGABRT": "a native library gave up",

@@ -369,7 +369,9 @@ def test_progress_counts_and_estimates() -> None:
     assert told[9] == {"frames": 50, "of": 100, "fps": 2, "fps_mean": 2, "eta_s": 25, "bytes": 0, "reused": 0.25}
 
 
-def test_chunks_that_end_at_once_are_compared(tmp_path: Path, hdr: StreamFormat, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunks_that_end_at_once_are_compared(
+    tmp_path: Path, hdr: StreamFormat, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each looks at the journal while the other has not written yet, but for the lock."""
     both = threading.Barrier(2)
     read = Journal.of_kind

@@ -280,7 +280,7 @@ def _zeroed(content: Certificate) -> None:
         (lambda c: c["chunks"][1]["frames"].clear(), "hashes are missing from frame 4 on"),
         (lambda c: c["chunks"][1]["sketches"].clear(), "hashes are missing from frame 4 on"),
         (lambda c: c["chunks"][1]["frames"].__setitem__(0, "00"), "hashes are missing from frame 4 on"),
-        (lambda c: c["result"].update(frames=7), f"it tells of {FRAMES} frames, and of 7 in the result"),
+        (lambda c: c["result"].update(frames=7), f"it names {FRAMES} frames, and 7 in the result"),
     ],
 )
 def test_a_certificate_that_contradicts_itself(
@@ -333,9 +333,10 @@ def test_contradictions_and_frame_counts_are_differences(folder: Path, capsys: p
         (lambda c: c["chunks"][0].update(tile=64), "certificate must be as vscugan wrote it, got chunk 0: tile of "
                                                    "another type in 'b.mkv.cugan.json'; name a file that vscugan "
                                                    "encode made"),
-        (lambda c: c.update(form="\x1b[2J"), "certificate must be of form 2, got \\x1b[2J; use the vscugan that wrote "
-                                             "it"),
-        (lambda c: c.update(form=1), "certificate must be of form 2, got 1; use the vscugan that wrote it"),
+        (lambda c: c.update(form="\x1b[2J"), "certificate must be of schema version 2, got \\x1b[2J; use the "
+                                             "vscugan that wrote it"),
+        (lambda c: c.update(form=1), "certificate must be of schema version 2, got 1; use the vscugan "
+                                       "that wrote it"),
     ],
 )  # fmt: skip
 def test_a_certificate_is_checked_like_the_command_line(

@@ -15,11 +15,9 @@ from typing import Any, NoReturn, TextIO
 from vscugan.clip.wording import first_line
 from vscugan.encode.job.json_types import printable
 from vscugan.errors import ArgumentError, CuganError, DiskError, FrameError
+from vscugan.exits import INTERRUPTED, UNEXPECTED
 from vscugan.install import how_to_install
 
-UNEXPECTED = 70
-#: signals that end a command in order, where the system has them, and the exit codes that shells count for them
-INTERRUPTED = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
 #: signals that come one upon the other are one: timeout and terminals send several
 TOGETHER_S = 1.0
 

@@ -23,8 +23,9 @@ from vscugan.encode.job.journal import ADDED_LATER, RESULT_FIELDS
 from vscugan.encode.job.json_types import misfit, printable
 from vscugan.errors import ArgumentError
 
+#: the key in the file is ``form``
 SCHEMA_VERSION = 2
-#: what describe() tells that a run which goes on may have otherwise: it changes the last bits alone
+#: facts of ``describe`` that a run which goes on may have otherwise: they change the last bits alone
 OUTSIDE_FINGERPRINT = ("tile",)
 PACKAGES = ("vapoursynth-bestsource", "torch", "openvino", "onnxruntime", "numpy", "av", "imageio-ffmpeg")
 #: packages that make the pictures whatever the runtime is
@@ -56,7 +57,7 @@ def versions() -> dict[str, str]:
 
 
 def made_by_fingerprint(made_by: Mapping[str, str]) -> dict[str, str]:
-    """What ``describe`` tells, without what changes only the last bits."""
+    """The facts of ``describe``, without those that change only the last bits."""
     return {name: value for name, value in made_by.items() if name not in OUTSIDE_FINGERPRINT}
 
 
@@ -70,7 +71,7 @@ def fingerprint(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def hardware(devices: str) -> dict[str, str]:
-    """The kinds of processors that compute, whose last bits may be other ones; ``devices`` as ``describe`` tells."""
+    """The kinds of processors that compute, whose last bits may be other ones; ``devices`` as ``describe`` reports."""
     model = platform.processor() or platform.machine()
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
@@ -85,10 +86,10 @@ def hardware(devices: str) -> dict[str, str]:
 
 
 def program_facts(program: Program, arguments: Sequence[str]) -> dict[str, str]:
-    """The encoder as it is named in plan and certificate, with what it is told beside the colour."""
+    """The encoder as it is named in journal and certificate, with its options beside the colour."""
     inside = "ffmpeg" if program.is_ffmpeg else "itself"
-    told = shlex.join(settings(program, arguments))
-    return {"name": program.name, "version": program.version, "inside": inside, "settings": told}
+    options = shlex.join(settings(program, arguments))
+    return {"name": program.name, "version": program.version, "inside": inside, "settings": options}
 
 
 def muxer_name() -> str:
@@ -112,8 +113,8 @@ def read_certificate(result: Path, suffix: str) -> dict[str, Any]:
     found = content.get("form") if isinstance(content, dict) else type(content).__name__
     if not isinstance(content, dict) or found != SCHEMA_VERSION:
         raise ArgumentError(
-            f"certificate must be of form {SCHEMA_VERSION}, got {printable(found)}; "
-            "use the vscugan that wrote it"
+            f"certificate must be of schema version {SCHEMA_VERSION}, got {printable(found)}; use the vscugan that "
+            "wrote it"
         )
     if fault := _fault(content):
         raise ArgumentError(
@@ -124,7 +125,7 @@ def read_certificate(result: Path, suffix: str) -> dict[str, Any]:
 
 
 def _fault(content: Mapping[str, Any]) -> str | None:
-    """What can't be read, in words."""
+    """For people: what can't be read."""
     if fault := misfit(content, FIELDS):
         return fault
     faults = ((n, misfit(ADDED_LATER | chunk, CHUNK_FIELDS)) for n, chunk in enumerate(content["chunks"]))
@@ -132,10 +133,10 @@ def _fault(content: Mapping[str, Any]) -> str | None:
 
 
 def contradictions(certificate: Mapping[str, Any]) -> Iterator[str]:
-    """Where a certificate contradicts itself, in words: frames without a hash or a sketch, or the same hash twice."""
+    """For people: where a certificate contradicts itself, as by frames without a hash, or the same hash twice."""
     frames = certificate["frames"]
     if certificate["result"]["frames"] != frames:
-        yield f"it tells of {frames} frames, and of {certificate['result']['frames']} in the result"
+        yield f"it names {frames} frames, and {certificate['result']['frames']} in the result"
     stop = 0
     sketches: dict[str, str] = {}
     for chunk in certificate["chunks"]:

@@ -76,12 +76,12 @@ def detail(computed: vs.VideoFrame, coded: vs.VideoFrame, plain: Sequence[vs.Vid
         products += basis @ basis.T
         targets += basis @ first
     weights = np.linalg.lstsq(products, targets, rcond=1e-12)[0]
-    held = whole = 0.0
+    shared = whole = 0.0
     for basis, first, second in blocks():
         rest = first - weights @ basis
-        held += float(rest @ second)
+        shared += float(rest @ second)
         whole += float(rest @ rest)
     code = 1 << computed.format.bits_per_sample - 8
     if whole < (LEAST_DETAIL_RMS * code) ** 2 * computed.width * computed.height:
         return None
-    return held / whole
+    return shared / whole

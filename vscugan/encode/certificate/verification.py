@@ -1,7 +1,7 @@
 """A result against its certificate: the file's hash, and random frames computed again.
 
 The certificate may lie, so it proves nothing by itself: it is compared with itself, its parameters are checked as on
-the command line, and what they make is compared with what it tells. Where the same versions and processors compute, a
+the command line, and what they make is compared with what it says. Where the same versions and processors compute, a
 frame must have the same bits; else its sketch must be as near as two kinds of devices are. The frame in the file must
 be near the computed one, and hold its detail, which no plain enlargement of the source does.
 """
@@ -31,16 +31,14 @@ from vscugan.encode.source.source import Source, open_source
 from vscugan.errors import ArgumentError, SourceError
 from vscugan.files import sha256
 
-#: dB of a computed frame to that of another device, as sketches tell, by the precision asked for. Measured on real art:
-#: fp32 of three runtimes and two instruction sets 84, fp16 beside fp32 62 (cuDNN's fp32 may round to as few bits), bf16
-#: 52, int8 44 (docs/int8.md); another noise level 32 to 40.
+#: dB of a computed frame to that of another device, by their sketches, for the precision that the options name.
+#: Measured on real art: fp32 of three runtimes and two instruction sets 84, fp16 beside fp32 62 (cuDNN's fp32 may round
+#: to as few bits), bf16 52, int8 44 (docs/int8.md); another noise level 32 to 40.
 LEAST_COMPUTED_PSNR = {"auto": 55.0, "fp32": 55.0, "fp16": 55.0, "bf16": 45.0, "int8": 38.0}
 #: of the computed frame's detail, in the coded one: nearer to the network's frame than to a plain enlargement.
 #: Measured: three encoders at CRF 30 and the like 0.76 or more, x264 at 36 (31 dB) 0.58; no network 0.27 at most.
 LEAST_DETAIL = 0.5
-
-
-#: of the coded frame, in the plane that differs most
+#: dB of the coded frame, in the plane that differs most
 LEAST_PSNR = 30.0
 #: the same, where the bits are the certificate's and the detail is there: coders leave out much of a film's grain
 LEAST_GRAINY_PSNR = 20.0
@@ -61,7 +59,7 @@ class Request:
 
 
 def _named(request: Request, content: dict[str, Any]) -> EncodeJob:
-    """The plan of the encode, with its files where they are now; what is run must be named by the user.
+    """The job of the encode, with its files where they are now; what is run must be named by the user.
 
     Raises: SourceError, ArgumentError.
     """
@@ -89,7 +87,7 @@ def _named(request: Request, content: dict[str, Any]) -> EncodeJob:
 
 
 def _script(request: Request, name: str, digest: str | None) -> Path:
-    """The user's script, which is what the certificate tells."""
+    """The user's script, which must be the certificate's."""
     if request.script is None:
         raise ArgumentError(
             f"script must be named, since it is run, got the certificate's word for {Path(name).name!r}; look into it, "
@@ -107,20 +105,20 @@ def _pairs(arguments: Mapping[str, str]) -> list[str]:
     return [repr(f"{name}={value}") for name, value in arguments.items()]
 
 
-def _check_arguments(given: Mapping[str, str], told: Mapping[str, str]) -> None:
+def _check_arguments(given: Mapping[str, str], certified: Mapping[str, str]) -> None:
     """Raise ArgumentError where the user has not named what the script is to be given."""
-    if missing := {name: value for name, value in told.items() if name not in given}:
+    if missing := {name: value for name, value in certified.items() if name not in given}:
         raise ArgumentError(
             "arg must be named, since the script is given it, got the certificate's word for "
             f"{', '.join(_pairs(missing))}; look into it, then name it by --arg"
         )
-    if others := dict(given.items() - told.items()):
+    if others := dict(given.items() - certified.items()):
         raise ArgumentError(f"arg must be the certificate's, got {', '.join(_pairs(others))}; look into it")
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Computed:
-    """What is computed here, and how far it may be from what the certificate tells."""
+    """What is computed here, and how far it may be from the certificate's."""
 
     clip: vs.VideoNode
     plain: list[vs.VideoNode]  #: plain enlargements of the source, none with a script, whose frames may be others
@@ -131,7 +129,7 @@ class _Computed:
 
 @dataclass(frozen=True, kw_only=True)
 class _Expected:
-    """What the certificate tells of a frame."""
+    """What the certificate says of a frame."""
 
     digest: str
     sketched: str
@@ -142,7 +140,7 @@ class _Expected:
 def verify(request: Request) -> dict[str, Any]:
     """Compare a result with its certificate.
 
-    Returns ``is_right``; ``file_is_same``; ``wrong``, what differs that must not, in words; ``changed``, what differs
+    Returns ``is_right``; ``file_is_same``; ``wrong``, what differs that must not, for people; ``changed``, what differs
     that may: versions, processors and tiles; and each of the ``frames``.
     Raises: ArgumentError, ClipError, SourceError.
     """
@@ -188,7 +186,7 @@ def _outer_faults(frames: int, graph: FilterGraph, source: Source, coded: Source
 
 
 def _computed(job: EncodeJob, graph: FilterGraph, source: Source, content: dict[str, Any]) -> _Computed:
-    """The clip, and what frame 0 tells of what computes it."""
+    """The clip, and what frame 0 reports of what computes it."""
     clip = graph.clip
     with clip.get_frame(0) as first:
         stream_format_of(clip, first.props, graph.rate)  # an encoder took it
@@ -209,7 +207,7 @@ def _pictures(report: dict[str, str], versions: dict[str, str]) -> dict[str, Any
 
 
 def _least_computed_psnr(job: EncodeJob) -> float:
-    """dB by which two devices' frames may differ, by the precision that the options allow, not by what is told."""
+    """dB by which two devices' frames may differ, by the precision that the options allow, not by the reported one."""
     if job.script:  # it may ask for any
         return min(LEAST_COMPUTED_PSNR.values())
     return LEAST_COMPUTED_PSNR[job.options.get("precision", "auto")]
@@ -236,7 +234,7 @@ def _frames(
 def _compared(
     computed: _Computed, coded: vs.VideoNode, n: int, expected: _Expected, least_psnr: float | None
 ) -> dict[str, Any]:
-    """Frame ``n`` computed again, against what the certificate tells of it, and against the coded one."""
+    """Frame ``n`` computed again, against what the certificate says of it, and against the coded one."""
     with computed.clip.get_frame(n) as again, coded.get_frame(n) as frame:
         is_same, near = frame_hash(again) == expected.digest, sketch_psnr(sketch(again), expected.sketched)
         share = detail(again, frame, [node.get_frame(n) for node in computed.plain]) if computed.plain else None

@@ -26,7 +26,7 @@ def chunk_frames(seconds: float, frames_per_second: Fraction, grid: int) -> int:
 
 
 def cut(frames: int, step: int) -> tuple[Chunk, ...]:
-    """A clip of so many frames in chunks of ``step``; the last has what is left."""
+    """A clip of so many frames in chunks of ``step``; the last has what remains."""
     return tuple(
         Chunk(number=number, start=start, stop=min(start + step, frames))
         for number, start in enumerate(range(0, frames, step))

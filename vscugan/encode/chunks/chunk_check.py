@@ -14,7 +14,7 @@ from vscugan.errors import EncoderError
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """What decoding told: for each frame in order of showing which packet holds it, and the stream's header."""
+    """What decoding showed: for each frame in display order its packet, and the stream's header."""
 
     order: tuple[int, ...]
     codec: str
@@ -24,7 +24,7 @@ class Checked:
 def check_chunk(path: Path, chunk: Chunk, size: tuple[int, int]) -> Checked:
     """Decode a chunk's file and compare it with what its encoder was given; ``size`` is (width, height).
 
-    Each packet is numbered before it is decoded and each frame tells its packet, so the order of showing is the
+    Each packet is numbered before it is decoded and each frame names its packet, so the display order is the
     decoder's own, also for streams without timestamps. Raises: EncoderError.
     """
 
@@ -59,5 +59,5 @@ def check_chunk(path: Path, chunk: Chunk, size: tuple[int, int]) -> Checked:
     if len(order) != chunk.frames or packets != chunk.frames:
         raise wrong(f"{len(order)} frames in {packets} packets")
     if sorted(order) != list(range(packets)):
-        raise wrong("frames that do not tell their packets")
+        raise wrong("frames that do not name their packets")
     return Checked(order=tuple(order), codec=str(codec), header_sha256=header)

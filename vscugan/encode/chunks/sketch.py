@@ -2,7 +2,7 @@
 
 Sums of the samples with random signs (an AMS or count sketch: Alon, Matias, Szegedy 1996; Charikar, Chen,
 Farach-Colton 2002). The squared difference of two sketches estimates that of the frames, whatever differs in them:
-by 8 sums within about 2 dB. So a hash tells whether the bits are the same, and the sketch how near they are.
+by 8 sums within about 2 dB. So a hash shows whether the bits are the same, and the sketch how near they are.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ROW = 512 * SUMS
 STEP = 0.02
 #: hex digits of a sketch
 DIGITS = 4 * SUMS
-#: dB of two sketches that are equal, or nearer than the rounding tells
+#: dB of two sketches that are equal, or nearer than the rounding resolves
 LARGEST_PSNR = 90.0
 
 

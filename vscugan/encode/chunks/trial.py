@@ -1,4 +1,4 @@
-"""An encoder on two grey frames before the start: does it take its arguments and these pictures, in its own words?
+"""An encoder on two grey frames before the start: does it take its arguments and this stream format, in its own words?
 
 Encoders inside ffmpeg pass over options that they don't know, with a warning and exit code 0.
 """
@@ -23,7 +23,7 @@ from vscugan.exits import ending
 from vscugan.files import disk_error, is_full
 
 FRAMES = 2
-#: an encoder that needs longer than this for them, and has told no fault, is not judged
+#: an encoder that needs longer than this for them, and has reported no fault, is not judged
 TRIAL_S = 60.0
 #: how x264, x265, SVT-AV1 and ffmpeg say that they pass over an option or its value
 _IGNORED = re.compile(
@@ -40,16 +40,16 @@ _ANYTHING = re.compile(r"\S")
 _SPEAKER = re.compile(r"^(\[[^\]]* @ 0x[0-9a-f]+\] |\w+ ?\[\w+\]: )+")
 
 
-def _lines(said: str, pattern: re.Pattern[str]) -> list[str]:
+def _lines(text: str, pattern: re.Pattern[str]) -> list[str]:
     """The first sentence of each line that matches, without its speaker."""
-    found = [line.strip() for line in said.splitlines() if pattern.search(line)]
+    found = [line.strip() for line in text.splitlines() if pattern.search(line)]
     return [_SPEAKER.sub("", line).partition(". ")[0].rstrip(".") for line in found]
 
 
-def reason(said: str) -> str | None:
-    """An encoder's own reason for its failure, of all that it said; None where it said nothing."""
-    faults = _lines(said, _IGNORED) + _lines(said, _FAULT)
-    return faults[0] if faults else next(reversed(_lines(said, _ANYTHING)), None)
+def reason(text: str) -> str | None:
+    """An encoder's own reason for its failure, of all that it wrote; None where it wrote nothing."""
+    faults = _lines(text, _IGNORED) + _lines(text, _FAULT)
+    return faults[0] if faults else next(reversed(_lines(text, _ANYTHING)), None)
 
 
 def _grey(stream_format: StreamFormat) -> bytes:
@@ -67,8 +67,8 @@ def _run(
 ) -> tuple[int | None, str]:
     """Exit code, None where it took too long, and all that the encoder wrote."""
     try:
-        with create_file(log) as said:
-            process = subprocess.Popen(call, stdin=subprocess.PIPE, stdout=said, stderr=said)
+        with create_file(log) as file:
+            process = subprocess.Popen(call, stdin=subprocess.PIPE, stdout=file, stderr=file)
     except OSError as error:
         raise disk_error(log, error) from error
     started(process)
@@ -100,27 +100,27 @@ def try_encoder(
     output = folder / f"trial{output_suffix(program, arguments)}"
 
     def trial(own: Sequence[str]) -> tuple[str | None, str]:
-        """Why it failed, None where it did not, and all that was said."""
+        """Why it failed, None where it did not, and all that the encoder wrote."""
         output.unlink(missing_ok=True)
         call = command(program, own, stream_format, output, log_level="warning")
-        code, said = _run(call, stream_format, output.with_suffix(".log"), started)
+        code, text = _run(call, stream_format, output.with_suffix(".log"), started)
         is_written = output.exists() and output.stat().st_size > 0
-        if (is_written if code == 0 else code is None and not _lines(said, _FAULT)):
-            return None, said
-        why = reason(said) or (ending(code) if code else "it wrote nothing")
-        if is_full(folder, said):
+        if (is_written if code == 0 else code is None and not _lines(text, _FAULT)):
+            return None, text
+        why = reason(text) or (ending(code) if code else "it wrote nothing")
+        if is_full(folder, text):
             raise disk_error(output, OSError(why))
-        return why, said
+        return why, text
 
-    why, said = trial(arguments)
-    ignored = _lines(said, _IGNORED)
+    why, text = trial(arguments)
+    ignored = _lines(text, _IGNORED)
     if why is None and not ignored:
         return
-    why_without, said_without = trial([]) if program.row else (None, "")
+    why_without, text_without = trial([]) if program.row else (None, "")
     if why is not None:
         raise _refusal(program, stream_format, why, why_without is not None)
     for line in ignored:
-        if line not in _lines(said_without, _IGNORED):
+        if line not in _lines(text_without, _IGNORED):
             raise _refusal(program, stream_format, line, False)
 
 

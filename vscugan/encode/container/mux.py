@@ -121,10 +121,10 @@ def _running(command: Sequence[str], log: Path, started: Callable[[Any], None]) 
             process.wait()
 
 
-def _failed(folder: Path, code: int, said: str, broken: Exception | None) -> CuganError:
-    """Why the finished file was not written: a full disk, a kill, or what ffmpeg or the pipe to it says."""
-    reason = said.splitlines()[-1] if said else broken or ending(code)
-    if code == -FILE_TOO_LARGE or (code >= 0 and is_full(folder, said)):
+def _failed(folder: Path, code: int, log: str, broken: Exception | None) -> CuganError:
+    """Why the finished file was not written: a full disk, a kill, or what ffmpeg or the pipe to it reports."""
+    reason = log.splitlines()[-1] if log else broken or ending(code)
+    if code == -FILE_TOO_LARGE or (code >= 0 and is_full(folder, log)):
         free = shutil.disk_usage(folder).free
         return DiskError(
             f"finished file must be writable, got {reason} with {free >> 20} MiB left; "
@@ -148,11 +148,11 @@ def mux(job: MuxJob, output: Path, started: Callable[[Any], None]) -> tuple[tupl
     The video goes through a pipe: when this process dies, the other sees the end of it and ends too.
     Raises: DiskError, WorkerError where ffmpeg was killed, ResultError.
     """
-    log = output.with_suffix(".log")
+    log_path = output.with_suffix(".log")
     broken: Exception | None = None
     video = ""
     covers = _written_covers(job, output.parent / "temp")
-    with _running(mux_command(job, covers, output), log, started) as process:
+    with _running(mux_command(job, covers, output), log_path, started) as process:
         assert process.stdin
         try:
             video = write_video(process.stdin, job.muxer, job.chunks, job.timeline, job.stream_format.colour())
@@ -164,10 +164,10 @@ def mux(job: MuxJob, output: Path, started: Callable[[Any], None]) -> tuple[tupl
             except OSError as error:
                 broken = broken or error
         code = process.wait()
-    said = log.read_text(encoding="utf-8", errors="replace").strip()
-    log.unlink()
+    log = log_path.read_text(encoding="utf-8", errors="replace").strip()
+    log_path.unlink()
     if code or broken:
-        raise _failed(output.parent, code, said, broken)
+        raise _failed(output.parent, code, log, broken)
     return _put_back(job, [track for track, _ in covers], output), video
 
 

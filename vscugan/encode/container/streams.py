@@ -124,7 +124,7 @@ def contents(path: Path) -> dict[int, Content]:
 
 @contextmanager
 def read_through(path: Path) -> Iterator[tuple[Any, HashedReader]]:
-    """A file opened to be read through once by a ``Demuxer``, and what tells its sha256 then."""
+    """A file opened to be read through once by a ``Demuxer``, and the reader that knows its sha256 then."""
     with open(path.resolve(), "rb", buffering=0) as file:
         reader = HashedReader(file)
         with av.open(reader, buffer_size=READ_BYTES) as container:

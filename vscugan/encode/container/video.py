@@ -15,17 +15,15 @@ from vscugan.encode.container.timeline import Timeline
 
 #: for the pipe into the muxing ffmpeg: MP4 in pieces, with its exact time base
 MP4_PIPE = {"movflags": "empty_moov+default_base_moof+frag_keyframe"}
-
-
-#: libav's numbers for what a stream does not tell of its colour
-UNTOLD = {"color_range": 0, "colorspace": 2, "color_primaries": 2, "color_trc": 2}
+#: libav's numbers for what a stream does not specify of its colour
+UNSPECIFIED = {"color_range": 0, "colorspace": 2, "color_primaries": 2, "color_trc": 2}
 #: a codec whose streams have no range, and whose encoder in ffmpeg calls every range limited
 RANGELESS = "ffv1"
 
 
 @dataclass(frozen=True, kw_only=True)
 class CodedChunk:
-    """A chunk's file and the order of its frames: for each one shown, the packet that holds it."""
+    """A chunk's file and the order of its frames: for each one in display order, its packet."""
 
     path: Path
     start: int
@@ -45,14 +43,14 @@ def decode_tick(index: int, late: int, timeline: Timeline) -> int:
     return timeline.ticks[0] - (late - index) * step
 
 
-def pipe_offset(format: str, chunks: Sequence[CodedChunk], timeline: Timeline) -> int:
-    """The tick that is 0 in the pipe: MP4 in pieces begins with its first decoding, Matroska tells none."""
-    return decode_tick(0, delay(chunks), timeline) if format == "mp4" else 0
+def pipe_offset(muxer: str, chunks: Sequence[CodedChunk], timeline: Timeline) -> int:
+    """The tick that is 0 in the pipe: MP4 in pieces begins with its first decoding, Matroska has none."""
+    return decode_tick(0, delay(chunks), timeline) if muxer == "mp4" else 0
 
 
-def _packets(format: str, chunks: Sequence[CodedChunk], timeline: Timeline) -> Iterator[Any]:
+def _packets(muxer: str, chunks: Sequence[CodedChunk], timeline: Timeline) -> Iterator[Any]:
     late = delay(chunks)
-    zero = pipe_offset(format, chunks, timeline)
+    zero = pipe_offset(muxer, chunks, timeline)
     ticks = timeline.ticks
     for chunk in chunks:
         shown = {packet: rank for rank, packet in enumerate(chunk.order)}
@@ -70,27 +68,27 @@ def _packets(format: str, chunks: Sequence[CodedChunk], timeline: Timeline) -> I
                 yield packet
 
 
-def _tell_colour(context: Any, colour: Mapping[str, int]) -> None:
-    """Let the container tell what the stream does not."""
+def _set_colour(context: Any, colour: Mapping[str, int]) -> None:
+    """Let the container specify what the stream does not."""
     for name, value in colour.items():
         is_wrong = name == "color_range" and context.name == RANGELESS
-        if is_wrong or getattr(context, name) == UNTOLD[name]:
+        if is_wrong or getattr(context, name) == UNSPECIFIED[name]:
             setattr(context, name, value)
 
 
 def write_video(
-    target: IO[bytes], format: str, chunks: Sequence[CodedChunk], timeline: Timeline, colour: Mapping[str, int]
+    target: IO[bytes], muxer: str, chunks: Sequence[CodedChunk], timeline: Timeline, colour: Mapping[str, int]
 ) -> str:
     """Write the video stream alone into a pipe, ``pipe_offset`` early; returns the sha256 of its packets."""
     digest = hashlib.sha256()
     options = {}
-    if format == "mp4":
+    if muxer == "mp4":
         options = {**MP4_PIPE, "video_track_timescale": str(timescale(timeline.base))}
-    with av.open(str(chunks[0].path)) as first, av.open(target, "w", format=format, options=options) as out:
+    with av.open(str(chunks[0].path)) as first, av.open(target, "w", format=muxer, options=options) as out:
         stream = out.add_stream_from_template(first.streams.video[0], opaque=True)
         stream.time_base = timeline.base
-        _tell_colour(stream.codec_context, colour)
-        for packet in _packets(format, chunks, timeline):
+        _set_colour(stream.codec_context, colour)
+        for packet in _packets(muxer, chunks, timeline):
             digest.update(bytes(packet))
             packet.stream = stream
             out.mux_one(packet)

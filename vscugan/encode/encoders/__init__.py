@@ -1,1 +1,1 @@
-"""The encoders: which there are, what they must be told of the frames, and how they are fed."""
+"""The encoders: which there are, how the frames are described to them, and how they are fed."""

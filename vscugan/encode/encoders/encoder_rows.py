@@ -42,8 +42,8 @@ class Encoder:
 
     def settings(self, arguments: Sequence[str]) -> list[str]:
         """The user's arguments behind those defaults that they leave as they are."""
-        said = {_positive(argument.partition("=")[0]) for argument in arguments}
-        kept = [default for default in self.defaults if not said & {_positive(default[0]), *_rivals(default[0])}]
+        given = {_positive(argument.partition("=")[0]) for argument in arguments}
+        kept = [default for default in self.defaults if not given & {_positive(default[0]), *_rivals(default[0])}]
         return [*(text for default in kept for text in default), *arguments]
 
 

@@ -1,4 +1,4 @@
-"""What an encoder must be told about the pictures it gets: format, colour, shape, rate."""
+"""What describes the frames to an encoder: format, colour, shape, rate."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Mastering:
 
 @dataclass(frozen=True, kw_only=True)
 class StreamFormat:
-    """Format, colour, shape and rate of the frames that go to an encoder; None where a prop does not tell."""
+    """Format, colour, shape and rate of the frames that go to an encoder; None where no prop has it."""
 
     width: int
     height: int
@@ -83,7 +83,8 @@ class StreamFormat:
         return asdict(self) | {"rate": str(self.rate), "sar": str(self.sar), "format": self.format_name}
 
 
-def _known(props: Mapping[str, Any], name: str, names: Mapping[int, str]) -> int | None:
+def _named(props: Mapping[str, Any], name: str, names: Mapping[int, str]) -> int | None:
+    """A prop's value, None where it is one without a name."""
     value = props.get(name)
     return int(value) if value is not None and int(value) in names else None
 
@@ -104,15 +105,15 @@ def _mastering(props: Mapping[str, Any]) -> Mastering | None:
 
 
 def stream_format_of(clip: vs.VideoNode, props: Mapping[str, Any], rate: Fraction) -> StreamFormat:
-    """The picture of a clip whose frames carry these props.
+    """The stream format of a clip whose frames carry these props.
 
     Raises: ClipError for a format that y4m does not hold.
     """
     format = clip.format
     subsampling = (format.subsampling_w, format.subsampling_h)
     is_gray = format.color_family == vs.GRAY
-    holds = is_gray or (format.color_family == vs.YUV and subsampling in SUBSAMPLINGS)
-    if not holds or format.sample_type != vs.INTEGER or format.bits_per_sample > 16:
+    is_sampled_as_y4m = is_gray or (format.color_family == vs.YUV and subsampling in SUBSAMPLINGS)
+    if not is_sampled_as_y4m or format.sample_type != vs.INTEGER or format.bits_per_sample > 16:
         raise ClipError(
             f"format must be gray or YUV 4:2:0, 4:2:2 or 4:4:4 of 8 to 16 bit for an encoder, got {format.name}; "
             "say --format YUV444P10, or convert at the end of your script"
@@ -123,10 +124,10 @@ def stream_format_of(clip: vs.VideoNode, props: Mapping[str, Any], rate: Fractio
         subsampling=(0, 0) if is_gray else subsampling, rate=rate,
         sar=Fraction(int(props.get("_SARNum", 1)) or 1, int(props.get("_SARDen", 1)) or 1),
         full_range=colour.is_full_range(props, int(format.color_family)),
-        matrix=None if is_gray else _known(props, "_Matrix", MATRICES),
-        primaries=_known(props, "_Primaries", PRIMARIES),
-        transfer=_known(props, "_Transfer", TRANSFERS),
-        chroma_location=_known(props, "_ChromaLocation", CHROMA_LOCATIONS) if subsampling == (1, 1) else None,
+        matrix=None if is_gray else _named(props, "_Matrix", MATRICES),
+        primaries=_named(props, "_Primaries", PRIMARIES),
+        transfer=_named(props, "_Transfer", TRANSFERS),
+        chroma_location=_named(props, "_ChromaLocation", CHROMA_LOCATIONS) if subsampling == (1, 1) else None,
         mastering=_mastering(props),
         light=None if None in light else (int(light[0] or 0), int(light[1] or 0)),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What the worker tells: one JSON line for each event, which the command line draws or hands on."""
+"""What the worker reports: one JSON line for each event, which the command line draws or hands on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 
 class Emit(Protocol):
-    """Tells an event of some name with its fields."""
+    """Reports an event by its name, with its fields."""
 
     def __call__(self, event: str, /, **fields: Any) -> None: ...
 

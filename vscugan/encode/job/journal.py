@@ -37,7 +37,7 @@ _CHUNK_FILE = re.compile(r"\d{6}(\.[A-Za-z0-9]+)?")
 
 
 def _fault(entry: object, is_first: bool) -> str | None:
-    """What is wrong with an entry, in words; None where nothing is."""
+    """For people: what is wrong with an entry; None where nothing is."""
     kind = entry.get("kind") if isinstance(entry, dict) else None
     if not isinstance(entry, dict) or not isinstance(kind, str) or kind not in KINDS:
         return "an entry of no known kind"

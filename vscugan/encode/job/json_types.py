@@ -39,16 +39,16 @@ def fits(value: object, hint: Any) -> bool:
 
 
 def misfit(values: Mapping[str, Any], hints: Mapping[str, Any]) -> str | None:
-    """The first name whose value is left out or of another type, in words; None where there is none.
+    """The first name whose value is left out or of another type, for people; None where there is none.
 
     In place of a type may stand what an object must hold.
     """
     for name, hint in hints.items():
         if name not in values:
             return f"no {name}"
-        held = isinstance(hint, dict)
-        if not fits(values[name], dict[str, Any] if held else hint):
+        is_object = isinstance(hint, dict)
+        if not fits(values[name], dict[str, Any] if is_object else hint):
             return f"{name} of another type"
-        if held and (fault := misfit(values[name], hint)):
+        if is_object and (fault := misfit(values[name], hint)):
             return f"{name}: {fault}"
     return None

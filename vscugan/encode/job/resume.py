@@ -18,8 +18,8 @@ from vscugan.encode.job.encode_job import PLAN_NAME, EncodeJob, read_job
 from vscugan.encode.job.work_folder import check_folder
 from vscugan.errors import PlanError
 
-#: the encoder arguments whose values are words that name no file
-WORDED = ("preset", "tune", "profile")
+#: the encoder arguments whose values are names of presets and the like, and no files
+NAMED = ("preset", "tune", "profile")
 _OPTION = re.compile(r"--?([A-Za-z][\w:-]*)")
 _NUMBERS = re.compile(r"[\d.,:+-]+")
 _WORD = re.compile(r"[A-Za-z0-9_-]+")
@@ -36,7 +36,7 @@ def resumed(job: EncodeJob, given: dict[str, Any]) -> EncodeJob:
         raise PlanError(
             f"work folder must be there to resume, got no {job.work_folder.name}; leave --resume out to begin"
         )
-    if missing := [word for words in _unnamed(old, given) for word in words]:
+    if missing := [argument for group in _unnamed(old, given) for argument in group]:
         raise PlanError(
             f"what is run must be named again with --resume, got it from {job.work_folder.name}/{PLAN_NAME} alone; "
             f"where it is yours, add: {' '.join(map(_quoted, missing))}"
@@ -46,7 +46,7 @@ def resumed(job: EncodeJob, given: dict[str, Any]) -> EncodeJob:
 
 
 def _unnamed(old: EncodeJob, given: dict[str, Any]) -> Iterator[Sequence[str]]:
-    """The words of the command line that must be said again and were not."""
+    """The arguments of the command line that must be given again and were not."""
     if old.script and "script" not in given:
         yield "--script", old.script
     if "script_arguments" not in given:
@@ -61,22 +61,22 @@ def _unnamed(old: EncodeJob, given: dict[str, Any]) -> Iterator[Sequence[str]]:
 
 def are_values(arguments: Sequence[str]) -> bool:
     """Whether an encoder's arguments are options with numbers and presets alone, and so can name no file."""
-    worded = False
+    is_named = False
     for argument in arguments:
         name, equals, value = argument.partition("=")
         if found := _OPTION.fullmatch(name):
-            worded = found[1] in WORDED
+            is_named = found[1] in NAMED
             if not equals:
                 continue
         elif equals:
             return False
         else:
             value = argument
-        if not (_NUMBERS.fullmatch(value) or (worded and _WORD.fullmatch(value))):
+        if not (_NUMBERS.fullmatch(value) or (is_named and _WORD.fullmatch(value))):
             return False
-        worded = False
+        is_named = False
     return True
 
 
-def _quoted(word: str) -> str:
-    return shlex.quote(word) if word.isprintable() else repr(word)
+def _quoted(argument: str) -> str:
+    return shlex.quote(argument) if argument.isprintable() else repr(argument)

@@ -67,7 +67,7 @@ class Damage:
 
 
 def _spans(numbers: Sequence[int]) -> str:
-    """Numbers that rise, in words: ``3, 7 to 9``."""
+    """Numbers that rise, for people: ``3, 7 to 9``."""
     starts = [numbers[0], *(b for a, b in pairwise(numbers) if b > a + 1)]
     ends = [*(a for a, b in pairwise(numbers) if b > a + 1), numbers[-1]]
     spans = [str(a) if a == b else f"{a} to {b}" for a, b in zip(starts, ends, strict=True)]
@@ -112,7 +112,10 @@ def libav_errors() -> Iterator[list[str]]:
 
 
 def find_damage(path: Path, stream: int, ticks: Sequence[int], said: str) -> Damage:
-    """Decode a whole stream and tell which of the frames at these ticks are marked as damaged."""
+    """Decode a whole stream to find which of the frames at these ticks are marked as damaged.
+
+    ``said``: libav's first message about it.
+    """
     places = {tick: n for n, tick in enumerate(ticks)}
     frames, count, packets, failures = set(), 0, 0, 0
     with av.open(str(path.resolve())) as container:

@@ -17,9 +17,9 @@ from vscugan.encode.container.unsupported import muxer_of
 from vscugan.encode.job.encode_job import EncodeJob
 from vscugan.encode.job.lock import take_lock
 from vscugan.encode.job.work_folder import check_folder, open_file, read_file
-from vscugan.encode.worker.worker import LOG_NAME, LOG_RECORDS, UNEXPECTED
+from vscugan.encode.worker.worker import LOG_NAME, LOG_RECORDS
 from vscugan.errors import DiskError, PlanError, WorkerError
-from vscugan.exits import signal_name
+from vscugan.exits import UNEXPECTED, signal_name
 from vscugan.files import disk_error
 
 Listener = Callable[[dict[str, Any]], None]
@@ -28,7 +28,7 @@ _POSIX = os.name == "posix"
 
 
 def check_output(job: EncodeJob) -> None:
-    """Refuse an output that can't be written, before anything is made.
+    """Refuse an output that can't be written, before anything is written.
 
     Raises: ArgumentError, DiskError, PlanError.
     """
@@ -91,7 +91,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _lost(code: int, folder: Path) -> WorkerError:
-    """The error for a worker that ended without a word: by which signal, or with what it said last."""
+    """The error for a worker that ended without reporting it: by which signal, or with the last line of its log."""
     way_out = "run the same command again to go on"
     if code >= 0:
         return WorkerError(f"worker must finish, got exit code {code}: {_last_words(folder)}; {way_out}")
@@ -133,7 +133,7 @@ def _listen(process: subprocess.Popen[bytes], job: EncodeJob, listen: Listener) 
 
 
 def encode(job: EncodeJob, listen: Listener, restart: bool) -> int:
-    """Run a plan in a worker; returns the exit code. ``listen`` is called with each event.
+    """Run a job in a worker; returns the exit code. ``listen`` is called with each event.
 
     Where no chunk was finished nothing stays, but for the log of what must be reported.
 

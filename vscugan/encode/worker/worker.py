@@ -1,4 +1,4 @@
-"""The process that does the work: reads a plan from stdin, tells events on stdout, stops when stdin ends."""
+"""The process that does the work: reads a job from stdin, reports events on stdout, stops when stdin ends."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ from vscugan.encode.chunks.children import Children
 from vscugan.encode.job.encode_job import EncodeJob
 from vscugan.encode.job.events import EventPipe
 from vscugan.errors import CuganError, DiskError
+from vscugan.exits import INTERRUPTED, UNEXPECTED
 
-#: 128 + SIGINT, as shells count
-STOPPED = 130
-UNEXPECTED = 70
 LOG_NAME = "worker.log"
 #: how its lines begin that are log records, unlike a traceback
 LOG_RECORDS = ("DEBUG ", "INFO ", "WARNING ")
@@ -25,32 +23,32 @@ LOG_RECORDS = ("DEBUG ", "INFO ", "WARNING ")
 def _stop_with_parent(children: Children, emit: EventPipe) -> None:
     """Wait for the end of stdin, which is the parent's wish or its death, and end at once.
 
-    Everything finished is durable already, so nothing has to be said goodbye to.
+    Everything finished is durable already, so nothing has to be tidied up.
     """
     while os.read(0, 4096):
         pass
     children.kill()
     emit("stopped")
-    os._exit(STOPPED)
+    os._exit(INTERRUPTED["SIGINT"])
 
 
-def _plan() -> EncodeJob:
+def _read_job() -> EncodeJob:
     line = b""
     while not line.endswith(b"\n"):
         piece = os.read(0, 65536)
         if not piece:
-            os._exit(STOPPED)
+            os._exit(INTERRUPTED["SIGINT"])
         line += piece
     return EncodeJob.from_json(json.loads(line))
 
 
 def main() -> int:
-    """Work on the plan; returns the exit code."""
+    """Work on the job; returns the exit code."""
     emit = EventPipe(os.dup(1))
     os.dup2(2, 1)  # what a script prints goes to the log
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     children = Children()
-    job = _plan()
+    job = _read_job()
     threading.Thread(target=_stop_with_parent, args=(children, emit), daemon=True).start()
     try:
         from vscugan.encode.worker.encode_run import Run
