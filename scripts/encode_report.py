@@ -26,20 +26,20 @@ sys.path.append(str(ROOT / "tests"))
 
 def kept(folder: Path) -> list[str]:
     """A row for each fixture: how many facts were there, how many came through."""
-    from support import media
+    from support import container_files, media, media_facts
 
     script = folder / "resize.vpy"
     script.write_text(media.RESIZE)
     rows = []
-    for what, make in media.FIXTURES:
+    for what, make in container_files.FIXTURES:
         place = folder / make.__name__
         place.mkdir()
         source = make(place)
         result = place / f"result{source.suffix}"
-        encoder = "x265" if make is media.hdr10 else "x264"
+        encoder = "x265" if make is container_files.hdr10 else "x264"
         words = ("encode", source, "-o", result, "--script", script, "--encoder", encoder, "--", "--preset", "medium")
         subprocess.run(media.command(*words), check=True, stdout=subprocess.DEVNULL)
-        count, lost = media.compare(source, result)
+        count, lost = media_facts.compare(source, result)
         rows.append(f"| {what} | {source.suffix[1:]} | {count} | {count - len(lost)} | {1 - len(lost) / count:.0%} |")
     return rows
 

@@ -1,11 +1,10 @@
-"""Reuse through a whole encode: what is told of it, where chunks begin, and what a resumed run makes."""
+"""Reuse through a whole encode: what is reported of it, and which frames a resumed run makes."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import time
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +12,13 @@ import pytest
 from support import media
 
 from vscugan.cli.progress import progress_line
-from vscugan.encode.chunks.chunk import chunk_frames
-from vscugan.encode.job.encode_job import EncodeJob, refuse_differences
-from vscugan.errors import PlanError
-from vscugan.settings import Settings
 
 FRAMES = 50
 SEGMENT = 5
 #: on the grid of segments this becomes 15 frames, none of which is the first of an epoch of four segments
 CHUNK_S = 0.6
 CUTS = [(0, 15), (15, 30), (30, 45), (45, 50)]
-WORDS = ("--device", "cpu", "--backend", "torch", "--encoder", "ffv1", "--json")
+ARGV = ("--device", "cpu", "--backend", "torch", "--encoder", "ffv1", "--json")
 STILL = ("--reuse", "still", "--segment", SEGMENT)
 
 
@@ -35,19 +30,19 @@ def source(path: Path, frames: int = FRAMES) -> Path:
     return path
 
 
-def command(folder: Path, output: str, *words: object) -> list[str]:
-    return list(media.command("encode", folder / "in.mkv", "-o", folder / output, *WORDS, *words))
+def command(folder: Path, output: str, *argv: object) -> list[str]:
+    return list(media.command("encode", folder / "in.mkv", "-o", folder / output, *ARGV, *argv))
 
 
-def encoded(folder: Path, output: str, *words: object) -> list[dict[str, Any]]:
+def encoded(folder: Path, output: str, *argv: object) -> list[dict[str, Any]]:
     """The events of a whole encode."""
-    run = subprocess.run(command(folder, output, *words), capture_output=True, text=True, check=False)
+    run = subprocess.run(command(folder, output, *argv), capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     return [json.loads(line) for line in run.stdout.splitlines()]
 
 
 def reused(events: list[dict[str, Any]]) -> float | None:
-    """The share that the last progress tells."""
+    """The share in the last report of progress."""
     share = [event for event in events if event["event"] == "progress"][-1]["reused"]
     return None if share is None else float(share)
 
@@ -60,7 +55,7 @@ def chunks(folder: Path, output: str) -> list[dict[str, Any]]:
     return [entry for entry in entries if entry["kind"] == "chunk"]
 
 
-def test_progress_tells_what_was_reused(tmp_path: Path, core: Any) -> None:
+def test_progress_reports_what_was_reused(tmp_path: Path, core: Any) -> None:
     source(tmp_path / "in.mkv", 24)
     assert reused(encoded(tmp_path, "off.mkv", "--reuse", "off")) is None
     contents = len(set(media.frame_hashes(tmp_path / "in.mkv")))
@@ -70,11 +65,11 @@ def test_progress_tells_what_was_reused(tmp_path: Path, core: Any) -> None:
     still = core.cugan.Upscale(clip, device="cpu", backend="torch", reuse="still", segment=SEGMENT, report=1)
     shares = [frame.props["CuganReused"] for frame in still.frames(close=True)]
     assert 0.5 < sum(shares) / len(shares) < 1
-    told = reused(encoded(tmp_path, "still.mkv", *STILL))
-    assert told == pytest.approx(sum(shares) / len(shares), abs=1e-4)
+    reported = reused(encoded(tmp_path, "still.mkv", *STILL))
+    assert reported == pytest.approx(sum(shares) / len(shares), abs=1e-4)
 
 
-def test_people_are_told_what_was_reused() -> None:
+def test_the_progress_line_has_what_was_reused() -> None:
     event = {"frames": 3, "of": 4, "fps": 1, "fps_mean": 2, "eta_s": 61, "bytes": 2048, "reused": 0.7183}
     assert progress_line(event) == (
         "3/4 frames (75.0%), 1.00 fps now, 2.00 mean, 72% reused, 2.0 KiB so far, 0:01:01 left"
@@ -85,15 +80,15 @@ def test_people_are_told_what_was_reused() -> None:
 def test_a_resumed_run_makes_the_same_frames(tmp_path: Path) -> None:
     source(tmp_path / "in.mkv")
     encoded(tmp_path, "uncut.mkv", *STILL, "--chunk", 60)
-    words = (*STILL, "--chunk", CHUNK_S)
-    first = subprocess.Popen(command(tmp_path, "cut.mkv", *words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    argv = (*STILL, "--chunk", CHUNK_S)
+    first = subprocess.Popen(command(tmp_path, "cut.mkv", *argv), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not chunks(tmp_path, "cut.mkv"):
         assert first.poll() is None
         time.sleep(0.005)
     first.kill()
     first.wait()
     changed = subprocess.run(
-        command(tmp_path, "cut.mkv", *words, "--threshold", 5), capture_output=True, text=True, check=False
+        command(tmp_path, "cut.mkv", *argv, "--threshold", 5), capture_output=True, text=True, check=False
     )
     assert changed.returncode == 4, changed.stderr
     assert changed.stderr == (
@@ -111,25 +106,3 @@ def test_a_resumed_run_makes_the_same_frames(tmp_path: Path) -> None:
     assert verified.returncode == 0  # five frames, asked for by themselves
     log = (tmp_path / "cut.mkv.vscugan" / "worker.log").read_text(encoding="utf-8")
     assert log.count("cugan.Upscale: runtime: ") == 1  # one model for all chunks
-
-
-@pytest.mark.parametrize(
-    ("name", "value"), [("reuse", "still"), ("segment", 12), ("threshold", 1.5), ("gates", "scene")]
-)
-def test_each_option_of_reuse_binds(name: str, value: object) -> None:
-    before = EncodeJob(source="a", output="b")
-    after = EncodeJob(source="a", output="b", options={name: value})
-    with pytest.raises(PlanError) as error:
-        refuse_differences(before.fingerprint(), after.fingerprint(), "parameters")
-    assert f"{name} was left out, now {value}" in str(error.value)
-
-
-def test_chunks_begin_where_segments_do() -> None:
-    for segment in (2, 5, 24, 100, 240):
-        plan = EncodeJob(source="a", output="b", options={"reuse": "still", "segment": segment})
-        assert plan.grid_frames == segment
-        for seconds in (0.1, 1, 10, 33.3):
-            step = chunk_frames(seconds, Fraction(24000, 1001), plan.grid_frames)
-            assert step % segment == 0
-            assert abs(step - seconds * 24) <= max(segment, 1)
-    assert EncodeJob(source="a", output="b", options={"reuse": "still"}).grid_frames == Settings.segment

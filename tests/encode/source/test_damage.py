@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -46,9 +47,12 @@ def scans(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The files that were decoded once more to look for damage."""
     seen: list[Path] = []
     find = damage.find_damage
-    monkeypatch.setattr(
-        "vscugan.encode.source.source_index.find_damage", lambda path, *more: (seen.append(path), find(path, *more))[1]
-    )
+
+    def seen_find(path: Path, *more: Any) -> Damage:
+        seen.append(path)
+        return find(path, *more)
+
+    monkeypatch.setattr("vscugan.encode.source.source_index.find_damage", seen_find)
     return seen
 
 
@@ -65,7 +69,7 @@ def test_damaged_frames_are_named_and_come_out_the_same_each_time(tmp_path: Path
     pictures = [[bytes(frame[0]) for frame in opened(path).clip.frames(close=True)] for _ in range(2)]
     assert len(pictures[0]) == FRAMES
     assert pictures[0] == pictures[1]
-    assert scans == [path]  # what is known is not looked for again
+    assert scans == [path]  # what was found before is not looked for again
 
 
 def test_a_whole_source_is_decoded_no_second_time(tmp_path: Path, scans: list[Path]) -> None:
@@ -76,7 +80,7 @@ def test_a_whole_source_is_decoded_no_second_time(tmp_path: Path, scans: list[Pa
     for record in (Path(os.environ["VSCUGAN_CACHE"]) / "damage").iterdir():
         record.unlink()
     assert opened(path).damage == Damage()
-    assert scans == [path]  # an index that somebody else made tells nothing
+    assert scans == [path]  # an index that somebody else made proves nothing
 
 
 def test_frames_that_cannot_be_decoded_are_counted(tmp_path: Path) -> None:
@@ -114,8 +118,8 @@ def test_notes_on_damage() -> None:
 def test_an_encode_goes_on_and_says_it(tmp_path: Path) -> None:
     source, script = broken(tmp_path / "a.mkv", *INTRA), tmp_path / "resize.vpy"
     script.write_text(media.RESIZE)
-    words = ("encode", source, "-o", tmp_path / "o.mkv", "--script", script, "--encoder", "ffv1")
-    run = subprocess.run(media.command(*words), capture_output=True, text=True, check=False)
+    argv = ("encode", source, "-o", tmp_path / "o.mkv", "--script", script, "--encoder", "ffv1")
+    run = subprocess.run(media.command(*argv), capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert "note: source is damaged, and the result with it in 3 frames: 7, 9 to 10 (" in run.stdout
     certificate = json.loads((tmp_path / "o.mkv.cugan.json").read_text(encoding="utf-8"))
