@@ -34,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _verify(arguments: argparse.Namespace) -> int:
     if arguments.frames < 1:
         raise ArgumentError(f"frames must be at least 1, got {arguments.frames}; leave it out for 5")
-    from vscugan.encode.certificate.verification import Request, verify
+    from vscugan.encode.certificate.certified_job import Request
+    from vscugan.encode.certificate.verification import verify
 
     report = verify(
         Request(result=Path(arguments.result), source=arguments.source, script=arguments.script,

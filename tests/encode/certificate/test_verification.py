@@ -45,7 +45,7 @@ def test_frames_are_computed_again(folder: Path, capsys: pytest.CaptureFixture[s
 def test_a_frame_that_is_not_computed_ends_nothing(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, tried = verification._compared, list[int]()
+    real, tried = verification.compare_frame, list[int]()
 
     def compared(computed: Any, coded: Any, n: int, *rest: Any, **named: Any) -> dict[str, Any]:
         tried.append(n)
@@ -53,7 +53,7 @@ def test_a_frame_that_is_not_computed_ends_nothing(
             raise vs.Error("cugan.Upscale: no light")
         return real(computed, coded, n, *rest, **named)
 
-    monkeypatch.setattr(verification, "_compared", compared)
+    monkeypatch.setattr(verification, "compare_frame", compared)
     first, second = report(folder, capsys, 1)["frames"]
     assert first == {"frame": tried[0], "error": "no light", "same": False, "is_right": False}
     assert second["is_right"]

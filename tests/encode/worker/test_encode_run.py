@@ -19,21 +19,24 @@ from vscugan.encode.chunks.encoding import ChunkContext, Encoding
 from vscugan.errors import EncoderError
 
 
-def test_the_next_run_says_what_it_found(slow_folder: Path) -> None:
+def interrupt(slow_folder: Path) -> int:
+    """Begin an encode of 20 chunks and end it by Ctrl-C; returns how many chunks are finished."""
     media.plain(slow_folder / "in.mkv", frames=24 * 20)
     parent = subprocess.Popen(command(slow_folder, "out.mkv"), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     while len(finished(slow_folder, "out.mkv")) < 3:
         time.sleep(0.02)
     members = family(parent)
     parent.send_signal(signal.SIGINT)
-    _, said = parent.communicate(timeout=30)
+    _, message = parent.communicate(timeout=30)
     assert parent.returncode == 130
-    assert said == b"vscugan encode: interrupted; run the same command again to go on\n"
+    assert message == b"vscugan encode: interrupted; run the same command again to go on\n"
     assert_gone(members)
-    count = len(finished(slow_folder, "out.mkv"))
-    work = slow_folder / "out.mkv.vscugan"
     assert not (slow_folder / "out.mkv").exists()
+    return len(finished(slow_folder, "out.mkv"))
 
+
+def test_a_run_with_other_inputs_is_refused(slow_folder: Path) -> None:
+    count = interrupt(slow_folder)
     changed = run(slow_folder, "out.mkv", "--arg", "x=1")
     assert changed.returncode == 4
     assert changed.stderr == (
@@ -52,7 +55,16 @@ def test_the_next_run_says_what_it_found(slow_folder: Path) -> None:
     assert missing.returncode == 3
     assert missing.stderr.startswith("vscugan encode: source must be a readable file, got 'in.mkv': No such file")
     (slow_folder / "in.mkv").write_bytes(old)
+    assert len(finished(slow_folder, "out.mkv")) == count
+    again = run(slow_folder, "out.mkv")
+    assert again.returncode == 0, again.stderr
+    assert f"found {count} of 20 chunks finished" in again.stdout
+    assert len(media.frame_hashes(slow_folder / "out.mkv")) == 480
 
+
+def test_the_next_run_reports_what_it_found(slow_folder: Path) -> None:
+    count = interrupt(slow_folder)
+    work = slow_folder / "out.mkv.vscugan"
     damaged = sorted((work / "chunks").iterdir())[1]
     damaged.write_bytes(damaged.read_bytes()[:-1])
     with open(work / "journal.jsonl", "ab") as file:
@@ -83,9 +95,9 @@ def test_a_source_that_goes_away_meanwhile_costs_nothing(slow_folder: Path) -> N
     while len(finished(slow_folder, "out.mkv")) < 1:
         time.sleep(0.02)
     (slow_folder / "in.mkv").rename(slow_folder / "away.mkv")
-    _, said = parent.communicate(timeout=60)
+    _, message = parent.communicate(timeout=60)
     assert parent.returncode == 3
-    assert said.decode() == (
+    assert message.decode() == (
         "vscugan encode: source must stay as it is during the encode, got 'in.mkv' changed or gone; put the old file "
         "back and run the same command again, or say --restart\n"
     )

@@ -105,7 +105,7 @@ def try_encoder(
         call = command(program, own, stream_format, output, log_level="warning")
         code, text = _run(call, stream_format, output.with_suffix(".log"), started)
         is_written = output.exists() and output.stat().st_size > 0
-        if (is_written if code == 0 else code is None and not _lines(text, _FAULT)):
+        if is_written if code == 0 else code is None and not _lines(text, _FAULT):
             return None, text
         why = reason(text) or (ending(code) if code else "it wrote nothing")
         if is_full(folder, text):

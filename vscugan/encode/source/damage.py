@@ -142,7 +142,7 @@ def _record_name(path: Path, stream: int) -> str:
     return f"damage/{hashlib.sha256(about.encode(errors='surrogateescape')).hexdigest()[:32]}.json"
 
 
-def known_damage(path: Path, stream: int) -> Damage | None:
+def cached_damage(path: Path, stream: int) -> Damage | None:
     """What was found of a file before; None where nobody has looked, or it has changed since."""
     try:
         found = json.loads(read_cached(_record_name(path, stream)) or b"null")
@@ -151,6 +151,6 @@ def known_damage(path: Path, stream: int) -> Damage | None:
         return None
 
 
-def remember_damage(path: Path, stream: int, damage: Damage) -> None:
+def cache_damage(path: Path, stream: int, damage: Damage) -> None:
     """Keep what was found of a file, also where that is nothing."""
     write_cached(_record_name(path, stream), json.dumps(asdict(damage)).encode())

@@ -70,12 +70,12 @@ def _scripted(job: EncodeJob, source: Source) -> vs.VideoNode:
     """
     assert job.script
     path = Path(job.script)
-    handed: dict[str, Any] = {"source": job.source, "clip": source.clip}
-    handed |= {"args": {**job.options, **job.script_arguments}, **job.script_arguments}
+    names: dict[str, Any] = {"source": job.source, "clip": source.clip}
+    names |= {"args": {**job.options, **job.script_arguments}, **job.script_arguments}
     vs.clear_outputs()
     try:
         with chdir(path.parent):  # as vspipe does
-            runpy.run_path(str(path), init_globals=handed, run_name="__vapoursynth__")
+            runpy.run_path(str(path), init_globals=names, run_name="__vapoursynth__")
     except Exception as error:
         raise ArgumentError(
             f"script must run, got {type(error).__name__}: {error}; try it with vspipe --info {path.name!r}"

@@ -12,7 +12,7 @@ from pathlib import Path
 import vapoursynth as vs
 
 from vscugan.cache import made_folder, unwritable
-from vscugan.encode.source.damage import Damage, find_damage, known_damage, libav_errors, remember_damage
+from vscugan.encode.source.damage import Damage, cache_damage, cached_damage, find_damage, libav_errors
 from vscugan.encode.source.main_video import MainVideo
 from vscugan.encode.source.source_file import refusal
 
@@ -44,7 +44,7 @@ def open_indexed(path: Path, video: MainVideo, progress: Callable[[int], None]) 
 
     Raises: SourceError, DiskError where the cache can't hold the index.
     """
-    known = known_damage(path, video.stream)
+    cached = cached_damage(path, video.stream)
     percents: list[int] = []
 
     def listen(percent: int) -> None:
@@ -52,9 +52,9 @@ def open_indexed(path: Path, video: MainVideo, progress: Callable[[int], None]) 
         progress(percent)
 
     with libav_errors() as errors:
-        opened = _open(path, video.stream, listen, known or Damage())
-    if known is not None:
-        return opened, known
+        opened = _open(path, video.stream, listen, cached or Damage())
+    if cached is not None:
+        return opened, cached
     found, frames = Damage(), len(opened.ticks)
     if errors or video.is_corrupt or not percents or video.packets > frames:
         message = errors[0] if errors else "the container marks packets as damaged" if video.is_corrupt else ""
@@ -63,7 +63,7 @@ def open_indexed(path: Path, video: MainVideo, progress: Callable[[int], None]) 
         opened = _open(path, video.stream, progress, found)
         if len(opened.ticks) != frames:  # one thread may get through more
             found = find_damage(path, video.stream, opened.ticks, found.said)
-    remember_damage(path, video.stream, found)
+    cache_damage(path, video.stream, found)
     return opened, found
 
 

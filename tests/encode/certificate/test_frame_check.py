@@ -1,4 +1,4 @@
-"""The detail of a frame, and its grain."""
+"""A frame computed again, against the coded one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 import vapoursynth as vs
 from support.frames import painted
 
-from vscugan.encode.certificate import verification
+from vscugan.encode.certificate import frame_check
+from vscugan.encode.certificate.compare import plain_enlargements
 from vscugan.encode.chunks.sketch import sketch
 from vscugan.encode.encoders.y4m import frame_hash
 
@@ -27,15 +28,15 @@ def test_grain_may_be_lost_where_the_detail_is_there(core: Any) -> None:
     clip = painted(core, flat, painter(grain))
     coded = painted(core, flat, painter(0.75 * grain + rng.normal(0, 14, grain.shape)))
     with clip.get_frame(0) as frame:
-        expected = verification._Expected(digest=frame_hash(frame), sketched=sketch(frame), hardware={}, tile=None)
-    plain = verification.plain_enlargements(flat, 96, 64)
-    computed = verification._Computed(clip=clip, plain=plain, hardware={}, changed=["x"], least_psnr=55)
-    found = verification._compared(computed, coded, 0, expected, None)
+        expected = frame_check.ExpectedFrame(digest=frame_hash(frame), sketched=sketch(frame), hardware={}, tile=None)
+    plain = plain_enlargements(flat, 96, 64)
+    computed = frame_check.ComputedClip(clip=clip, plain=plain, hardware={}, changed=["x"], least_psnr=55)
+    found = frame_check.compare_frame(computed, coded, 0, expected, None)
     assert (found["is_right"], found["least_psnr"]) == (True, 20)
     assert 22 < found["psnr"] < 26
     assert 0.6 < found["detail"] < 0.9
-    assert verification._compared(computed, coded, 0, expected, 30)["faults"] == ["psnr"]
+    assert frame_check.compare_frame(computed, coded, 0, expected, 30)["faults"] == ["psnr"]
     other = replace(expected, digest="0" * 16)
-    assert verification._compared(computed, coded, 0, other, None)["faults"] == ["psnr"]
-    scripted = verification._compared(replace(computed, plain=[]), coded, 0, expected, None)
+    assert frame_check.compare_frame(computed, coded, 0, other, None)["faults"] == ["psnr"]
+    scripted = frame_check.compare_frame(replace(computed, plain=[]), coded, 0, expected, None)
     assert (scripted["detail"], scripted["faults"], scripted["changed"]) == (None, ["psnr"], ["x"])
