@@ -80,5 +80,5 @@ def _check_arguments(given: Mapping[str, str], certified: Mapping[str, str]) -> 
             "arg must be named, since the script is given it, got the certificate's word for "
             f"{', '.join(_pairs(missing))}; look into it, then name it by --arg"
         )
-    if others := dict(given.items() - certified.items()):
+    if others := {name: value for name, value in given.items() if certified.get(name) != value}:
         raise ArgumentError(f"arg must be the certificate's, got {', '.join(_pairs(others))}; look into it")

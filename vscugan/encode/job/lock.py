@@ -53,7 +53,7 @@ def take_lock(folder: Path) -> int:
                 f"work folder {folder.name} must be free, got one that process {holder} works in; "
                 "wait for it, or end it and run this again"
             )
-        if is_in_place(descriptor, path):
+        if _is_in_place(descriptor, path):
             break
         os.close(descriptor)
     os.ftruncate(descriptor, 0)
@@ -61,7 +61,7 @@ def take_lock(folder: Path) -> int:
     return descriptor
 
 
-def is_in_place(descriptor: int, path: Path) -> bool:
+def _is_in_place(descriptor: int, path: Path) -> bool:
     """Whether the locked file is still the one that the path names."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.lstat())
