@@ -1,4 +1,4 @@
-"""How processes end, in words."""
+"""How processes end, as text for messages."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import signal
 UNEXPECTED = 70
 #: exit codes after signals that end a process in order, as shells count them: 128 and the signal's number
 INTERRUPTED = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
-#: what usually stands behind the signal that ended a process, by its name
-MEANINGS = {
+#: the usual cause of a signal that ended a process, by the signal's name
+CAUSES = {
     "SIGABRT": "a native library gave up",
     "SIGBUS": "a file was cut off or could not be read while it was in use, or memory was short",
     "SIGFPE": "a native library divided by zero",
@@ -23,7 +23,7 @@ MEANINGS = {
 
 
 def signal_name(returncode: int) -> str:
-    """The signal that ended a child process, by what ``subprocess`` returns, which is negative then."""
+    """The signal that ended a child process, from its ``returncode``, which is negative then."""
     try:
         return signal.Signals(-returncode).name
     except ValueError:
@@ -31,13 +31,13 @@ def signal_name(returncode: int) -> str:
 
 
 def describe_exit(returncode: int) -> str:
-    """The end of a child process, by what ``subprocess`` returns."""
+    """How a child process ended, from its ``returncode``."""
     if returncode >= 0:
         return f"exit code {returncode}"
     name = signal_name(returncode)
-    return f"{name} ({MEANINGS[name]})" if name in MEANINGS else name
+    return f"{name} ({CAUSES[name]})" if name in CAUSES else name
 
 
 def ending(returncode: int) -> str:
-    """The end of a child process as a noun, by what ``subprocess`` returns."""
+    """The end of a child process as a noun, from its ``returncode``."""
     return f"its end by {signal_name(returncode)}" if returncode < 0 else f"its end with exit code {returncode}"
