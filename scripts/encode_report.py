@@ -49,20 +49,20 @@ sys.path.append(str(ROOT / "tests"))
 
 def kept(folder: Path) -> list[str]:
     """A row for each fixture: how many facts its source holds, and how many of them the result."""
-    from support import media
+    from support import container_files, media, media_facts
 
     script = folder / "resize.vpy"
     script.write_text(media.RESIZE)
     rows = []
-    for what, make in media.FIXTURES:
+    for what, make in container_files.FIXTURES:
         place = folder / make.__name__
         place.mkdir()
         source = make(place)
         result = place / f"result{source.suffix}"
-        encoder = "x265" if make is media.hdr10 else "x264"
+        encoder = "x265" if make is container_files.hdr10 else "x264"
         argv = ("encode", source, "-o", result, "--script", script, "--encoder", encoder, "--", "--preset", "medium")
         subprocess.run(media.command(*argv), check=True, stdout=subprocess.DEVNULL)
-        count, lost = media.compare(source, result)
+        count, lost = media_facts.compare(source, result)
         rows.append(f"| {what} | {source.suffix[1:]} | {count} | {count - len(lost)} | {1 - len(lost) / count:.0%} |")
     return rows
 
@@ -82,27 +82,28 @@ def _upscaled(frames: int) -> float:
 
 def _encoded(frames: int, folder: Path) -> float:
     """Seconds a frame of the encoder alone, from y4m that is on the disk already."""
-    from vscugan.encode.encoders import command, find_encoder
-    from vscugan.encode.graph import build
-    from vscugan.encode.picture import picture_of
-    from vscugan.encode.plan import Plan
-    from vscugan.encode.source import open_source
-    from vscugan.encode.y4m import FRAME, header, planes
+    from vscugan.encode.encoders.command_line import command
+    from vscugan.encode.encoders.programs import find_encoder
+    from vscugan.encode.encoders.stream_format import stream_format_of
+    from vscugan.encode.encoders.y4m import FRAME, header, planes
+    from vscugan.encode.job.encode_job import EncodeJob
+    from vscugan.encode.source.filter_graph import build
+    from vscugan.encode.source.source import open_source
 
     source = open_source(SAMPLE, lambda percent: None, False)
     script = folder / "double.vpy"
     script.write_text("clip.resize.Spline36(clip.width * 2, clip.height * 2, format=clip.format.replace("
                       "bits_per_sample=10).id).set_output()\n")  # fmt: skip
-    graph = build(Plan(source=str(SAMPLE), output="", script=str(script)), source)
+    graph = build(EncodeJob(source=str(SAMPLE), output="", script=str(script)), source)
     with graph.clip.get_frame(0) as frame:
-        picture = picture_of(graph.clip, frame.props, graph.rate)
+        stream_format = stream_format_of(graph.clip, frame.props, graph.rate)
     with open(folder / "ready.y4m", "wb") as file:
-        file.write(header(picture))
+        file.write(header(stream_format))
         for frame in graph.clip[:frames].frames(close=True):
             file.write(FRAME)
             for plane in planes(frame):
                 file.write(plane)
-    call = command(find_encoder(CODEC), ARGUMENTS, picture, folder / "alone.mkv")
+    call = command(find_encoder(CODEC), ARGUMENTS, stream_format, folder / "alone.mkv")
     start = time.perf_counter()
     with open(folder / "ready.y4m", "rb") as file:
         subprocess.run(call, stdin=file, check=True)

@@ -29,6 +29,13 @@ ORDER = (
     "reuse",
     "clip",
     "encode",
+    "encode.encoders",
+    "encode.container",
+    "encode.job",
+    "encode.source",
+    "encode.chunks",
+    "encode.certificate",
+    "encode.worker",
     "image",
     "cli",
 )

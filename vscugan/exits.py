@@ -36,3 +36,8 @@ def describe_exit(returncode: int) -> str:
         return f"exit code {returncode}"
     name = signal_name(returncode)
     return f"{name} ({CAUSES[name]})" if name in CAUSES else name
+
+
+def ending(returncode: int) -> str:
+    """The end of a child process as a noun, from its ``returncode``."""
+    return f"its end by {signal_name(returncode)}" if returncode < 0 else f"its end with exit code {returncode}"

@@ -12,7 +12,7 @@ import torch
 import vapoursynth as vs
 
 from vscugan.cli import doctor_command
-from vscugan.encode import encoders
+from vscugan.encode.encoders import programs as encoders
 from vscugan.install import how_to_reinstall
 
 

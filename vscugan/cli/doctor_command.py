@@ -198,8 +198,8 @@ def source_filter() -> str:
 def encoders() -> str:
     """Each encoder's own tool on PATH, else the one inside ffmpeg."""
     try:
-        from vscugan.encode.encoder_rows import ENCODERS
-        from vscugan.encode.encoders import find_encoder, find_ffmpeg
+        from vscugan.encode.encoders.encoder_rows import ENCODERS
+        from vscugan.encode.encoders.programs import find_encoder, find_ffmpeg
     except ImportError as error:
         raise Absent([error.name or "a package"], "encode", how_to_install("encode")) from None
     from vscugan.errors import EncoderError

@@ -56,12 +56,12 @@ def _given(arguments: argparse.Namespace, encoder_arguments: list[str] | None) -
 
 def _encode(arguments: argparse.Namespace, encoder_arguments: list[str] | None) -> int:
     given = _given(arguments, encoder_arguments)
-    from vscugan.encode import supervise
-    from vscugan.encode.plan import Plan
-    from vscugan.encode.resume import resumed
+    from vscugan.encode.job.encode_job import EncodeJob
+    from vscugan.encode.job.resume import resumed
+    from vscugan.encode.worker import supervise
 
-    plan = Plan(source=arguments.source, output=arguments.output)
-    plan = resumed(plan, given) if arguments.resume else Plan(**{**vars(plan), **given})
+    plan = EncodeJob(source=arguments.source, output=arguments.output)
+    plan = resumed(plan, given) if arguments.resume else EncodeJob(**{**vars(plan), **given})
     plan.check()
     supervise.check_output(plan)
     display = choose_display(as_json=arguments.json)

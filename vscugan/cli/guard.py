@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any, NoReturn, TextIO
 
 from vscugan.clip.error_text import first_line
-from vscugan.encode.typed import printable
+from vscugan.encode.job.json_types import printable
 from vscugan.errors import ArgumentError, CuganError, DiskError, FrameError
 from vscugan.exits import INTERRUPTED, UNEXPECTED
 from vscugan.install import how_to_install

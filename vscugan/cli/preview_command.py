@@ -120,9 +120,9 @@ def _write(pixels: np.ndarray, target: Path) -> None:
 
 def _preview(arguments: argparse.Namespace) -> int:
     variants = _variants({name: value for name, value in vars(arguments).items() if name in UPSCALE})
-    from vscugan.encode.graph import build
-    from vscugan.encode.plan import Plan
-    from vscugan.encode.source import open_source
+    from vscugan.encode.job.encode_job import EncodeJob
+    from vscugan.encode.source.filter_graph import build
+    from vscugan.encode.source.source import open_source
     from vscugan.image.shots import display_size, rgb, shot, side_by_side
 
     source = open_source(Path(arguments.source), lambda percent: None, False)
@@ -130,7 +130,7 @@ def _preview(arguments: argparse.Namespace) -> int:
     parts = ["compare", "compare-1to1"] if arguments.compare else []
     targets = _targets(arguments, frames, [SOURCE, *variants, *parts])
     results = {
-        label: build(Plan(source=arguments.source, output="", options=options), source).clip
+        label: build(EncodeJob(source=arguments.source, output="", options=options), source).clip
         for label, options in variants.items()
     }
     size = display_size(source.clip, next(iter(results.values())))

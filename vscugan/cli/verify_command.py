@@ -11,7 +11,7 @@ from typing import Any
 
 from vscugan.cli.options import script_arguments
 from vscugan.cli.parser import Parser
-from vscugan.encode.typed import printable
+from vscugan.encode.job.json_types import printable
 from vscugan.errors import ArgumentError
 
 HELP = "check a result against its certificate, and compute random frames of it again"
@@ -35,7 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _verify(arguments: argparse.Namespace) -> int:
     if arguments.frames < 1:
         raise ArgumentError(f"frames must be at least 1, got {arguments.frames}; leave it out for 5")
-    from vscugan.encode.verify import Request, verify
+    from vscugan.encode.certificate.certified_job import Request
+    from vscugan.encode.certificate.verification import verify
 
     report = verify(
         Request(result=Path(arguments.result), source=arguments.source, script=arguments.script,

@@ -1,0 +1,1 @@
+"""The certificate beside a result, and its verification."""

@@ -1,0 +1,1 @@
+"""From the clip to finished chunks."""

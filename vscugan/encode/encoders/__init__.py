@@ -1,0 +1,1 @@
+"""The encoders: which there are, how the frames are described to them, and how they are fed."""

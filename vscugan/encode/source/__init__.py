@@ -1,0 +1,1 @@
+"""From the source file to the clip that is encoded."""
