@@ -14,6 +14,7 @@ import vapoursynth as vs
 from vscugan.cli import doctor_command
 from vscugan.encode.encoders import programs as encoders
 from vscugan.install import how_to_reinstall
+from vscugan.runtime import openvino_runtime
 
 
 def test_doctor_finds_everything_well(capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,7 +78,7 @@ def test_doctor_says_the_way_out_of_what_is_broken(
         def find_spec(self, name: str, *_: object) -> None:
             if name == "torch":
                 raise OSError("libtorch.so: bad")
-            if name == "vscugan.runtime.openvino_runtime":
+            if name == "openvino":
                 raise ImportError("Check 'versions_compatible' failed")
 
     checks = dict(doctor_command.CHECKS)
@@ -88,7 +89,8 @@ def test_doctor_says_the_way_out_of_what_is_broken(
         return capsys.readouterr().out.splitlines()
 
     monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
-    monkeypatch.delitem(sys.modules, "vscugan.runtime.openvino_runtime", raising=False)
+    monkeypatch.delitem(sys.modules, "openvino", raising=False)
+    openvino_runtime.package.cache_clear()
     monkeypatch.setattr(doctor_command, "LOAD_SCRIPT", "import os, signal; os.kill(os.getpid(), signal.SIGBUS)")
     monkeypatch.setattr(vs, "core", Bare)
     assert said("bridge", "runtimes", "source filter") == [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 import shutil
 import subprocess
@@ -20,8 +19,6 @@ from vscugan.install import how_to_install, how_to_reinstall, how_to_repair, pac
 LEAST_FREE_BYTES = 1 << 30
 PACKAGES = ("numpy", "safetensors", "vsutil", "xxhash")
 HELP = "check the installation, and say how to correct what is wrong"
-#: the runtimes besides torch: the extra that installs each, and the packages that bring it
-RUNTIMES = {"openvino": ("openvino",), "onnxruntime": ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml")}
 
 
 class Absent(Exception):
@@ -166,17 +163,19 @@ def packages() -> str:
 def runtimes() -> str:
     """Which runtimes besides torch work in this process, beside the plugins that VapourSynth has loaded."""
     _needs_torch()
+    from vscugan.runtime.backends import backend_rows
+
     found = []
-    for name, packages in RUNTIMES.items():
-        installed = [f"{package} {number}" for package in packages if (number := version(package))]
+    for row in {row.package: row for row in backend_rows() if row.package != "torch"}.values():
+        installed = [f"{name} {number}" for name in row.distributions if (number := version(name))]
         if not installed:
             continue
         try:
-            importlib.import_module(f"vscugan.runtime.{'openvino' if name == 'openvino' else 'onnx'}_runtime")
+            row.load()
         except Exception as error:
-            why = why_not(name, error)
-            hint = f"{how_to_repair(name, why)}, or use backend=auto"
-            raise CheckFailed(f"{name} does not load: {why}", hint) from None
+            why = why_not(row.package, error)
+            hint = f"{how_to_repair(row.package, why)}, or use backend=auto"
+            raise CheckFailed(f"{row.package} does not load: {why}", hint) from None
         found += installed
     if not found:
         raise Absent(["openvino"], "the best speed on CPUs (now torch computes)", how_to_install("openvino"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import platform
 import re
@@ -22,12 +21,16 @@ from vscugan.encode.encoders.y4m import HASH_BYTES
 from vscugan.encode.job.journal import ADDED_LATER, RESULT_FIELDS
 from vscugan.encode.job.json_types import misfit, printable
 from vscugan.errors import ArgumentError
+from vscugan.install import version
+from vscugan.runtime import BACKENDS
+from vscugan.runtime.backends import backend_row, backend_rows
 
 #: the key in the file is ``form``
 SCHEMA_VERSION = 2
 #: facts of ``describe`` that a run which goes on may have otherwise: they change the last bits alone
 OUTSIDE_FINGERPRINT = ("tile",)
-PACKAGES = ("vapoursynth-bestsource", "torch", "openvino", "onnxruntime", "numpy", "av", "imageio-ffmpeg")
+#: packages that take part, beside those of the runtimes
+PACKAGES = ("vapoursynth-bestsource", "numpy", "av", "imageio-ffmpeg")
 #: packages that make the pictures whatever the runtime is
 PICTURE_PACKAGES = ("vscugan", "vapoursynth", "vapoursynth-bestsource")
 #: what is read of a certificate, and of each chunk in it
@@ -48,11 +51,11 @@ def versions() -> dict[str, str]:
     """The versions of everything that takes part in the pictures."""
     found = {"vscugan": __version__, "python": platform.python_version(),
              "vapoursynth": f"R{vs.core.core_version.release_major}"}  # fmt: skip
-    for name in PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
+    distributions = {name: (name,) for name in PACKAGES} | {row.package: row.distributions for row in backend_rows()}
+    for name, candidates in distributions.items():
+        installed = next((number for each in candidates if (number := version(each))), None)
+        if installed is not None:
+            found[name] = installed
     return found
 
 
@@ -63,7 +66,8 @@ def made_by_fingerprint(made_by: Mapping[str, str]) -> dict[str, str]:
 
 def fingerprint(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The facts that decide on the pictures: of the packages only those that compute them."""
-    names = (*PICTURE_PACKAGES, facts["made_by"].get("runtime"))
+    runtimes = facts["made_by"].get("runtime", "").split(", ")
+    names = (*PICTURE_PACKAGES, *(backend_row(name).package for name in runtimes if name in BACKENDS))
     return {
         **facts, "made_by": made_by_fingerprint(facts["made_by"]),
         "versions": {name: value for name, value in facts["versions"].items() if name in names},
