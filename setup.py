@@ -44,7 +44,7 @@ class BuildModules(build_py):
 
     def run(self) -> None:
         if not self.editable_mode:
-            shutil.rmtree(self.build_lib, ignore_errors=True)
+            shutil.rmtree(Path(self.build_lib) / "vscugan", ignore_errors=True)
         super().run()
 
 
@@ -107,7 +107,7 @@ def plugin() -> Extension:
     return Extension(
         "vapoursynth.plugins.vscugan",
         sorted(glob("vscugan/bridge/*.cpp")),
-        depends=[*glob("vscugan/bridge/*.h"), *glob("vscugan/option_*.py"), "vscugan/settings.py"],
+        depends=[*glob("vscugan/bridge/*.h"), *glob("vscugan/option_*.py"), "vscugan/settings.py", "setup.py"],
         include_dirs=[vapoursynth.get_include()],
         define_macros=[("Py_LIMITED_API", "0x030C0000")],
         py_limited_api=True,

@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 from vscugan.architectures import ARCHITECTURES
 from vscugan.clip.colour import to_rgb
 from vscugan.clip.video_format import VideoFormat
-from vscugan.reuse.areas import Border
+from vscugan.reuse.areas import BorderCost
 from vscugan.reuse.decisions import Decision, Decisions
 
 sys.path.append(str(Path(__file__).resolve().parent))
@@ -77,7 +77,7 @@ def main() -> None:
     source = vs.core.bs.VideoSource(str(arguments.clip))
     clip = as_upscale_reads_it(source)
     last = clip.num_frames - 1 if arguments.last is None else arguments.last
-    border = Border.of(ARCHITECTURES[f"upcunet-{arguments.scale}x"])
+    border = BorderCost.of(ARCHITECTURES[f"upcunet-{arguments.scale}x"])
     decisions = Decisions(segment=arguments.segment, threshold=arguments.threshold, border=border, blocks=True)
     arguments.output.mkdir(parents=True, exist_ok=True)
     for n in range(arguments.first, last + 1):

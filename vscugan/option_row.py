@@ -27,8 +27,9 @@ class Option:
     takes, where ``type`` does not say it. ``choices``: the names that can be chosen, or what looks them up whenever
     they are needed, since models and runtimes are rows of their own. ``check``: where it is left out, the value must
     be one of ``choices``, or is not checked. ``help``: one line for the command line, which names choices and the
-    default itself. ``read``: how the command line reads a value, where ``type`` does not say it. ``of_clips``: whether
-    it makes no sense for a single picture. ``same_picture``: whether it changes time and memory, but not the picture.
+    default itself. ``on_command_line``: whether it takes the option; ``read``: how it reads one where ``type`` does
+    not say it. ``of_clips``: whether it makes no sense for a single picture. ``same_picture``: whether it changes time
+    and memory, but not the picture.
     """
 
     position: int

@@ -32,9 +32,9 @@ def device(text: str) -> str | list[str]:
     return names[0] if len(names) == 1 else names
 
 
-def listed(items: Sequence[object]) -> str:
-    """Items as a message lists what is allowed."""
-    return ", ".join(map(str, items[:-1])) + f" or {items[-1]}"
+def listed(items: Sequence[object], word: str = "or") -> str:
+    """Items as a message lists them: a, b or c."""
+    return str(items[0]) if len(items) == 1 else ", ".join(map(str, items[:-1])) + f" {word} {items[-1]}"
 
 
 def plain(number: float) -> str:

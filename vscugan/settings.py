@@ -61,8 +61,8 @@ def backend_names() -> tuple[str, ...]:
 class Settings:
     """Checked options of one Upscale, in the order in which the command line's help lists them.
 
-    ``scale`` is None where ``width`` or ``height`` is given, or where ``weights`` is and the file tells;
-    ``model`` is None only where the file tells. ``width`` and ``height`` are the output's, None = by the
+    ``scale`` is None where ``width`` or ``height`` is given, or where ``weights`` is and the file says it;
+    ``model`` is None only where the file says it. ``width`` and ``height`` are the output's, None = by the
     display shape. ``tile`` is (width, height) in source pixels, 0 = the whole axis, None = chosen from free
     memory. ``memory`` is in MiB. ``device``: one name for each engine that shares the frames.
     ``format`` is a VapourSynth format id, None = the input's. ``segment`` is in frames, ``threshold`` in codes of

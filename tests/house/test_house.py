@@ -21,7 +21,7 @@ from vscugan.architectures.architecture import Architecture, Layer
 from vscugan.models import registry
 from vscugan.models.registry import ModelRow
 from vscugan.models.weights import load_released
-from vscugan.reuse.areas import Border
+from vscugan.reuse.areas import BorderCost
 from vscugan.runtime import BACKENDS
 
 RUNTIMES = ("torch", "openvino", "onnxruntime")
@@ -211,8 +211,8 @@ def test_the_rows_follow_from_the_layers() -> None:
     assert VALID.shapes.maps["output"].extra == 0
     assert VALID.halo_px == 4
     assert SAME.halo_px == 8  # 1 + 2 * (1 + 2) around the deep map, and what is above it
-    assert Border.of(VALID) == Border(rectangle_px=4, frame_px=4)
-    assert Border.of(SAME) == Border(rectangle_px=16, frame_px=0)
+    assert BorderCost.of(VALID) == BorderCost(rectangle_px=4, frame_px=4)
+    assert BorderCost.of(SAME) == BorderCost(rectangle_px=16, frame_px=0)
     assert [gate.name for gate in VALID.gates] == ["squeeze"]
     assert not SAME.gates
     for toy in TOYS:

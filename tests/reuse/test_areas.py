@@ -6,10 +6,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vscugan.reuse.areas import Border, areas_to_compute
+from vscugan.reuse.areas import BorderCost, areas_to_compute
 from vscugan.reuse.changes import CELL_PX
 
-BORDER = Border(rectangle_px=18, frame_px=18)
+BORDER = BorderCost(rectangle_px=18, frame_px=18)
 
 
 @settings(deadline=None, max_examples=60)
@@ -54,5 +54,13 @@ def test_a_halo_that_is_too_wide_never_wins_by_areas() -> None:
     cells[20, 40] = True
     size = (360, 640)
     for halo_px, wins in ((20, True), (100, True), (400, False)):
-        border = Border(rectangle_px=2 * halo_px, frame_px=0)
+        border = BorderCost(rectangle_px=2 * halo_px, frame_px=0)
         assert (areas_to_compute(cells, size, border=border, margin_cells=1, most=0.8) is not None) == wins
+
+
+def test_a_frame_that_is_no_multiple_of_a_cell_costs_as_its_cells_do() -> None:
+    cells = np.zeros((2, 25), bool)
+    cells[0, 0] = cells[1, 4] = True
+    areas = areas_to_compute(cells, (9, 200), border=BORDER, margin_cells=0, most=0.8)
+    assert areas is not None
+    assert len(areas) == 2

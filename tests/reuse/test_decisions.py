@@ -13,10 +13,10 @@ from support.motion import cell_means
 from support.plain_engine import FRAME_BYTES, mode_of, moving_box, served
 
 from vscugan.reuse import decisions as decisions_module
-from vscugan.reuse.areas import Border
+from vscugan.reuse.areas import BorderCost
 from vscugan.reuse.decisions import DECISIONS_BYTES, EPOCH_SEGMENTS, GIVE_UP_AFTER, STATES_BYTES, Decisions
 
-BORDER = Border(rectangle_px=18, frame_px=18)
+BORDER = BorderCost(rectangle_px=18, frame_px=18)
 
 
 def moving_patches(seed: int, count: int) -> list[np.ndarray]:

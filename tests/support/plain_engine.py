@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from vscugan.engine.engine import FrameGates, Spent
-from vscugan.reuse.areas import Border
+from vscugan.reuse.areas import BorderCost
 from vscugan.reuse.decisions import Decisions
 from vscugan.reuse.held_gates import HeldGates
 from vscugan.reuse.mode import Mode, SourceFrame, Target
@@ -68,7 +68,7 @@ def moving_box(n: int) -> np.ndarray:
 
 def mode_of(kind: str = "still", *, segment: int = 24, limit: int = 1 << 30) -> Any:
     engine: Any = PlainEngine()
-    border = Border(rectangle_px=18, frame_px=18)
+    border = BorderCost(rectangle_px=18, frame_px=18)
     decisions = Decisions(segment=segment, threshold=3, border=border, blocks=kind == "still")
     return StillBlocks(engine, decisions, limit) if kind == "still" else HeldGates(engine, decisions, None)
 

@@ -1,1 +1,1 @@
-"""The native bridge; plugin.cpp is compiled by setup.py."""
+"""The native bridge, in C++: setup.py compiles it, and VapourSynth loads it by itself."""

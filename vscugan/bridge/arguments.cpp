@@ -37,7 +37,7 @@ Ref argumentsToDict(const VSMap *in, const VSAPI *vsapi) {
     return dict;
 }
 
-Ref describe(const Node &clip, const VSAPI *vsapi) {
+Ref videoOf(const Node &clip, const VSAPI *vsapi) {
     const VSVideoInfo *vi = vsapi->getVideoInfo(clip.get());
     const VSVideoFormat &f = vi->format;
     return checked(Py_BuildValue("(iiiiiiii)", vi->width, vi->height, f.colorFamily, f.sampleType, f.bitsPerSample,

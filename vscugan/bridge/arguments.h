@@ -10,6 +10,6 @@ namespace cugan {
 Ref argumentsToDict(const VSMap *in, const VSAPI *vsapi);
 
 // The clip as Python's `Video`.
-Ref describe(const Node &clip, const VSAPI *vsapi);
+Ref videoOf(const Node &clip, const VSAPI *vsapi);
 
 } // namespace cugan

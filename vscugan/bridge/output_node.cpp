@@ -14,7 +14,7 @@ struct Finish {
     bool isOtherFormat;
 };
 
-std::unique_ptr<Finish> askPython(const Frame &source, const Request &request) {
+std::unique_ptr<Finish> askHowToFinish(const Frame &source, const Request &request) {
     Calls calls;
     Entries entries;
     int isOtherFormat = 0;
@@ -44,7 +44,7 @@ NewFrame outputFrame(const Request &request) {
     const Frame source = request.get(request.n, request.node.source);
     if (!finish) {
         throwIfUnreadable(source, request.vsapi);
-        finish = askPython(source, request);
+        finish = askHowToFinish(source, request);
         request.ask(request.n, finish->resized);
         request.keep(std::move(finish));
         return {};

@@ -18,8 +18,13 @@ int getBuffer(PyObject *o, Py_buffer *buffer, int flags) {
     static char format[] = "f";
     auto *self = reinterpret_cast<PlaneBuffer *>(o);
     buffer->obj = nullptr;
-    if ((flags & PyBUF_STRIDES) != PyBUF_STRIDES || ((flags & PyBUF_WRITABLE) && self->isReadOnly)) {
-        PyErr_SetString(PyExc_BufferError, "a plane must be read as (height, width), and a source's not be written to");
+    const int inOnePiece = (PyBUF_C_CONTIGUOUS | PyBUF_F_CONTIGUOUS | PyBUF_ANY_CONTIGUOUS) & ~PyBUF_STRIDES;
+    if ((flags & PyBUF_STRIDES) != PyBUF_STRIDES || (flags & inOnePiece)) { // rows are padded
+        PyErr_SetString(PyExc_BufferError, "a plane must be read with its strides");
+        return -1;
+    }
+    if ((flags & PyBUF_WRITABLE) && self->isReadOnly) {
+        PyErr_SetString(PyExc_BufferError, "a source's plane must not be written to");
         return -1;
     }
     *buffer = Py_buffer{};

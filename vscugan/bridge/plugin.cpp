@@ -1,5 +1,5 @@
-// cugan.Upscale for VapourSynth: registers the function, hands planes to Python, and builds the graph
-// that Python asks for. Policy, messages and pixels are Python's; see vscugan/clip/filter.py.
+// What the plugin registers, cugan.Upscale, and how a call of it becomes nodes. Policy, messages and pixels are
+// Python's; see vscugan/clip/filter.py.
 //
 //   clip -> [resize] -> Upscale (one node per stage) -> ... -> [resize to the output] -> UpscaleOutput
 //   alpha -> [resize to gray] -> Upscale -> ... -> [resize] -> UpscaleOutput -> attached to the clip's output
@@ -74,22 +74,22 @@ Node findAlpha(const VSMap *in, const Node &source, const Frame &first, VSCore *
 // What Python makes of a call: the graph of the clip, and where it has alpha that of the alpha clip too.
 struct Graphs {
     Held colour, alpha;
-    Calls toGray; // from the alpha clip to what its graph takes
+    Calls alphaCalls; // from the alpha clip to what its graph takes
 };
 
-Graphs askPython(const VSMap *in, const Node &source, const Node &alpha, const Frame &first, VSCore *core,
+Graphs describeGraphs(const VSMap *in, const Node &source, const Node &alpha, const Frame &first, VSCore *core,
                  const VSAPI *vsapi) {
     CoreCall call(core, vsapi);
     const Ref module = checked(PyImport_ImportModule("vscugan.clip.filter"));
-    const Ref arguments = argumentsToDict(in, vsapi), log = logFunction(), video = describe(source, vsapi);
+    const Ref arguments = argumentsToDict(in, vsapi), log = logFunction(), video = videoOf(source, vsapi);
     const Ref props = first ? propsToDict(first.get(), vsapi) : checked(PyDict_New());
-    const Ref alphaVideo = alpha ? describe(alpha, vsapi) : Ref(Py_NewRef(Py_None));
+    const Ref alphaVideo = alpha ? videoOf(alpha, vsapi) : Ref(Py_NewRef(Py_None));
     Ref graph = checked(PyObject_CallMethod(module.get(), "create", "OOOOO", arguments.get(), video.get(),
                                             alphaVideo.get(), props.get(), log.get()));
     Graphs graphs;
     if (alpha) {
         graphs.alpha = Held(checked(PyObject_GetAttrString(graph.get(), "alpha")));
-        graphs.toGray = Resize::listFrom(checked(PyObject_GetAttrString(graph.get(), "alpha_calls")).get());
+        graphs.alphaCalls = Resize::listFrom(checked(PyObject_GetAttrString(graph.get(), "alpha_calls")).get());
     }
     graphs.colour = Held(std::move(graph));
     return graphs;
@@ -102,11 +102,11 @@ Node create(const VSMap *in, VSCore *core, const VSAPI *vsapi) {
     const Node source{vsapi->mapGetNode(in, "clip", 0, nullptr), vsapi};
     const Frame first = firstFrame(source, vsapi);
     Node alpha = findAlpha(in, source, first, core, vsapi);
-    const Graphs graphs = askPython(in, source, alpha, first, core, vsapi);
+    const Graphs graphs = describeGraphs(in, source, alpha, first, core, vsapi);
     if (!alpha)
         return buildGraph(graphs.colour, source, alpha, core, vsapi);
-    Resizers toGray(std::move(alpha));
-    const Node gray = toGray.node(graphs.toGray, core, vsapi);
+    Resizers alphaResizers(std::move(alpha));
+    const Node gray = alphaResizers.node(graphs.alphaCalls, core, vsapi);
     const Node colour = buildGraph(graphs.colour, source, gray, core, vsapi);
     const Node enlarged = buildGraph(graphs.alpha, gray, Node(), core, vsapi);
     const Map args = newMap(vsapi);

@@ -37,6 +37,8 @@ Ref propsToDict(const VSFrame *frame, const VSAPI *vsapi) {
 }
 
 Entries Entries::from(PyObject *dict) {
+    if (!PyDict_Check(dict))
+        throw failure("props and arguments must be a dict");
     Entries e;
     PyObject *key = nullptr, *value = nullptr;
     for (Py_ssize_t at = 0; PyDict_Next(dict, &at, &key, &value);) {
@@ -76,14 +78,14 @@ void Entries::writeProps(VSFrame *frame, const VSAPI *vsapi) const {
     write(props, props, vsapi);
 }
 
-void takeProps(VSFrame *out, const VSFrame *made, bool isOtherFormat, const VSAPI *vsapi) {
+void takeProps(VSFrame *out, const VSFrame *processed, bool isOtherFormat, const VSAPI *vsapi) {
     const auto isTaken = [&](const std::string &key) {
         const auto isKey = [&](const char *name) { return key == name; };
         return key.rfind(kReportPrefix, 0) == 0 ||
                (isOtherFormat && std::any_of(std::begin(kFormatProps), std::end(kFormatProps), isKey));
     };
     const Map taken = newMap(vsapi); // of entries of any type
-    vsapi->copyMap(vsapi->getFramePropertiesRO(made), taken.get());
+    vsapi->copyMap(vsapi->getFramePropertiesRO(processed), taken.get());
     for (int k = vsapi->mapNumKeys(taken.get()) - 1; k >= 0; k--) {
         const std::string key = vsapi->mapGetKey(taken.get(), k);
         if (!isTaken(key))

@@ -36,7 +36,10 @@ bool Resize::operator<(const Resize &other) const {
 
 std::vector<Resize> Resize::listFrom(PyObject *calls) {
     std::vector<Resize> list;
-    for (Py_ssize_t i = 0, count = PyList_Size(calls); i < count; i++)
+    const Py_ssize_t count = PyList_Size(calls);
+    if (count < 0)
+        raisePython();
+    for (Py_ssize_t i = 0; i < count; i++)
         list.push_back(resizeFrom(PyList_GetItem(calls, i)));
     return list;
 }
@@ -58,9 +61,9 @@ Node Resizers::find(const Calls &key, const VSAPI *vsapi) {
 }
 
 // Another thread may have made it meanwhile: making takes no lock, since it may log, and that may run Python.
-Node Resizers::keep(const Calls &key, Node made, const VSAPI *vsapi) {
+Node Resizers::keep(const Calls &key, Node resized, const VSAPI *vsapi) {
     std::lock_guard<std::mutex> lock(mutex_);
-    return another(nodes_.try_emplace(key, std::move(made)).first->second, vsapi);
+    return another(nodes_.try_emplace(key, std::move(resized)).first->second, vsapi);
 }
 
 } // namespace cugan

@@ -32,6 +32,8 @@ struct Answer {
                 a.further.push_back(static_cast<int>(PyLong_AsLong(PyList_GetItem(answer, i))));
             if (PyErr_Occurred())
                 raisePython();
+            if (a.further.empty())
+                throw failure("a stage must name the frames that it needs, got none");
             return a;
         }
         PyObject *same = nullptr, *props = nullptr;
@@ -167,7 +169,7 @@ NewFrame advance(Pending &pending, const Request &request) {
 }
 
 // Says to Python that a frame will be asked for ("begin"), or is there or was given up ("end").
-void notify(const char *what, const Request &request) {
+void announce(const char *what, const Request &request) {
     if (!request.node.readsOthers)
         return;
     CoreCall call(request.core, request.vsapi);
@@ -180,7 +182,7 @@ NewFrame stageFrame(const Request &request) {
     if (request.reason == arInitial) {
         auto pending = std::make_unique<Pending>();
         pending->frames[request.n] = Node();
-        notify("begin", request);
+        announce("begin", request);
         askSource(request.n, request);
         request.keep(std::move(pending));
         return {};
@@ -197,12 +199,12 @@ NewFrame stageFrame(const Request &request) {
         }
     } catch (...) {
         try {
-            notify("end", request);
+            announce("end", request);
         } catch (const std::exception &) { // the script's author reads what came first
         }
         throw;
     }
-    notify("end", request); // the frame is there, or one that it needs has failed
+    announce("end", request); // the frame is there, or one that it needs has failed
     return out;
 }
 

@@ -27,7 +27,7 @@ Planes = list[memoryview]
 Frame = tuple[Planes, Props]
 #: What ``compute`` returns: the frames of the input that must be read first; or else the earlier ``made`` whose planes
 #: are the result, None where the target was written, and the props to set on the stage's frame.
-Answer = list[int] | tuple[object, Mapping[str, int | float | str]]
+Answer = list[int] | tuple[object, dict[str, int | float | str]]
 
 
 def refuse_interlaced(n: int, props: Props) -> None:

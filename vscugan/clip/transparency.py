@@ -22,7 +22,7 @@ def bleed(x: Tensor, alpha: Tensor) -> Tensor:
 def _pull(weighted: Tensor, weight: Tensor) -> Tensor:
     """Weighted means, and where there is no weight those of the next coarser level, enlarged (pull-push)."""
     mean = weighted / weight.clamp(min=1e-6)
-    if min(weight.shape[2:]) <= 1 and max(weight.shape[2:]) <= 1:
+    if max(weight.shape[2:]) <= 1:
         return mean
     coarse = [F.avg_pool2d(t, 2, ceil_mode=True, count_include_pad=False) for t in (weighted, weight)]
     below = _pull(coarse[0], coarse[1])

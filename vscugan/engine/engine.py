@@ -36,8 +36,6 @@ DEFAULT_STREAMS = {("cuda", "torch"): 2}
 
 #: The gates of a frame, for each pass of the network.
 type FrameGates = Sequence[Gates]
-#: A frame as (3, H, W) fp32 RGB, or its planes.
-type Picture = NDArray[np.float32]
 
 
 def _precision(settings: Settings, devices: Sequence[torch.device], notify: Callable[[str], None]) -> str:
@@ -123,7 +121,8 @@ class Engine:
     @property
     def returns_gates(self) -> bool:
         """Whether a frame's gates come with the frame; else asking for them costs time and precision."""
-        return all(p.runtime.returns_gates for slots in self.devices for p in slots[0].passes)
+        runtimes = [each.runtime for slots in self.devices for each in slots[0].passes]
+        return all(runtime.returns_gates or not runtime.architecture.gates for runtime in runtimes)
 
     @property
     def spent(self) -> Spent:
@@ -138,8 +137,8 @@ class Engine:
     def report(self) -> dict[str, str]:
         """What computes, as frame props: runtime, device, precision, tile and weights of each pass."""
         return {
-            "CuganRuntime": _listed(slots[0].backend for slots in self.devices),
-            "CuganDevice": _listed(str(slots[0].device) for slots in self.devices),
+            "CuganRuntime": _without_repeats(slots[0].backend for slots in self.devices),
+            "CuganDevice": _without_repeats(str(slots[0].device) for slots in self.devices),
             "CuganPrecision": self.precision,
             "CuganTile": ", ".join(p.tile for p in self.passes),
             "CuganWeights": ", ".join(p.sha256 for p in self.passes),
@@ -147,8 +146,8 @@ class Engine:
 
     def upscale(
         self,
-        source: Picture,
-        target: Sequence[Picture],
+        source: NDArray[np.float32],
+        target: Sequence[NDArray[np.float32]],
         n: int = 0,
         gates: FrameGates | None = None,
         *,
@@ -170,7 +169,7 @@ class Engine:
             return _kept(used) if with_gates else ()
 
     def render(
-        self, source: Picture, n: int = 0, gates: FrameGates | None = None, *, with_gates: bool = True
+        self, source: NDArray[np.float32], n: int = 0, gates: FrameGates | None = None, *, with_gates: bool = True
     ) -> tuple[list[Tensor], FrameGates]:
         """As ``upscale``, but the result stays here, so that ``repaint`` can change it.
 
@@ -196,7 +195,7 @@ class Engine:
     def repaint(
         self,
         pictures: Sequence[Tensor],
-        source: Picture,
+        source: NDArray[np.float32],
         areas: Sequence[Rectangle],
         gates: FrameGates,
         n: int = 0,
@@ -215,7 +214,9 @@ class Engine:
                     torch.clamp(result, 0, 1, out=result)
                     picture[:, *area.enlarged(factor * network.scale).index].copy_(result)
 
-    def show(self, picture: Tensor, source: Picture, target: Sequence[Picture], n: int = 0) -> None:
+    def show(
+        self, picture: Tensor, source: NDArray[np.float32], target: Sequence[NDArray[np.float32]], n: int = 0
+    ) -> None:
         """Write the last picture of ``render`` as ``upscale`` would; the other arguments and errors as there."""
         with torch.inference_mode():
             self._write(picture, torch.from_numpy(source)[None], target, n)
@@ -248,7 +249,7 @@ def _kept(gates: Sequence[Gates]) -> FrameGates:
     return tuple(tuple(g.to("cpu", copy=True) for g in each) for each in gates)
 
 
-def _listed(names: Iterable[str]) -> str:
+def _without_repeats(names: Iterable[str]) -> str:
     """Each name once, in order."""
     return ", ".join(dict.fromkeys(names))
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from vscugan.errors import ArgumentError
+from vscugan.errors import ArgumentError, WeightsError
+from vscugan.option_values import listed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,7 @@ def _manifest() -> tuple[ModelRow, ...]:
         manifest = folder / "manifest.json"
         if manifest.is_file():
             return tuple(ModelRow(**row) for row in json.loads(manifest.read_text(encoding="utf-8")))
-    raise FileNotFoundError("vscugan's weights/manifest.json is missing; install vscugan again")
+    raise WeightsError("vscugan must have its weights/manifest.json, got none; install vscugan again")
 
 
 def rows() -> tuple[ModelRow, ...]:
@@ -59,10 +60,6 @@ def models() -> tuple[str, ...]:
     return tuple(dict.fromkeys(row.model for row in rows()))
 
 
-def _listed(items: list[str], word: str) -> str:
-    return items[0] if len(items) == 1 else ", ".join(items[:-1]) + f" {word} {items[-1]}"
-
-
 def find(*, model: str, scale: int, noise: str) -> ModelRow:
     """The row of a released model.
 
@@ -73,12 +70,12 @@ def find(*, model: str, scale: int, noise: str) -> ModelRow:
             return row
     scales = sorted({row.scale for row in rows() if row.model == model})
     if scale not in scales:
-        listed = _listed([f"scale={s}" for s in scales], "and")
-        raise ArgumentError(f"model={model} exists only for {listed}, got scale={scale}; use model=se")
-    others = _listed([row.noise for row in rows() if (row.model, row.scale) == (model, scale)], "or")
+        those = listed([f"scale={s}" for s in scales], "and")
+        raise ArgumentError(f"model={model} exists only for {those}, got scale={scale}; use model=se")
+    others = listed([row.noise for row in rows() if (row.model, row.scale) == (model, scale)], "or")
     if all(row.model != model for row in rows() if row.noise == noise):
-        having = _listed(list(dict.fromkeys(f"model={row.model}" for row in rows() if row.noise == noise)), "and")
+        having = listed(list(dict.fromkeys(f"model={row.model}" for row in rows() if row.noise == noise)), "and")
         raise ArgumentError(f"noise={noise} exists only for {having}, got model={model}; use {others}")
     scales = sorted({row.scale for row in rows() if (row.model, row.noise) == (model, noise)})
-    listed = _listed([f"scale={s}" for s in scales], "and")
-    raise ArgumentError(f"noise={noise} exists only for {listed}, got scale={scale}; use {others}")
+    those = listed([f"scale={s}" for s in scales], "and")
+    raise ArgumentError(f"noise={noise} exists only for {those}, got scale={scale}; use {others}")

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vscugan.architectures.architecture import Architecture
-from vscugan.architectures.architecture import Border as BorderRule
+from vscugan.architectures.architecture import Architecture, Border
 from vscugan.reuse.changes import CELL_PX
-from vscugan.tiling.geometry import Rectangle, Span
+from vscugan.tiling.geometry import Rectangle, Span, round_up
 
 #: Side of the blocks whose changed cells make the first rectangles, in cells.
 BLOCK_CELLS = 4
@@ -27,27 +26,27 @@ Boxes = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Border:
-    """Px that the network computes beyond each side length of a rectangle, and of the whole frame."""
+class BorderCost:
+    """Px that the network computes beyond a rectangle's side, and beyond the frame's, both ends together."""
 
     rectangle_px: int
     frame_px: int
 
     @classmethod
-    def of(cls, architecture: Architecture) -> Border:
+    def of(cls, architecture: Architecture) -> BorderCost:
         """VALID maps shrink from layer to layer, so that half of the halo is computed on each side.
 
         That is within 15 % of what torch and OpenVINO take on a CPU for one to 24 rectangles of 32x32 to 600x360 px.
         With SAME all of it is, and none around the whole frame.
         """
         halo = architecture.halo_px
-        if architecture.border is BorderRule.VALID:
+        if architecture.border is Border.VALID:
             return cls(rectangle_px=halo, frame_px=halo)
         return cls(rectangle_px=2 * halo, frame_px=0)
 
 
 def areas_to_compute(
-    changed: NDArray[np.bool_], size: tuple[int, int], *, border: Border, margin_cells: int, most: float
+    changed: NDArray[np.bool_], size: tuple[int, int], *, border: BorderCost, margin_cells: int, most: float
 ) -> list[Rectangle] | None:
     """Rectangles that hold every changed cell and ``margin_cells`` around it, or None where the frame costs less.
 
@@ -57,12 +56,12 @@ def areas_to_compute(
     if not changed.any():
         return []
     whole = (size[0] + border.frame_px, size[1] + border.frame_px)
-    room = most * whole[0] * whole[1]
-    if changed.sum() * CELL_PX**2 > room:
+    most_px = most * whole[0] * whole[1]
+    if changed.sum() * CELL_PX**2 > most_px:
         return None
-    costs = _Costs(border.rectangle_px, whole)
+    costs = _Costs(border, size)
     boxes = _merged(_bounds(_grown(changed, margin_cells)), costs)
-    if costs(boxes).sum() > room:
+    if costs(boxes).sum() > most_px:
         return None
     return [_rectangle(box, size) for box in boxes.tolist()]
 
@@ -93,11 +92,13 @@ def _bounds(cells: NDArray[np.bool_]) -> Boxes:
 class _Costs:
     """What boxes cost, in pixels: their own and the border, which ends with the frame."""
 
-    def __init__(self, border_px: int, whole: tuple[int, int]) -> None:
-        self._border_px, self._whole = border_px, np.array(whole)
+    def __init__(self, border: BorderCost, size: tuple[int, int]) -> None:
+        self._border_px = border.rectangle_px
+        # cells reach beyond the frame, and a border may
+        self._most = np.array([round_up(px, CELL_PX) + border.frame_px for px in size])
 
     def __call__(self, boxes: Boxes) -> NDArray[np.int64]:
-        sides = np.minimum((boxes[..., 2:] - boxes[..., :2]) * CELL_PX + self._border_px, self._whole)
+        sides = np.minimum((boxes[..., 2:] - boxes[..., :2]) * CELL_PX + self._border_px, self._most)
         return np.asarray(sides.prod(-1) + CALL_PX)
 
 

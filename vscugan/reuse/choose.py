@@ -6,7 +6,7 @@ import torch
 
 from vscugan.engine.engine import Engine
 from vscugan.engine.memory import free_bytes
-from vscugan.reuse.areas import Border
+from vscugan.reuse.areas import BorderCost
 from vscugan.reuse.decisions import Decisions
 from vscugan.reuse.deduplication_cache import DeduplicationCache
 from vscugan.reuse.each_frame import EachFrame
@@ -33,7 +33,7 @@ def choose_mode(engine: Engine, settings: Settings) -> Mode:
     blocks = settings.reuse == "still"
     if not blocks and settings.gates == "frame":
         return EachFrame(engine, choose_deduplication(settings))
-    border = Border.of(engine.architecture)
+    border = BorderCost.of(engine.architecture)
     decisions = Decisions(segment=settings.segment, threshold=settings.threshold, border=border, blocks=blocks)
     if blocks:
         return StillBlocks(engine, decisions, _limit())

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from vscugan.reuse.areas import Border, areas_to_compute
+from vscugan.reuse.areas import BorderCost, areas_to_compute
 from vscugan.reuse.changes import changed, differences
 from vscugan.reuse.lru_cache import LRUCache
 from vscugan.tiling.geometry import Rectangle
@@ -64,14 +64,14 @@ class _ChainState:
     n: int
     decision: Decision
     reference: NDArray[np.float32]  #: (3, H, W) the source that each pixel was last computed from
-    gate_source: NDArray[np.float32]  #: (3, H, W) the source frame whose gates are used
+    gate_frame: NDArray[np.float32]  #: (3, H, W) the source frame whose gates are used
     whole_in_a_row: int = 0
     owns_reference: bool = False  #: else it is a source frame, which nobody writes to
 
     @property
     def bytes(self) -> int:
         """Of the frames that it holds."""
-        return self.reference.nbytes + (0 if self.gate_source is self.reference else self.gate_source.nbytes)
+        return self.reference.nbytes + (0 if self.gate_frame is self.reference else self.gate_frame.nbytes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +111,7 @@ class Decisions:
     computed whole, and only gates are held.
     """
 
-    def __init__(self, *, segment: int, threshold: float, border: Border, blocks: bool) -> None:
+    def __init__(self, *, segment: int, threshold: float, border: BorderCost, blocks: bool) -> None:
         self._segment, self._threshold, self._border, self._blocks = segment, threshold, border, blocks
         self._awaited: dict[int, Counter[int]] = {}  # by epoch
         self._states: LRUCache[int, _ChainState | _Unreadable] = LRUCache(STATES_BYTES, self._awaited.__contains__)
@@ -218,8 +218,8 @@ class Decisions:
     @staticmethod
     def _has_drifted(state: _ChainState, source: NDArray[np.float32], difference: NDArray[np.float32]) -> bool:
         """Whether the gates in use are too old for this frame; ``difference`` is that to the state's reference."""
-        if state.gate_source is not state.reference:
-            difference = differences(state.gate_source, source)
+        if state.gate_frame is not state.reference:
+            difference = differences(state.gate_frame, source)
         return not difference.mean() <= DRIFTED_CODES
 
     @staticmethod
@@ -231,7 +231,7 @@ class Decisions:
             n=n,
             decision=Decision(segment=segment, base=n, gate_source=n, uncompared=uncompared),
             reference=source,
-            gate_source=source,
+            gate_frame=source,
             whole_in_a_row=whole_in_a_row,
         )
 
@@ -239,7 +239,7 @@ class Decisions:
     def _held(state: _ChainState, n: int, segment: int, source: NDArray[np.float32]) -> _ChainState:
         """Frame ``n`` whole, with the gates that are in use."""
         decision = Decision(segment=segment, base=n, gate_source=state.decision.gate_source)
-        return _ChainState(n=n, decision=decision, reference=source, gate_source=state.gate_source)
+        return _ChainState(n=n, decision=decision, reference=source, gate_frame=state.gate_frame)
 
     @staticmethod
     def _partly(state: _ChainState, n: int, source: NDArray[np.float32], areas: list[Rectangle]) -> _ChainState:
@@ -263,6 +263,6 @@ class Decisions:
             n=n,
             decision=decision,
             reference=reference,
-            gate_source=state.gate_source,
+            gate_frame=state.gate_frame,
             owns_reference=state.owns_reference or bool(areas),
         )

@@ -16,8 +16,8 @@ from vscugan.reuse.mode import Answer, Counts, Mode, SourceFrame, Target
 FRAMES_AT_ONCE = 8
 #: And all that are waited for together, as long as each may ask for one.
 ALL_FRAMES_AT_ONCE = 64
-#: Gates take about 1.5 kB a frame and pass.
-GATES_BYTES = 16 << 20
+#: Gates take about 1.5 kB a frame and pass; an entry takes some bytes even where a network has none.
+GATES_BYTES, ENTRY_BYTES = 16 << 20, 300
 
 
 class DependentFrames(Mode):
@@ -120,7 +120,7 @@ class DependentFrames(Mode):
         if not gates:
             return
         with self._lock:
-            self._gates.put(n, gates, sum(gate.nbytes for each in gates for gate in each))
+            self._gates.put(n, gates, ENTRY_BYTES + sum(gate.nbytes for each in gates for gate in each))
 
     def close(self) -> str:
         """See ``Mode``."""
