@@ -23,6 +23,8 @@ def without_layer(name: str, **changed: object) -> Architecture:
     [
         (replace(UPCUNET, scale=3), "upcunet-2x must end with three planes of 3 times the size"),
         (replace(UPCUNET, pad_px=20), "upcunet-2x must end with three planes of 2 times the size"),
+        (replace(UPCUNET, multiple=1), "maps that are added must be alike, got "),
+        (replace(ARCHITECTURES["upcunet-3x"], multiple=2), "maps that are added must be alike, got "),
         (without_layer("unet2.conv5", inputs=32), "unet2.conv5 must read 32 channels, got 64"),
         (without_layer("unet1.conv2.conv.0", kernel=5), "maps that are added must be alike, got "),
     ],

@@ -46,7 +46,7 @@ def test_devices_share_the_frames_and_the_bits_stay(picture: np.ndarray) -> None
     wanted = [upscale(Engine(validate(backend="torch")), x) for x in frames]
     engine = Engine(validate(backend="torch", device=["cpu", "cpu", "cpu"], streams=1))
     took: list[int] = []
-    for at, (slot,) in enumerate(engine.devices):
+    for at, (slot,) in enumerate(engine.slots_by_device):
         network = slot.passes[0]
         real = network.run
 
@@ -102,7 +102,7 @@ def test_the_precision_that_is_named_is_the_one_that_computes(
 
 def test_cuda_streams_belong_to_slots_and_not_to_frames(picture: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[torch.device] = []
-    monkeypatch.setattr(module, "stream_of", made.append)
+    monkeypatch.setattr(module, "new_stream", made.append)
     engine = Engine(validate(streams=2))
     for _ in range(3):
         upscale(engine, np.ascontiguousarray(picture[:, :32, :32]))

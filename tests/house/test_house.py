@@ -18,11 +18,18 @@ from house import toy_runtime
 from house.toy_architectures import SAME, TOYS, VALID, plain, random_weights
 from vscugan.architectures import ARCHITECTURES
 from vscugan.architectures.architecture import Architecture, Layer
+from vscugan.engine import planner
+from vscugan.engine.padding import network_input
 from vscugan.models import registry
 from vscugan.models.registry import ModelRow
 from vscugan.models.weights import load_released
 from vscugan.reuse.areas import BorderCost
 from vscugan.runtime import BACKENDS
+from vscugan.runtime.backends import backend_row
+from vscugan.runtime.protocol import Runtime
+from vscugan.runtime.workspace import Workspace
+from vscugan.tiling.run_tiles import PassOptions, run_tiles
+from vscugan.tiling.tile_plan import FeatureStorage, TilePlan
 
 RUNTIMES = ("torch", "openvino", "onnxruntime")
 
@@ -78,7 +85,9 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.syspath_prepend(str(package.parent))
         for toy in TOYS:
             patch.setitem(ARCHITECTURES, toy.name, toy)
-        patch.setattr(registry, "MORE_ROWS", [released(toy, package / "models") for toy in TOYS])
+        more = tuple(released(toy, package / "models") for toy in TOYS)
+        released_rows = registry.read_manifest()
+        patch.setattr(registry, "read_manifest", lambda: (*released_rows, *more))
         patch.setitem(BACKENDS, "toy", "house.toy_runtime")
         yield
 
@@ -99,10 +108,9 @@ def furthest(a: list[np.ndarray], b: list[np.ndarray]) -> float:
 @pytest.mark.parametrize("toy", TOYS, ids=model_of)
 def test_the_runtimes_agree(toy: Architecture, art_clip: Any) -> None:
     clip = art_clip(61, 47)
-    made = [frames(clip, model=model_of(toy), backend=backend, tile=0) for backend in RUNTIMES]
-    assert furthest(made[0], made[1]) < 1e-4
-    assert furthest(made[0], made[2]) < 1e-4
-    assert furthest(made[0], [np.stack(planes(clip.resize.Point(122, 94).get_frame(0)))]) > 0.01  # it does something
+    first, *others = (frames(clip, model=model_of(toy), backend=backend, tile=0) for backend in RUNTIMES)
+    assert all(furthest(first, other) < 1e-4 for other in others)
+    assert furthest(first, [np.stack(planes(clip.resize.Point(122, 94).get_frame(0)))]) > 0.01  # it does something
 
 
 def test_the_same_rule_is_torchs_own_padding(art_clip: Any) -> None:
@@ -112,26 +120,38 @@ def test_the_same_rule_is_torchs_own_padding(art_clip: Any) -> None:
     assert furthest(frames(clip, model="toy-same", backend="torch", tile=0), [wanted]) < 2e-5
 
 
-@pytest.mark.parametrize("memory", [None, 64])
+@pytest.mark.parametrize("storage", FeatureStorage)
 @pytest.mark.parametrize("backend", RUNTIMES)
 @pytest.mark.parametrize("toy", TOYS, ids=model_of)
 @pytest.mark.parametrize("size", [(97, 131), (33, 65)])
 def test_tiles_give_the_whole_frame(
-    size: tuple[int, int], toy: Architecture, backend: str, memory: int | None, art_clip: Any
+    size: tuple[int, int],
+    toy: Architecture,
+    backend: str,
+    storage: FeatureStorage,
+    art_clip: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    clip = art_clip(size[1], size[0])
+    clip, plans = art_clip(size[1], size[0]), []
     whole = frames(clip, model=model_of(toy), backend=backend, tile=0)
+
+    def choose(runtime: Runtime, height: int, width: int, budget: object, tile: tuple[int, int]) -> TilePlan:
+        plans.append(TilePlan(tile=tile, storage=storage))
+        return plans[-1]
+
+    monkeypatch.setattr(planner, "choose_plan", choose)
     for tile in (32, [64, 32]):
-        assert furthest(whole, frames(clip, model=model_of(toy), backend=backend, tile=tile, memory=memory)) < 2e-5
+        assert furthest(whole, frames(clip, model=model_of(toy), backend=backend, tile=tile)) < 2e-5
+    assert [plan.tile for plan in plans] == [(32, 32), (32, 64)]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (5, 19)])
 @pytest.mark.parametrize("toy", TOYS, ids=model_of)
 def test_small_frames(size: tuple[int, int], toy: Architecture, art_clip: Any) -> None:
     clip = art_clip(size[1], size[0])
-    made = [frames(clip, model=model_of(toy), backend=backend) for backend in RUNTIMES]
-    assert furthest(made[0], made[1]) < 1e-4
-    assert made[0][0].shape == (3, 2 * size[0], 2 * size[1])
+    first, *others = (frames(clip, model=model_of(toy), backend=backend) for backend in RUNTIMES)
+    assert all(furthest(first, other) < 1e-4 for other in others)
+    assert first[0].shape == (3, 2 * size[0], 2 * size[1])
 
 
 @pytest.fixture
@@ -148,7 +168,7 @@ def moving(core: Any, art_clip: Any) -> vs.VideoNode:
     return core.std.ModifyFrame(still, still, paint)
 
 
-@pytest.mark.parametrize("backend", ["torch", "openvino"])
+@pytest.mark.parametrize("backend", RUNTIMES)
 @pytest.mark.parametrize("toy", TOYS, ids=model_of)
 def test_what_stands_still_is_not_computed_again(toy: Architecture, backend: str, moving: vs.VideoNode) -> None:
     arguments = {"model": model_of(toy), "backend": backend, "reuse": "still", "report": 1}
@@ -166,9 +186,9 @@ def test_what_stands_still_is_not_computed_again(toy: Architecture, backend: str
 @pytest.mark.parametrize("toy", TOYS, ids=model_of)
 def test_two_passes_and_devices_in_a_list(toy: Architecture, art_clip: Any) -> None:
     clip = art_clip(48, 32, 4)
-    once = [frames(clip, model=model_of(toy), backend=backend, width=192) for backend in ("torch", "openvino")]
+    once = [frames(clip, model=model_of(toy), backend=backend, width=192) for backend in RUNTIMES]
     assert once[0][0].shape == (3, 128, 192)
-    assert furthest(*once) < 1e-4
+    assert all(furthest(once[0], other) < 1e-4 for other in once[1:])
     several = frames(clip, model=model_of(toy), backend="torch", width=192, device=["cpu", "cpu"])
     assert all(np.array_equal(a, b) for a, b in zip(once[0], several, strict=True))
 
@@ -220,3 +240,19 @@ def test_the_rows_follow_from_the_layers() -> None:
         weights = load_released(row)
         wanted = random_weights(toy)
         assert all(torch.equal(weights.tensors[name], tensor) for name, tensor in wanted.items())
+
+
+def test_gates_of_another_device_and_precision_are_taken(picture: np.ndarray) -> None:
+    """As in a list of devices: torch gives bf16 gates, and the next frame goes to OpenVINO."""
+    weights = load_released(next(row for row in registry.rows() if row.architecture == VALID.name))
+    x = torch.from_numpy(np.ascontiguousarray(picture[:, :32, :48]))[None]
+    results = []
+    for backend, dtype in (("openvino", torch.bfloat16), ("openvino", torch.float32), ("torch", torch.bfloat16)):
+        runtime = backend_row(backend).make(weights, torch.device("cpu"), "fp32")
+        gates = (torch.full((1, 8, 1, 1), 0.5, dtype=dtype),)
+        padded, area = network_input(VALID, x)
+        result = run_tiles(runtime, padded, TilePlan(tile=(0, 0)), area, Workspace(), PassOptions(gates=gates))
+        assert result is not None
+        results.append(result[0].clone())
+    assert torch.equal(results[0], results[1])
+    assert (results[0] - results[2]).abs().max() < 1e-4

@@ -163,14 +163,14 @@ class Architecture:
 
     def stages_for(self, *, lean: bool) -> tuple[Stage, ...]:
         """The stages, those that keep less where that is asked for."""
-        return self.lean_stages or self.stages if lean else self.stages
+        return (self.lean_stages or self.stages) if lean else self.stages
 
     @cached_property
     def shapes(self) -> Shapes:
         """What follows from the layers: the maps' sizes, the halo, and what a pixel costs."""
-        from vscugan.architectures.shapes import measured
+        from vscugan.architectures.shapes import measure
 
-        return measured(self)
+        return measure(self)
 
     @property
     def halo_px(self) -> int:

@@ -99,12 +99,22 @@ class _Sizes:
         return x
 
 
-def measured(architecture: Architecture) -> Shapes:
+def measure(architecture: Architecture) -> Shapes:
     """The shapes of an architecture.
 
     Raises: ValueError where its layers and stages do not add up.
     """
-    px = architecture.multiple * MEASURED_MULTIPLES
+    maps, steps = _measured_at(architecture, MEASURED_MULTIPLES)
+    # at an odd number of multiples nothing may be rounded away either
+    if maps != _measured_at(architecture, MEASURED_MULTIPLES - 1)[0]:
+        raise ValueError(f"{architecture.name} must have maps of whole px at each multiple of {architecture.multiple}")
+    _check(architecture, maps)
+    return Shapes(maps=maps, multiply_adds=tuple(steps.multiply_adds), widest=steps.widest)
+
+
+def _measured_at(architecture: Architecture, multiples: int) -> tuple[dict[str, FeatureMap], _Measuring]:
+    """The maps of a picture of so many multiples a side, and what was seen on the way."""
+    px = architecture.multiple * multiples
     steps = _Measuring(architecture)
     whole = WholeMaps(
         {"input": _Map(channels=3, px=px + 2 * architecture.pad_px, rate=Fraction(1))},
@@ -123,8 +133,7 @@ def measured(architecture: Architecture) -> Shapes:
         )
         for name, x in whole.maps.items()
     }
-    _check(architecture, maps)
-    return Shapes(maps=maps, multiply_adds=tuple(steps.multiply_adds), widest=steps.widest)
+    return maps, steps
 
 
 class _Measuring:
@@ -148,6 +157,9 @@ class _Measuring:
 
 
 def _check(architecture: Architecture, maps: Mapping[str, FeatureMap]) -> None:
+    uneven = [name for name, feature in maps.items() if (architecture.multiple * feature.rate).denominator > 1]
+    if uneven:
+        raise ValueError(f"{architecture.name} must have a multiple that {uneven[0]} has whole px for")
     output = maps["output"]
     if output != replace(output, rate=Fraction(architecture.scale), extra=0, channels=3):
         raise ValueError(f"{architecture.name} must end with three planes of {architecture.scale} times the size")

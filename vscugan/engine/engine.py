@@ -17,7 +17,7 @@ from vscugan.engine.device import pick_device
 from vscugan.engine.network_pass import NetworkPass
 from vscugan.engine.planner import PlanLimits
 from vscugan.engine.route import Pass, direct
-from vscugan.engine.slots import DeviceSlot, DeviceSlots, Spent, stream_of
+from vscugan.engine.slots import DeviceSlot, DeviceSlots, Spent, new_stream
 from vscugan.errors import ArgumentError, FrameError
 from vscugan.models.weights import Weights
 from vscugan.runtime.backends import backend_row, is_native, pick_backend
@@ -30,9 +30,6 @@ from vscugan.tiling.run_tiles import PassOptions
 logger = logging.getLogger(__name__)
 
 AUTO_PRECISIONS = {"cuda": "fp16"}  # elsewhere fp32
-#: Frames at once on a device, else 1. On two CPU cores two frames gain torch 10 % and OpenVINO nothing, while each
-#: has half of the memory: not worth features that must be computed again.
-DEFAULT_STREAMS = {("cuda", "torch"): 2}
 
 #: The gates of a frame, for each pass of the network.
 type FrameGates = Sequence[Gates]
@@ -68,6 +65,7 @@ class Engine:
     ``passes``: the route; left out, the one pass that ``settings`` names. Safe to call from several threads;
     each device computes ``streams`` frames at once, the others wait and go to the first device of the list that
     is free. ``notify`` receives what the script's author should know once, such as the tile that was chosen.
+    Raises: ArgumentError for what does not go together, WeightsError, DeviceError.
     """
 
     def __init__(
@@ -84,8 +82,8 @@ class Engine:
         loaded = _loaded(settings, route)
         self._alphas = [alpha for _, alpha in loaded]
         weights = [each for each, _ in loaded]
-        self.devices = [self._device_slots(device, devices, settings, weights, notify) for device in devices]
-        self._slots = DeviceSlots([slot for slots in self.devices for slot in slots])
+        self.slots_by_device = [self._device_slots(device, devices, settings, weights, notify) for device in devices]
+        self._slots = DeviceSlots([slot for slots in self.slots_by_device for slot in slots])
         self.scale = prod(each.scale for each in weights)
         self.architecture = weights[0].architecture
         self._restore_overshoot = settings.overshoot == "restore"
@@ -101,7 +99,7 @@ class Engine:
         backend, passed_over = pick_backend(settings.backend, device, self.precision)
         if passed_over:
             notify(f"backend: {backend}, because {passed_over}")
-        streams = settings.streams or DEFAULT_STREAMS.get((device.type, backend), 1)
+        streams = settings.streams or backend_row(backend).streams.get(device.type, 1)
         limits = PlanLimits(
             tile=settings.tile,
             memory=None if settings.memory is None else settings.memory << 20,
@@ -109,19 +107,19 @@ class Engine:
         )
         passes = tuple(NetworkPass(each, backend, device, self.precision, limits, notify) for each in weights)
         return [
-            DeviceSlot(device=device, backend=backend, passes=passes, stream=stream_of(device), workspace=Workspace())
+            DeviceSlot(device=device, backend=backend, passes=passes, stream=new_stream(device), workspace=Workspace())
             for _ in range(streams)
         ]
 
     @property
     def passes(self) -> tuple[NetworkPass, ...]:
         """Of the first device."""
-        return self.devices[0][0].passes
+        return self.slots_by_device[0][0].passes
 
     @property
     def returns_gates(self) -> bool:
         """Whether a frame's gates come with the frame; else asking for them costs time and precision."""
-        runtimes = [each.runtime for slots in self.devices for each in slots[0].passes]
+        runtimes = [each.runtime for slots in self.slots_by_device for each in slots[0].passes]
         return all(runtime.returns_gates or not runtime.architecture.gates for runtime in runtimes)
 
     @property
@@ -132,13 +130,14 @@ class Engine:
     @property
     def summary(self) -> str:
         """What computes, in words."""
-        return f"{', '.join(f'{slots[0].backend} on {slots[0].device}' for slots in self.devices)}, {self.precision}"
+        first = [slots[0] for slots in self.slots_by_device]
+        return f"{', '.join(f'{slot.backend} on {slot.device}' for slot in first)}, {self.precision}"
 
     def report(self) -> dict[str, str]:
         """What computes, as frame props: runtime, device, precision, tile and weights of each pass."""
         return {
-            "CuganRuntime": _without_repeats(slots[0].backend for slots in self.devices),
-            "CuganDevice": _without_repeats(str(slots[0].device) for slots in self.devices),
+            "CuganRuntime": _without_repeats(slots[0].backend for slots in self.slots_by_device),
+            "CuganDevice": _without_repeats(str(slots[0].device) for slots in self.slots_by_device),
             "CuganPrecision": self.precision,
             "CuganTile": ", ".join(p.tile for p in self.passes),
             "CuganWeights": ", ".join(p.sha256 for p in self.passes),

@@ -38,15 +38,11 @@ def shared_runtime(backend: str, weights: Weights, device: torch.device, precisi
         return runtime
 
 
-#: how torch on a CPU, OpenVINO and ONNX Runtime say it, each by an exception of its own
-OUT_OF_MEMORY_WORDS = ("can't allocate memory", "bad_alloc", "Failed to allocate", "not enough memory")
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether a runtime raised because an allocation failed, on any device."""
+def is_out_of_memory(error: Exception, backend: str) -> bool:
+    """Whether torch, which holds the maps, or a backend raised because an allocation failed, on any device."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return any(words in str(error) for words in OUT_OF_MEMORY_WORDS)
+    return any(text in str(error) for name in ("torch", backend) for text in backend_row(name).out_of_memory)
 
 
 class NetworkPass:
@@ -110,7 +106,7 @@ class NetworkPass:
             try:
                 return self._attempt(runtime, x, plan, workspace, options, area)
             except Exception as error:
-                if not is_out_of_memory(error):
+                if not is_out_of_memory(error, self._backend):
                     raise
             # outside of the handler: the traceback would keep the failed run's tensors alive
             workspace.clear()  # what it holds is sized for the plan that failed
@@ -128,11 +124,12 @@ class NetworkPass:
         options: PassOptions,
         area: Rectangle | None,
     ) -> tuple[Tensor, Gates] | None:
-        padded, shown = network_input(runtime.architecture, x, area)
+        """One try by a plan; Raises whatever a runtime raises when it is out of memory."""
+        padded, inner = network_input(runtime.architecture, x, area)
         # what is rounded to levels comes out finite whatever went in
         if self._precision == "int8" and not torch.isfinite(padded.sum()):
             return None
         result = run_tiles(
-            runtime, padded.to(runtime.device, runtime.dtype), plan, shown, workspace, options
+            runtime, padded.to(runtime.device, runtime.dtype), plan, inner, workspace, options
         )
         return result and (picture_of(runtime.architecture, result[0]), result[1])

@@ -33,8 +33,8 @@ def network_input(architecture: Architecture, x: Tensor, area: Rectangle | None 
     values = architecture.input_range
     if values.gain != 1 or values.offset:
         y = y.mul_(values.gain).add_(values.offset)
-    shown = [span.moved(-of.start) for span, of in zip((area.rows, area.columns), windows, strict=True)]
-    return y, Rectangle(rows=shown[0], columns=shown[1])
+    inner = [span.moved(-of.start) for span, of in zip((area.rows, area.columns), windows, strict=True)]
+    return y, Rectangle(rows=inner[0], columns=inner[1])
 
 
 def _window(architecture: Architecture, area: Span, px: int) -> Span:
@@ -42,7 +42,7 @@ def _window(architecture: Architecture, area: Span, px: int) -> Span:
     multiple, size = architecture.multiple, round_up(px, architecture.multiple)
     start, stop = area.start // multiple * multiple, round_up(area.stop, multiple)
     if architecture.border is Border.SAME:
-        reach = round_up(max(architecture.halo_px, 1), multiple)
+        reach = round_up(max(architecture.halo_px, 1), multiple)  # a multiple at least: what fills the end is reflected
         start, stop = max(0, start - reach), min(size, stop + reach)
     return Span(start=start, stop=stop)
 

@@ -62,11 +62,12 @@ def _candidates(
     return whole + [TilePlan(tile=t, storage=storage) for t in tiles for storage in kept] + on_host + again
 
 
-def leaner_plan(failed: TilePlan, height: int, width: int, *, has_host: bool) -> TilePlan | None:
+def leaner_plan(runtime: Runtime, failed: TilePlan, height: int, width: int) -> TilePlan | None:
     """What to try after an out-of-memory: half the tile and fewer features, None where there is nothing left."""
-    if failed.storage is FeatureStorage.DEVICE:
+    has_host = runtime.device.type != "cpu"
+    if failed.storage is FeatureStorage.DEVICE and runtime.architecture.lean_stages:
         storage = FeatureStorage.LEAN
-    elif failed.storage is FeatureStorage.LEAN and has_host:
+    elif failed.storage in (FeatureStorage.DEVICE, FeatureStorage.LEAN) and has_host:
         storage = FeatureStorage.HOST
     else:
         storage = failed.storage

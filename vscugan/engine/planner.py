@@ -100,7 +100,7 @@ class Planner:
         with self._lock:
             if self._plan is not failed:
                 return
-            leaner = leaner_plan(failed, height, width, has_host=self._runtime.device.type != "cpu")
+            leaner = leaner_plan(self._runtime, failed, height, width)
             if leaner is None:
                 raise DeviceError(
                     f"{self._device} must have room for a tile of {SMALLEST_TILE_PX} px, got out of memory; "

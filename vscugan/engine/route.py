@@ -44,7 +44,7 @@ def _first(settings: Settings, scale: int, weights: Weights | None = None) -> Pa
 
 
 def direct(settings: Settings) -> tuple[Pass, ...] | None:
-    """The one pass that a scale of 2, 3 or 4 names, or the file's own; None where a route must be found.
+    """The one pass that a scale of the model names, or the file's own; None where a route must be found.
 
     Raises: WeightsError for a bad file, ArgumentError where ``scale`` is not the file's.
     """
@@ -80,7 +80,10 @@ def find_route(settings: Settings, source: tuple[int, int], target: tuple[int, i
     if not first:
         find(model=settings.model, scale=SCALES[0], noise=settings.noise)  # raises, naming what exists
     later_noise = LATER_NOISE if _costs(settings.model, LATER_NOISE) else settings.noise
-    scales = cheapest(source, target, first, _costs(settings.model, later_noise))
+    later = _costs(settings.model, later_noise)
+    if max(*first, *later) == 1 and any(t > s for s, t in zip(source, target, strict=True)):
+        raise ArgumentError(f"model={settings.model} keeps the size, got a larger one; use model=se")
+    scales = cheapest(source, target, first, later)
     rest = [Pass(scale=s, noise=later_noise, model=settings.model) for s in scales[1:]]
     return (_first(settings, scales[0]), *rest)
 
@@ -104,7 +107,9 @@ def cheapest(
         each = [(first if k == 0 else later)[scale] for k, scale in enumerate(route)]
         return sum(one * prod(route[:k]) ** 2 for k, one in enumerate(each))
 
-    enough = [r for r in _sequences(first, later) if all(s * prod(r) >= t for s, t in zip(source, target, strict=True))]
+    enlarging = [scale for scale in later if scale > 1]  # else a route would have no end
+    routes = _sequences(first, enlarging)
+    enough = [r for r in routes if all(s * prod(r) >= t for s, t in zip(source, target, strict=True))]
     return min(enough, key=lambda r: (cost(r), prod(r)))
 
 

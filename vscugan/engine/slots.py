@@ -90,8 +90,8 @@ def _on_device(x: Tensor, slot: DeviceSlot) -> Tensor:
     return torch.empty(x.shape, dtype=x.dtype, pin_memory=True).copy_(x).to(device, non_blocking=True)
 
 
-def stream_of(device: torch.device) -> torch.cuda.Stream | None:
-    """A stream of its own for the frames of a slot."""
+def new_stream(device: torch.device) -> torch.cuda.Stream | None:
+    """A stream for the frames of a slot; None where the device is not CUDA's."""
     return torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
 

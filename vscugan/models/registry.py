@@ -37,12 +37,12 @@ def weights_folders() -> tuple[Path, ...]:
     return package / "weights", package.parent / "weights"
 
 
-#: Rows beside those of the manifest.
-MORE_ROWS: list[ModelRow] = []
-
-
 @cache
-def _manifest() -> tuple[ModelRow, ...]:
+def read_manifest() -> tuple[ModelRow, ...]:
+    """The rows of ``weights/manifest.json``.
+
+    Raises: WeightsError where it is missing.
+    """
     for folder in weights_folders():
         manifest = folder / "manifest.json"
         if manifest.is_file():
@@ -52,7 +52,7 @@ def _manifest() -> tuple[ModelRow, ...]:
 
 def rows() -> tuple[ModelRow, ...]:
     """Every released model."""
-    return (*_manifest(), *MORE_ROWS)
+    return read_manifest()
 
 
 def models() -> tuple[str, ...]:

@@ -25,11 +25,12 @@ class Backend:
     """A runtime as users name it; a row of its module's ``ROWS``.
 
     ``package``: as Python imports it; ``distributions``: what pip installs it by. ``devices``: kinds of torch's
-    devices, and the precisions on each. ``extras``: what installs it, for each kind of
-    device. ``load``: imports the package, raises what that raises. ``make``: a runtime of (weights, device, precision).
-    ``native_precisions``: those below fp32 that a device has instructions for. ``lacks``: what is missing for a device
-    although the package is there, None where nothing is. ``speed``: times as fast as torch on a kind of device in a
-    precision, where that was measured (docs/speed.md): ``auto`` takes the fastest.
+    devices, and the precisions on each. ``load``: imports the package, raises what that raises. ``make``: a runtime of
+    (weights, device, precision). ``native_precisions``: those below fp32 that a device has instructions for.
+    ``extras``: what installs it, for each kind of device. ``lacks``: what is missing for a device although the package
+    is there, None where nothing is. ``out_of_memory``: what its errors say then, where they are not Python's or torch's
+    own. ``streams``: frames at once by default on a kind of device, else 1. ``speed``: times as fast as torch on a
+    kind of device in a precision, where that was measured (docs/speed.md): ``auto`` takes the fastest.
     """
 
     name: str
@@ -41,6 +42,8 @@ class Backend:
     native_precisions: Callable[[torch.device], tuple[str, ...]]
     extras: Mapping[str, str] = field(default_factory=dict)
     lacks: Callable[[torch.device], str | None] = _nothing
+    out_of_memory: tuple[str, ...] = ()
+    streams: Mapping[str, int] = field(default_factory=dict)
     speed: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
     @property
@@ -73,7 +76,7 @@ def _fastest(device: torch.device, precision: str) -> tuple[str, str | None]:
     """The fastest backend that is installed and measured, and why faster ones were passed over; else torch."""
     reasons: list[str] = []
     kind = (device.type, precision)
-    measured = [row for row in backend_rows() if kind in row.speed]
+    measured = [row for row in backend_rows() if row.speed.get(kind, 0) > 1]
     for backend in sorted(measured, key=lambda row: -row.speed[kind]):
         if importlib.util.find_spec(backend.package) is None:
             continue  # not installed is no news
@@ -84,17 +87,20 @@ def _fastest(device: torch.device, precision: str) -> tuple[str, str | None]:
     return "torch", "; ".join(reasons) or None
 
 
-def _only_int8(name: str, device: torch.device) -> str:
+def _with_int8(name: str, device: torch.device) -> str:
     """The backend for int8; raises ArgumentError where ``name`` or the device can't have it."""
-    only = next(row for row in backend_rows() if "int8" in row.precisions)
-    kinds = [kind for kind, precisions in only.devices.items() if "int8" in precisions]
-    for argument, value, allowed in (("device", device.type, kinds), ("backend", name, [only.name])):
+    able = [row for row in backend_rows() if "int8" in row.precisions]
+    kinds = list(dict.fromkeys(kind for row in able for kind, each in row.devices.items() if "int8" in each))
+    for argument, value, allowed in (
+        ("device", device.type, kinds),
+        ("backend", name, [row.name for row in able if "int8" in row.devices.get(device.type, ())]),
+    ):
         if value not in (*allowed, "auto"):
-            listed = " or ".join(allowed)
             raise ArgumentError(
-                f"{argument} must be {listed} for precision=int8, got {value}; use it, or precision=auto"
+                f"{argument} must be {' or '.join(allowed)} for precision=int8, got {value}; use it, or precision=auto"
             )
-    return only.name
+        first = allowed[0]
+    return first if name == "auto" else name
 
 
 def pick_backend(name: str, device: torch.device, precision: str) -> tuple[str, str | None]:
@@ -104,7 +110,7 @@ def pick_backend(name: str, device: torch.device, precision: str) -> tuple[str, 
     not installed.
     """
     if precision == "int8":
-        name = _only_int8(name, device)
+        name = _with_int8(name, device)
     if name == "auto":
         return _fastest(device, precision)
     backend = backend_row(name)

@@ -105,6 +105,7 @@ def _row(name: str, provider: str, devices: Mapping[str, tuple[str, ...]], **mor
         load=package,
         make=partial(_make, name, provider),
         native_precisions=native_precisions,
+        out_of_memory=("Failed to allocate", "bad_alloc"),
         lacks=partial(_lacks, provider),
         **more,
     )

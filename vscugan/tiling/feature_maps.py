@@ -146,15 +146,15 @@ class StoredMaps:
 class RecomputedMaps:
     """No map is kept: a stage on a tile runs all stages before it on that tile, from the input."""
 
-    def __init__(self, runtime: Runtime, padded: Tensor, workspace: Workspace) -> None:
-        self._runtime, self._padded, self._workspace = runtime, padded, workspace
+    def __init__(self, runtime: Runtime, stages: Sequence[Stage], padded: Tensor, workspace: Workspace) -> None:
+        self._runtime, self._stages, self._padded, self._workspace = runtime, stages, padded, workspace
         self._input = runtime.architecture.shapes.maps["input"]
 
     def compute(self, k: int, at: tuple[Span, ...], gates: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """See ``FeatureMaps``."""
         rows, columns = (window(self._input, s, 0) for s in at)
         view = self._padded[:, :, rows.start : rows.stop, columns.start : columns.stop]
-        return run_chain(self._runtime, view, k, gates, self._workspace)
+        return run_chain(self._runtime, view, k, self._stages[k].writes, gates, self._workspace)
 
     def keep(self, name: str, whole: Tensor, part: Tensor, own: Sequence[Span]) -> None:
         """Nothing is kept."""
@@ -165,22 +165,25 @@ class RecomputedMaps:
 
 
 def run_chain(
-    runtime: Runtime, padded: Tensor, last: int, gates: Mapping[str, Tensor], workspace: Workspace
+    runtime: Runtime,
+    padded: Tensor,
+    last: int,
+    wanted: Collection[str],
+    gates: Mapping[str, Tensor],
+    workspace: Workspace,
 ) -> dict[str, Tensor]:
-    """What stage ``last`` writes when the stages up to it run on a window of the input.
+    """The ``wanted`` ones of the maps that stage ``last`` writes when the stages up to it run on a window of the input.
 
     ``padded``: the window, as the border rule wants it, in the network's range; ``gates``: those that the stages take.
     The result is the caller's until it gives it back to the workspace.
     """
-    stages = runtime.architecture.stages[: last + 1]
-    wanted = stages[-1].writes
     windows = _Windows(runtime, workspace)
 
-    def run(k: int, stage: Stage, read: dict[str, Tensor], made: dict[str, Tensor]) -> dict[str, Tensor]:
-        written = runtime.run_stage(k, stage, {n: windows.ready(x) for n, x in read.items()}, made, workspace)
+    def run(k: int, stage: Stage, read: dict[str, Tensor], all_gates: dict[str, Tensor]) -> dict[str, Tensor]:
+        written = runtime.run_stage(k, stage, {n: windows.ready(x) for n, x in read.items()}, all_gates, workspace)
         windows.release()
         return written
 
     whole = WholeMaps({"input": padded}, dict(gates), run, give_back=workspace.give, wanted=wanted)
-    run_stages(stages, whole)
+    run_stages(runtime.architecture.stages[: last + 1], whole)
     return {name: whole.maps[name] for name in wanted}

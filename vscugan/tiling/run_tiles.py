@@ -33,12 +33,12 @@ class PassOptions:
 
 
 def run_tiles(
-    runtime: Runtime, padded: Tensor, plan: TilePlan, shown: Rectangle, workspace: Workspace, options: PassOptions
+    runtime: Runtime, padded: Tensor, plan: TilePlan, area: Rectangle, workspace: Workspace, options: PassOptions
 ) -> tuple[Tensor, Gates] | None:
     """Run the network on a frame, or on a window of one whose gates are given; None where the result is not finite.
 
     ``padded``: (1, 3, H + 2 pad, W + 2 pad) in the network's range, H and W multiples of the architecture's.
-    ``shown``: the part of H x W that is asked for. ``workspace`` has the memory of the frames before.
+    ``area``: the part of H x W that is asked for. ``workspace`` has the memory of the frames before.
     Returns (3, scale*h, scale*w) fp32 in the network's range, in memory of the workspace, and the gates, which may be
     missing where they were not asked for.
     """
@@ -46,22 +46,24 @@ def run_tiles(
     edge = 2 * architecture.pad_px
     size = (int(padded.shape[2]) - edge, int(padded.shape[3]) - edge)
     names = [gate.name for gate in architecture.gates]
-    given = None if options.gates is None else dict(zip(names, options.gates, strict=True))
-    output = shown.enlarged(architecture.scale)
+    given = None
+    if options.gates is not None:  # they may come from another device of the list
+        gates = (gate.to(runtime.device, runtime.dtype) for gate in options.gates)
+        given = dict(zip(names, gates, strict=True))
+    output_area = area.enlarged(architecture.scale)
     if plan.whole(*size):
         whole = runtime.run_network(padded, given, options.alpha, workspace, returns_gates=options.returns_gates)
         if whole is not None:
-            y, gates = whole
-            return (y[0, :, *output.index], gates) if torch.isfinite(y.sum()) else None
-    given = {name: gate.to(runtime.device, runtime.dtype) for name, gate in (given or {}).items()}
-    means = GateMeans(runtime, size, options.alpha, given)
-    tiles = _Tiles(runtime, padded, size, plan, output, workspace, means)
+            y, own = whole
+            return (y[0, :, *output_area.index], own) if torch.isfinite(y.sum()) else None
+    means = GateMeans(runtime, size, options.alpha, given or {})
+    tiles = _Tiles(runtime, padded, size, plan, output_area, workspace, means)
     run_stages(tiles.stages, tiles)
     return (tiles.output, tuple(means.gates[name] for name in names)) if means.finite else None
 
 
 class _Tiles:
-    """The steps of a frame in tiles; see ``Steps``. ``shown``: the part of the result that is asked for."""
+    """The steps of a frame in tiles; see ``Steps``. ``output_area``: the part of the result that is asked for."""
 
     def __init__(
         self,
@@ -69,22 +71,23 @@ class _Tiles:
         padded: Tensor,
         size: tuple[int, int],
         plan: TilePlan,
-        shown: Rectangle,
+        output_area: Rectangle,
         workspace: Workspace,
         means: GateMeans,
     ) -> None:
         self._means = means
-        self._architecture, self._size, self._shown, self._workspace = runtime.architecture, size, shown, workspace
+        self._architecture, self._size, self._workspace = runtime.architecture, size, workspace
+        self._output_area = output_area
         self._recomputes = plan.storage is FeatureStorage.RECOMPUTE
         self.stages = self._architecture.stages_for(lean=plan.is_lean)
         self._maps: FeatureMaps
         if self._recomputes:
-            self._maps = RecomputedMaps(runtime, padded, workspace)
+            self._maps = RecomputedMaps(runtime, self.stages, padded, workspace)
         else:
             device = torch.device("cpu") if plan.storage is FeatureStorage.HOST else padded.device
             self._maps = StoredMaps(runtime, self.stages, padded, size, workspace, device=device)
         self._axes = [split(s, t, self._architecture.multiple) for s, t in zip(size, plan.tile, strict=True)]
-        shape = (1, 3, shown.rows.size, shown.columns.size)
+        shape = (1, 3, output_area.rows.size, output_area.columns.size)
         self.output = workspace.take(shape, torch.float32, torch.contiguous_format, runtime.device)[0]
 
     def run(self, k: int, stage: Stage) -> None:
@@ -93,18 +96,19 @@ class _Tiles:
         if self._recomputes and k < len(self.stages) - 1 and not wants_mean:
             return  # a later stage runs this one
         for tile, at in zip(product(*self._axes), product(*self._spans(stage)), strict=True):
-            written = self._maps.compute(k, at, self._means.gates)
-            for name in stage.writes:
-                whole = written.pop(name)
-                if name == "output":
-                    self._paste(whole, at, tile)
-                    continue
-                part, own = _own_part(self._architecture.shapes.maps[name], whole, at, tile, self._size)
-                if wants_mean and stage.gate is not None and name == stage.gate.map:
-                    self._means.add(part)
-                self._maps.keep(name, whole, part, own)
-            for unread in written.values():  # of a chain, what only later stages would read
-                self._workspace.give(unread)
+            for name, whole in self._maps.compute(k, at, self._means.gates).items():
+                self._take(name, whole, at, tile, stage.gate if wants_mean else None)
+            del whole  # the next tile is computed without it
+
+    def _take(self, name: str, whole: Tensor, at: tuple[Span, ...], tile: tuple[Span, ...], gate: Gate | None) -> None:
+        """Keep a tile's part of a map that was computed on ``at``; ``gate``: whose mean is to be taken."""
+        if name == "output":
+            self._paste(whole, at, tile)
+            return
+        part, own = _own_part(self._architecture.shapes.maps[name], whole, at, tile, self._size)
+        if gate is not None and name == gate.map:
+            self._means.add(part)
+        self._maps.keep(name, whole, part, own)
 
     def _spans(self, stage: Stage) -> list[list[Span]]:
         """Of each axis, what each tile's stage runs on."""
@@ -116,13 +120,13 @@ class _Tiles:
         ]
 
     def _paste(self, y: Tensor, at: tuple[Span, ...], tile: tuple[Span, ...]) -> None:
-        """Copy the tile's own part of the stage's output into what is shown."""
+        """Copy the tile's own part of the stage's output into the frame's."""
         self._means.finite &= torch.isfinite(y.sum(dtype=torch.float32))
         scale = self._architecture.scale
-        shown = (self._shown.rows, self._shown.columns)
-        own = [Span(start=t.start * scale, stop=t.stop * scale).overlap(s) for t, s in zip(tile, shown, strict=True)]
+        area = (self._output_area.rows, self._output_area.columns)
+        own = [Span(start=t.start * scale, stop=t.stop * scale).overlap(s) for t, s in zip(tile, area, strict=True)]
         if all(span.size > 0 for span in own):
-            into = Rectangle(rows=own[0].moved(-shown[0].start), columns=own[1].moved(-shown[1].start))
+            into = Rectangle(rows=own[0].moved(-area[0].start), columns=own[1].moved(-area[1].start))
             of = Rectangle(rows=own[0].moved(-at[0].start * scale), columns=own[1].moved(-at[1].start * scale))
             self.output[:, *into.index] = y[0, :, *of.index]
         self._workspace.give(y)

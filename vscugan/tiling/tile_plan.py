@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from vscugan.architectures.architecture import Architecture
+from vscugan.architectures.architecture import Architecture, Border
 from vscugan.tiling.geometry import round_up
 
 
@@ -59,9 +59,10 @@ def working_bytes(architecture: Architecture, height: int, width: int, plan: Til
     Three of the network's widest maps: with UpCunet 1.4 (2x), 1.3 (3x) and 2.2 (4x) were measured on the CPU as peak
     resident memory of whole frames, less ``stored_bytes``.
     """
-    halo = 2 * architecture.halo_px
-    tile = [min(t or s, s) for t, s in zip(plan.tile, (height, width), strict=True)]
-    work = int(3 * architecture.shapes.widest * (tile[0] + halo) * (tile[1] + halo)) * item_bytes
+    read = [min(t or s, s) + 2 * architecture.halo_px for t, s in zip(plan.tile, (height, width), strict=True)]
+    if architecture.border is Border.SAME:  # a window ends with the frame
+        read = [min(px, s) for px, s in zip(read, (height, width), strict=True)]
+    work = int(3 * architecture.shapes.widest * read[0] * read[1]) * item_bytes
     if plan.storage is FeatureStorage.RECOMPUTE:  # the tile's own maps are kept meanwhile
-        work += stored_bytes(architecture, tile[0] + halo, tile[1] + halo, TilePlan(tile=(0, 0)), item_bytes)
+        work += stored_bytes(architecture, read[0], read[1], TilePlan(tile=(0, 0)), item_bytes)
     return work
