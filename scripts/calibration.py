@@ -128,6 +128,7 @@ def like_ranges(weights: Weights, pictures: Sequence[Tensor], layers: Sequence[s
     network = Emulation(weights=weights, before=see)
     for x in pictures:
         network.run(x)
+
     def axis(layer: str) -> int:
         return weights.architecture.layer[layer].output_axis
 

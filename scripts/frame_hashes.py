@@ -90,15 +90,15 @@ def main() -> int:
     parser.add_argument("--planes", type=Path, help="folder for the planes, to measure by how much they differ")
     arguments = parser.parse_args()
     hashes = {}
-    for number, (name, made) in enumerate(calls()):
-        hashes[name] = hashlib.sha256(b"".join(plane.tobytes() for plane in made)).hexdigest()
+    for number, (name, frames) in enumerate(calls()):
+        hashes[name] = hashlib.sha256(b"".join(plane.tobytes() for plane in frames)).hexdigest()
         if arguments.planes is not None and arguments.against is None:
             arguments.planes.mkdir(parents=True, exist_ok=True)
-            np.savez(arguments.planes / f"{number}.npz", *made)
+            np.savez(arguments.planes / f"{number}.npz", *frames)
         elif arguments.planes is not None:
             with np.load(arguments.planes / f"{number}.npz") as before:
                 most = max(float(np.abs(a.astype(float) - before[k].astype(float)).max())
-                           for k, a in zip(before.files, made, strict=True))  # fmt: skip
+                           for k, a in zip(before.files, frames, strict=True))  # fmt: skip
             print(f"{most:.3g}  {name}", file=sys.stderr)
     if arguments.against is None:
         print(json.dumps(hashes, indent=1))

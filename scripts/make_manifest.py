@@ -47,7 +47,8 @@ def main() -> None:
                 row |= {"licence": "MIT", "origin": f"{PACKAGE} (bilibili/ailab Real-CUGAN)"}
                 rows.append(row)
     target = Path(__file__).parent.parent / "weights" / "manifest.json"
-    target.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    others = [row for row in json.loads(target.read_text(encoding="utf-8")) if row["package"] != PACKAGE]
+    target.write_text(json.dumps(rows + others, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def run_network(architecture: Architecture, operators: Any, x: Any, gates: dict[
     whole = WholeMaps(
         {"input": x},
         dict(gates or {}),
-        lambda k, stage, read, made: stage.run(operators, read, made),
+        lambda k, stage, read, so_far: stage.run(operators, read, so_far),
         lambda gate, of: operators.gate(gate, of),
     )
     run_stages(architecture.stages, whole)

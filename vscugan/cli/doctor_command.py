@@ -166,7 +166,7 @@ def runtimes() -> str:
     from vscugan.runtime.backends import backend_rows
 
     found = []
-    for row in {row.package: row for row in backend_rows() if row.package != "torch"}.values():
+    for row in {row.package: row for row in reversed(backend_rows()) if row.package != "torch"}.values():
         installed = [f"{name} {number}" for name in row.distributions if (number := version(name))]
         if not installed:
             continue
@@ -174,7 +174,7 @@ def runtimes() -> str:
             row.load()
         except Exception as error:
             why = why_not(row.package, error)
-            hint = f"{how_to_repair(row.package, why)}, or use backend=auto"
+            hint = f"{how_to_repair(row.extras['cpu'], why)}, or use backend=auto"
             raise CheckFailed(f"{row.package} does not load: {why}", hint) from None
         found += installed
     if not found:

@@ -119,9 +119,9 @@ def scaled(weights: Weights, exponents: Mapping[str, Sequence[int]]) -> Weights:
 
 def prepared(weights: Weights, quantisation: Quantisation) -> Weights:
     """The weights that a quantised graph is written from: channels multiplied, biases corrected, still fp32."""
-    made = scaled(weights, quantisation.exponents)
+    like = scaled(weights, quantisation.exponents)
     biases = {f"{layer}.bias": torch.tensor(values) for layer, values in quantisation.biases.items()}
-    return replace(made, tensors={**made.tensors, **biases})
+    return replace(like, tensors={**like.tensors, **biases})
 
 
 def quantised_weight(weight: NDArray[np.float32], axis: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:

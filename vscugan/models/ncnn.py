@@ -25,6 +25,7 @@ TAG_FP16, TAG_FP32 = 0x01306B47, 0
 OUTPUTS, KERNEL, BIAS, WEIGHTS = 0, 1, 5, 6
 DENSE_BIAS, DENSE_WEIGHTS = 1, 2
 
+
 @dataclass(frozen=True, kw_only=True)
 class _Layer:
     kind: str

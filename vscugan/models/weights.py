@@ -24,7 +24,7 @@ from vscugan.models.torch_files import read_pth, read_safetensors
 from vscugan.models.weight_file import LARGEST_HEADER_BYTES, read_file
 
 SUFFIXES = (".pth", ".pt", ".safetensors", ".param", ".bin")
-_MEND = "use a Real-CUGAN file for 2x, 3x or 4x"
+_HINT = "use a Real-CUGAN file for 2x, 3x or 4x"
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -65,33 +65,37 @@ def _identified(tensors: Mapping[str, Tensor], path: Path | str) -> Architecture
     first = next(iter(ARCHITECTURES.values()))
     tensor = tensors.get(first.identified_by)
     shape = tuple(tensor.shape) if isinstance(tensor, Tensor) else None
-    raise WeightsError(f"{path} must hold an {first.family}, got {first.identified_by} of shape {shape}; {_MEND}")
+    raise WeightsError(f"{path} must hold an {first.family}, got {first.identified_by} of shape {shape}; {_HINT}")
 
 
 def _checked(tensors: Mapping[str, Tensor], architecture: Architecture, path: Path | str) -> dict[str, Tensor]:
     """The tensors in fp32, after a check of every name, shape and value."""
     expected = architecture.tensor_shapes
     if missing := sorted(expected.keys() - tensors.keys()):
-        raise WeightsError(f"{path} must hold {len(expected)} tensors, got none named {missing[0]}; {_MEND}")
+        raise WeightsError(f"{path} must hold {len(expected)} tensors, got none named {missing[0]}; {_HINT}")
     if extra := sorted(tensors.keys() - expected.keys()):
         family = architecture.family
-        raise WeightsError(f"{path} must hold only {family}'s tensors, got {extra[0][:80]!r}; {_MEND}")
+        raise WeightsError(f"{path} must hold only {family}'s tensors, got {extra[0][:80]!r}; {_HINT}")
     checked = {}
     for name, wanted in expected.items():
         tensor = tensors[name]
         if not isinstance(tensor, Tensor) or tuple(tensor.shape) != wanted:
             got = tuple(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
-            raise WeightsError(f"{path} must hold {name} of shape {wanted}, got {got}; {_MEND}")
+            raise WeightsError(f"{path} must hold {name} of shape {wanted}, got {got}; {_HINT}")
         if tensor.dtype not in DTYPES:
             dtype = str(tensor.dtype).removeprefix("torch.")
-            raise WeightsError(f"{path} must hold {name} in fp16, bf16, fp32 or fp64, got {dtype}; {_MEND}")
+            raise WeightsError(f"{path} must hold {name} in fp16, bf16, fp32 or fp64, got {dtype}; {_HINT}")
         checked[name] = tensor.detach().float().resolve_neg().contiguous()  # so that numpy can have it
         if not np.isfinite(checked[name].numpy()).all():  # torch's takes twice as long for such small tensors
-            raise WeightsError(f"{path} must hold finite numbers, got others in {name}; {_MEND}")
+            raise WeightsError(f"{path} must hold finite numbers, got others in {name}; {_HINT}")
     return checked
 
 
 def released_folder(package: str) -> Path:
+    """Where a package that pip knows as ``package`` has its models.
+
+    Raises: WeightsError where it is not installed.
+    """
     spec = importlib.util.find_spec(package.replace("-", "_"))
     if spec is None or spec.origin is None:
         raise WeightsError(
@@ -154,9 +158,22 @@ def load_file(name: str, *, model: str | None = None) -> Weights:
         raise ArgumentError(f"model={model} must be that of the weights, got a {kind} file; leave model out")
     architecture = _identified(tensors, path)
     checked = _checked(tensors, architecture, path)
+    families = {ARCHITECTURES[row.architecture].family for row in rows() if row.model == model}
+    if model is not None and architecture.family not in families:
+        raise ArgumentError(
+            f"model={model} must be that of the weights, got a file of {architecture.family}; leave model out"
+        )
     if model == "pro" if pro is None else pro:
-        architecture = ARCHITECTURES[f"{architecture.name}-pro"]
+        architecture = _in_pro_range(architecture, path)
     return Weights(tensors=checked, architecture=architecture, sha256=digest, source=str(path))
+
+
+def _in_pro_range(architecture: Architecture, path: Path) -> Architecture:
+    """The same layers in the range of the Pro models."""
+    name = f"{architecture.name}-pro"
+    if name not in ARCHITECTURES:
+        raise WeightsError(f"{path} must not be called Pro, got a file of {architecture.family}; leave that out")
+    return ARCHITECTURES[name]
 
 
 def _read_pair(param: Path, weights: Path) -> tuple[dict[str, Tensor], bool | None, str]:
@@ -166,8 +183,8 @@ def _read_pair(param: Path, weights: Path) -> tuple[dict[str, Tensor], bool | No
             raise WeightsError(f"weights must be a pair of .param and .bin, got no {half}; put both there")
     text, data = read_file(param, LARGEST_HEADER_BYTES), read_file(weights)
     digest = hashlib.sha256(data).hexdigest()
-    known = next((row for row in rows() if row.bin_sha256 == digest), None)
-    if known is None or known.param_sha256 != hashlib.sha256(text).hexdigest():
+    released = next((row for row in rows() if row.bin_sha256 == digest), None)
+    if released is None or released.param_sha256 != hashlib.sha256(text).hexdigest():
         digest = hashlib.sha256(text + data).hexdigest()
     tensors = read_ncnn(text, data, weights, tuple(ARCHITECTURES.values()))
-    return tensors, known.model == "pro" if known else None, digest
+    return tensors, released.model == "pro" if released else None, digest

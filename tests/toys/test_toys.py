@@ -14,8 +14,8 @@ import torch
 import vapoursynth as vs
 from support.frames import planes
 
-from house import toy_runtime
-from house.toy_architectures import SAME, TOYS, VALID, plain, random_weights
+from toys import toy_runtime
+from toys.toy_architectures import SAME, TOYS, VALID, plain, random_weights
 from vscugan.architectures import ARCHITECTURES
 from vscugan.architectures.architecture import Architecture, Layer
 from vscugan.engine import planner
@@ -88,7 +88,7 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         more = tuple(released(toy, package / "models") for toy in TOYS)
         released_rows = registry.read_manifest()
         patch.setattr(registry, "read_manifest", lambda: (*released_rows, *more))
-        patch.setitem(BACKENDS, "toy", "house.toy_runtime")
+        patch.setitem(BACKENDS, "toy", "toys.toy_runtime")
         yield
 
 
