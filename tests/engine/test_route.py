@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,18 @@ def test_what_exists_limits_the_route() -> None:
     assert cheapest((10, 10), (25, 25), only(2, 3), only(2, 3)) == (3,)  # pro
     assert cheapest((10, 10), (40, 40), only(2, 3), only(2, 3)) == (2, 2)
     assert cheapest((10, 10), (80, 80), only(2), only(2)) == (2, 2, 2)
+
+
+def test_a_model_that_keeps_the_size_ends_a_route(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cheapest((10, 10), (10, 10), {1: 1.0, 2: 1.0}, {1: 1.0, 2: 1.0}) == (1,)
+    assert cheapest((10, 10), (40, 40), {1: 1.0, 2: 1.0}, {1: 1.0, 2: 1.0}) == (2, 2)
+    only_1x = replace(find(model="se", scale=2, noise="no-denoise"), scale=1)
+    monkeypatch.setattr(route_module, "rows", lambda: (only_1x,))
+    with pytest.raises(ArgumentError) as error:
+        find_route(validate(width=20), (10, 10), (20, 20))
+    assert str(error.value) == (
+        "model=se must have a scale above 1 for a larger picture, got only scale=1; use model=se"
+    )
 
 
 def test_only_the_first_pass_removes_noise_and_sharpens() -> None:

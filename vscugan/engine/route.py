@@ -82,7 +82,9 @@ def find_route(settings: Settings, source: tuple[int, int], target: tuple[int, i
     later_noise = LATER_NOISE if _costs(settings.model, LATER_NOISE) else settings.noise
     later = _costs(settings.model, later_noise)
     if max(*first, *later) == 1 and any(t > s for s, t in zip(source, target, strict=True)):
-        raise ArgumentError(f"model={settings.model} keeps the size, got a larger one; use model=se")
+        raise ArgumentError(
+            f"model={settings.model} must have a scale above 1 for a larger picture, got only scale=1; use model=se"
+        )
     scales = cheapest(source, target, first, later)
     rest = [Pass(scale=s, noise=later_noise, model=settings.model) for s in scales[1:]]
     return (_first(settings, scales[0]), *rest)
