@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from vscugan.architectures import ARCHITECTURES
-from vscugan.architectures.architecture import Architecture, Layer
+from vscugan.architectures.architecture import Architecture
+from vscugan.architectures.parts import Layer
 
 UPCUNET = ARCHITECTURES["upcunet-2x"]
 
@@ -21,18 +22,18 @@ def without_layer(name: str, **changed: object) -> Architecture:
 @pytest.mark.parametrize(
     ("architecture", "message"),
     [
-        (replace(UPCUNET, scale=3), "upcunet-2x must end with three planes of 3 times the size"),
-        (replace(UPCUNET, pad_px=20), "upcunet-2x must end with three planes of 2 times the size"),
-        (replace(UPCUNET, multiple=1), "maps that are added must be alike, got "),
-        (replace(ARCHITECTURES["upcunet-3x"], multiple=2), "maps that are added must be alike, got "),
-        (without_layer("unet2.conv5", inputs=32), "unet2.conv5 must read 32 channels, got 64"),
-        (without_layer("unet1.conv2.conv.0", kernel=5), "maps that are added must be alike, got "),
+        (replace(UPCUNET, scale=3), "upcunet-2x: it must end with three planes of 3 times the size"),
+        (replace(UPCUNET, pad_px=20), "upcunet-2x: it must end with three planes of 2 times the size"),
+        (replace(UPCUNET, multiple=1), ": maps that are added must be alike, got "),
+        (replace(ARCHITECTURES["upcunet-3x"], multiple=2), ": maps that are added must be alike, got "),
+        (without_layer("unet2.conv5", inputs=32), ": unet2.conv5 must read 32 channels, got 64"),
+        (without_layer("unet1.conv2.conv.0", kernel=5), ": maps that are added must be alike, got "),
     ],
 )
 def test_what_does_not_add_up(architecture: Architecture, message: str) -> None:
     with pytest.raises(ValueError) as error:
         _ = architecture.shapes
-    assert str(error.value).startswith(message)
+    assert message in str(error.value)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

@@ -17,7 +17,8 @@ from support.frames import planes
 from toys import toy_runtime
 from toys.toy_architectures import SAME, TOYS, VALID, plain, random_weights
 from vscugan.architectures import ARCHITECTURES
-from vscugan.architectures.architecture import Architecture, Layer
+from vscugan.architectures.architecture import Architecture
+from vscugan.architectures.parts import Layer
 from vscugan.engine import planner
 from vscugan.engine.padding import network_input
 from vscugan.models import registry

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vscugan.architectures.architecture import Architecture, Border, Gate, InputRange, Layer, Maps, Operators, Stage
+from vscugan.architectures.architecture import Architecture
+from vscugan.architectures.parts import Border, Gate, InputRange, Layer, Maps, Operators, Stage
 
 _GATE = Gate(name="squeeze", map="features", layers=("se.0", "se.1"), takes_alpha=True)
 

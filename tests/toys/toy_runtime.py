@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from vscugan.architectures.architecture import Stage
+from vscugan.architectures.parts import Stage
 from vscugan.models.weights import Weights
 from vscugan.runtime.backends import Backend
 from vscugan.runtime.torch_runtime import TorchRuntime

@@ -1,118 +1,14 @@
-"""What an architecture is: layers, stages, and how its border is treated. All else follows from these.
-
-A network is cut into stages where something must be known of a *whole* feature map: the mean that a gate follows from.
-Within a stage everything is convolution, so a stage can be run tile by tile without any difference to the whole frame,
-as long as the gates come from the whole maps.
-"""
+"""What an architecture is: parts, and what follows from them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from enum import Enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from vscugan.architectures.shapes import Shapes
-
-
-class Border(Enum):
-    """What a network does at the picture's border."""
-
-    VALID = "valid"  #: the picture is padded once, by reflection, and each layer shrinks its map
-    SAME = "same"  #: each layer pads its map with zeros, so that maps keep their size
-
-
-class Operators(Protocol):
-    """What stages are made of, beside sums, products and crops of maps: a runtime's, or those that write a graph."""
-
-    def convolution(self, layer: str, x: Tensor) -> Tensor:
-        """One layer of the network, with its activation; transposed where the layer is."""
-
-    def pixel_shuffle(self, x: Tensor, factor: int) -> Tensor:
-        """(1, C * factor^2, H, W) -> (1, C, factor*H, factor*W)."""
-
-    def repeat_pixels(self, x: Tensor, factor: int) -> Tensor:
-        """(1, C, H, W) -> (1, C, factor*H, factor*W), each pixel a square."""
-
-
-#: Maps or gates by name: tensors, or what stands for them.
-Maps = Mapping[str, "Tensor"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class InputRange:
-    """What a network takes for black and white: ``x * gain + offset`` of a picture x in 0..1; its output likewise."""
-
-    gain: float = 1.0
-    offset: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Layer:
-    """A convolution: names of its tensors and their shapes, stride, and padding in px on each side."""
-
-    name: str
-    inputs: int  #: channels
-    outputs: int
-    kernel: int = 3
-    stride: int = 1
-    padding: int = 0  #: zeros that are added; of a transposed convolution, px that are taken off the result
-    transposed: bool = False
-    slope: float | None = None  #: of the leaky ReLU behind it, None = no activation
-    dense: bool = False  #: of a gate: works on the mean of a map, and is an inner product in ncnn's files
-
-    @property
-    def weight_shape(self) -> tuple[int, int, int, int]:
-        """As torch has it."""
-        channels = (self.inputs, self.outputs) if self.transposed else (self.outputs, self.inputs)
-        return (*channels, self.kernel, self.kernel)
-
-    @property
-    def output_axis(self) -> int:
-        """The axis of the weight along which the channels lie that the layer writes."""
-        return int(self.transposed)
-
-    def output_px(self, px: int) -> int:
-        """The size of what it writes, along an axis of ``px``."""
-        if self.transposed:
-            return (px - 1) * self.stride - 2 * self.padding + self.kernel
-        return (px + 2 * self.padding - self.kernel) // self.stride + 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Gate:
-    """A factor for each channel of a map that follows from the map's mean (squeeze and excitation)."""
-
-    name: str  #: of the gate, also in graphs
-    map: str  #: whose mean it follows from
-    layers: tuple[str, str]  #: dense ones: to fewer channels and ReLU, back to all and sigmoid
-    takes_alpha: bool = False  #: whether the user's ``alpha`` is multiplied into it
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stage:
-    """A step of the network: the maps that it reads, with the px cropped off each side, and those that it writes.
-
-    ``run``: (operators, windows of the maps by name, gates by name) -> the maps by name; windows are cropped already.
-    """
-
-    run: Callable[[Operators, Maps, Maps], dict[str, Tensor]]
-    reads: Mapping[str, int]
-    writes: tuple[str, ...]
-    takes: tuple[str, ...] = ()  #: names of gates
-    gate: Gate | None = None  #: that follows from what it writes
-
-
-@dataclass(frozen=True, kw_only=True)
-class Channels:
-    """Channels that one factor each can be moved through: the layers that write them, and those that read them."""
-
-    writers: tuple[str, ...]
-    readers: tuple[str, ...]
+from vscugan.architectures.parts import FULL_RANGE, Border, Channels, Gate, InputRange, Layer, Stage
+from vscugan.architectures.shapes import Shapes, measure
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -133,7 +29,7 @@ class Architecture:
     #: the same with less to keep between the stages and more to compute, where there is something to save
     lean_stages: tuple[Stage, ...] | None = None
     pad_px: int = 0  #: VALID: reflected border of the picture, each side
-    input_range: InputRange = InputRange()
+    input_range: InputRange = FULL_RANGE
     identified_by: str = ""  #: the tensor whose shape tells it from the others of its family
     #: int8: every map but the pictures; maps that are added belong together
     channels: tuple[Channels, ...] = ()
@@ -167,17 +63,23 @@ class Architecture:
 
     @cached_property
     def shapes(self) -> Shapes:
-        """What follows from the layers: the maps' sizes, the halo, and what a pixel costs."""
-        from vscugan.architectures.shapes import measure
+        """What follows from the layers: the maps' sizes, the halo, and what a pixel costs.
 
-        return measure(self)
+        Raises: ValueError where layers and stages do not add up.
+        """
+        try:
+            shapes = measure(self.layer, self.stages, self.multiple, self.pad_px)
+        except ValueError as error:
+            raise ValueError(f"{self.name}: {error}") from None
+        output = shapes.maps["output"]
+        if output != replace(output, rate=Fraction(self.scale), extra=0, channels=3):
+            raise ValueError(f"{self.name}: it must end with three planes of {self.scale} times the size")
+        uneven = [name for name, feature in shapes.maps.items() if feature.extra and self.border is Border.SAME]
+        if uneven:
+            raise ValueError(f"{self.name}: maps must keep the picture's size, got another of {uneven[0]}")
+        return shapes
 
     @property
     def halo_px(self) -> int:
         """How far around an area the network looks, in px of the picture."""
         return self.pad_px if self.border is Border.VALID else self.shapes.maps["output"].reach_px
-
-
-def crop(x: Tensor, px: int) -> Tensor:
-    """A view of ``x`` without ``px`` pixels on each side."""
-    return x[:, :, px:-px, px:-px] if px else x

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil
 from typing import Any
 
-from vscugan.architectures.architecture import Architecture, Border, Stage
+from vscugan.architectures.parts import Layer, Stage
 from vscugan.architectures.stages import WholeMaps, run_stages
 
 #: A picture that is large enough for every halo, in multiples.
@@ -72,8 +72,8 @@ class _Map:
 class _Sizes:
     """The operators on sizes; counts what the layers do."""
 
-    def __init__(self, architecture: Architecture) -> None:
-        self._layer = architecture.layer
+    def __init__(self, layer: Mapping[str, Layer]) -> None:
+        self._layer = layer
         self.multiply_adds = Fraction(0)
         self.widest = Fraction(0)
 
@@ -99,30 +99,33 @@ class _Sizes:
         return x
 
 
-def measure(architecture: Architecture) -> Shapes:
-    """The shapes of an architecture.
+def measure(layer: Mapping[str, Layer], stages: Sequence[Stage], multiple: int, pad_px: int) -> Shapes:
+    """The shapes of a network; ``layer``: its layers by name, ``multiple``: of a picture's size, in px.
 
-    Raises: ValueError where its layers and stages do not add up.
+    Raises: ValueError where layers and stages do not add up.
     """
-    maps, steps = _measured_at(architecture, MEASURED_MULTIPLES)
+    maps, steps = _measured_at(layer, stages, multiple * MEASURED_MULTIPLES, pad_px)
     # at an odd number of multiples nothing may be rounded away either
-    if maps != _measured_at(architecture, MEASURED_MULTIPLES - 1)[0]:
-        raise ValueError(f"{architecture.name} must have maps of whole px at each multiple of {architecture.multiple}")
-    _check(architecture, maps)
+    if maps != _measured_at(layer, stages, multiple * (MEASURED_MULTIPLES - 1), pad_px)[0]:
+        raise ValueError(f"maps must have whole px at each multiple of {multiple}")
+    uneven = [name for name, feature in maps.items() if (multiple * feature.rate).denominator > 1]
+    if uneven:
+        raise ValueError(f"maps must have whole px for each multiple of {multiple}, got others of {uneven[0]}")
     return Shapes(maps=maps, multiply_adds=tuple(steps.multiply_adds), widest=steps.widest)
 
 
-def _measured_at(architecture: Architecture, multiples: int) -> tuple[dict[str, FeatureMap], _Measuring]:
-    """The maps of a picture of so many multiples a side, and what was seen on the way."""
-    px = architecture.multiple * multiples
-    steps = _Measuring(architecture)
+def _measured_at(
+    layer: Mapping[str, Layer], stages: Sequence[Stage], px: int, pad_px: int
+) -> tuple[dict[str, FeatureMap], _Measuring]:
+    """The maps of a picture of ``px`` a side, and what was seen on the way."""
+    steps = _Measuring(layer)
     whole = WholeMaps(
-        {"input": _Map(channels=3, px=px + 2 * architecture.pad_px, rate=Fraction(1))},
+        {"input": _Map(channels=3, px=px + 2 * pad_px, rate=Fraction(1))},
         {},
         steps.run,
         lambda gate, x: replace(x, px=1),
     )
-    run_stages(architecture.stages, whole)
+    run_stages(stages, whole)
     maps = {
         name: FeatureMap(
             rate=x.rate,
@@ -139,14 +142,14 @@ def _measured_at(architecture: Architecture, multiples: int) -> tuple[dict[str, 
 class _Measuring:
     """Runs stages on sizes, each as if it read the picture itself, so that its maps have its own reach."""
 
-    def __init__(self, architecture: Architecture) -> None:
-        self._architecture = architecture
+    def __init__(self, layer: Mapping[str, Layer]) -> None:
+        self._layer = layer
         self.reach = {"input": Fraction(0)}  #: on the picture
         self.multiply_adds: list[Fraction] = []
         self.widest = Fraction(0)
 
     def run(self, k: int, stage: Stage, read: dict[str, Any], gates: dict[str, Any]) -> dict[str, Any]:
-        sizes: Any = _Sizes(self._architecture)
+        sizes: Any = _Sizes(self._layer)
         own = {name: replace(x, reach=Fraction(0)) for name, x in read.items()}
         written: dict[str, Any] = stage.run(sizes, own, gates)
         for name, x in written.items():
@@ -154,15 +157,3 @@ class _Measuring:
         self.multiply_adds.append(sizes.multiply_adds)
         self.widest = max(self.widest, sizes.widest)
         return written
-
-
-def _check(architecture: Architecture, maps: Mapping[str, FeatureMap]) -> None:
-    uneven = [name for name, feature in maps.items() if (architecture.multiple * feature.rate).denominator > 1]
-    if uneven:
-        raise ValueError(f"{architecture.name} must have a multiple that {uneven[0]} has whole px for")
-    output = maps["output"]
-    if output != replace(output, rate=Fraction(architecture.scale), extra=0, channels=3):
-        raise ValueError(f"{architecture.name} must end with three planes of {architecture.scale} times the size")
-    uneven = [name for name, feature in maps.items() if feature.extra and architecture.border is Border.SAME]
-    if uneven:
-        raise ValueError(f"{architecture.name} must keep the size of its maps, got another of {uneven[0]}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
-from vscugan.architectures.architecture import Architecture, Gate, Stage, crop
+from vscugan.architectures.parts import Gate, Stage, crop
 
 
 class Steps(Protocol):
@@ -68,8 +68,8 @@ class WholeMaps:
                 self._give_back(self.maps.pop(name))
 
 
-def run_network(architecture: Architecture, operators: Any, x: Any, gates: dict[str, Any] | None = None) -> WholeMaps:
-    """All stages on a picture, as the border rule wants it, in the network's range; all maps and gates by name.
+def run_network(stages: Sequence[Stage], operators: Any, x: Any, gates: dict[str, Any] | None = None) -> WholeMaps:
+    """A network's stages on a picture, as the border rule wants it, in the network's range; all maps and gates by name.
 
     ``operators``: ``Operators`` with ``gate(gate, x)``, the gate of a whole map; not asked for those that are given.
     """
@@ -79,5 +79,5 @@ def run_network(architecture: Architecture, operators: Any, x: Any, gates: dict[
         lambda k, stage, read, so_far: stage.run(operators, read, so_far),
         lambda gate, of: operators.gate(gate, of),
     )
-    run_stages(architecture.stages, whole)
+    run_stages(stages, whole)
     return whole

@@ -25,18 +25,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from vscugan.architectures.architecture import (
-    Architecture,
-    Border,
-    Channels,
-    Gate,
-    InputRange,
-    Layer,
-    Maps,
-    Operators,
-    Stage,
-    crop,
-)
+from vscugan.architectures.architecture import Architecture
+from vscugan.architectures.parts import Border, Channels, Gate, InputRange, Layer, Maps, Operators, Stage, crop
 
 if TYPE_CHECKING:
     from torch import Tensor

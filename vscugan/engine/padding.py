@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from vscugan.architectures.architecture import Architecture, Border
+from vscugan.architectures.architecture import Architecture
+from vscugan.architectures.parts import FULL_RANGE, Border
 from vscugan.tiling.geometry import Rectangle, Span, round_up
 
 
@@ -31,7 +32,7 @@ def network_input(architecture: Architecture, x: Tensor, area: Rectangle | None 
     windows = [_window(architecture, span, px) for span, px in ((area.rows, height), (area.columns, width))]
     y = _bordered(architecture, x, windows)
     values = architecture.input_range
-    if values.gain != 1 or values.offset:
+    if values != FULL_RANGE:
         y = y.mul_(values.gain).add_(values.offset)
     inner = [span.moved(-of.start) for span, of in zip((area.rows, area.columns), windows, strict=True)]
     return y, Rectangle(rows=inner[0], columns=inner[1])
@@ -64,4 +65,4 @@ def _bordered(architecture: Architecture, x: Tensor, windows: list[Span]) -> Ten
 def picture_of(architecture: Architecture, y: Tensor) -> Tensor:
     """What the network has made, in the picture's range; ``y`` is changed."""
     values = architecture.input_range
-    return y.sub_(values.offset).div_(values.gain) if values.gain != 1 or values.offset else y
+    return y.sub_(values.offset).div_(values.gain) if values != FULL_RANGE else y

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vscugan.architectures.architecture import Architecture, Border
+from vscugan.architectures.architecture import Architecture
+from vscugan.architectures.parts import Border
 from vscugan.reuse.changes import CELL_PX
 from vscugan.tiling.geometry import Rectangle, Span, round_up
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import xxhash
 
 from vscugan import architectures
-from vscugan.architectures.architecture import Architecture, Stage
+from vscugan.architectures.architecture import Architecture
+from vscugan.architectures.parts import Stage
 from vscugan.cache import read_cached, write_cached
 from vscugan.models import int8
 from vscugan.models.weights import Weights

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vscugan.architectures.architecture import Architecture, Gate
+from vscugan.architectures.architecture import Architecture
+from vscugan.architectures.parts import Gate
 
 
 class GateLayers:

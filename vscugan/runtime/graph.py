@@ -14,7 +14,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from vscugan.architectures.architecture import Architecture, Gate, InputRange, Stage
+from vscugan.architectures.architecture import Architecture
+from vscugan.architectures.parts import FULL_RANGE, Gate, Stage
 from vscugan.architectures.stages import run_network
 from vscugan.models.int8 import Quantisation, Range, quantised_weight
 from vscugan.models.weights import Weights
@@ -218,7 +219,7 @@ def network_model(
     takes_alpha = architecture.takes_alpha and not takes_gates
     writer = GraphWriter(weights, quantisation, takes_alpha=takes_alpha)
     given = {name: Symbol(writer, name) for name in names} if takes_gates else {}
-    whole = run_network(architecture, writer, Symbol(writer, "input"), given)
+    whole = run_network(architecture.stages, writer, Symbol(writer, "input"), given)
     inputs = {"input": _shape(architecture, "input")} | _gate_shapes(architecture, given)
     if takes_alpha:
         inputs["alpha"] = [1, 1, 1, 1]
@@ -236,12 +237,12 @@ def frame_model(weights: Weights) -> bytes:
     architecture, values = weights.architecture, weights.architecture.input_range
     writer = GraphWriter(weights)
     x = Symbol(writer, "input")
-    if values != InputRange():
+    if values != FULL_RANGE:
         x = x * writer.scalar(values.gain) + writer.scalar(values.offset)
     if architecture.pad_px:
         edge = [0, 0, architecture.pad_px, architecture.pad_px]
         x = writer.node("Pad", x, writer.constant(np.array(edge * 2, np.int64)), mode="reflect")
-    y: Symbol = run_network(architecture, writer, x).maps["output"]
-    if values != InputRange():
+    y: Symbol = run_network(architecture.stages, writer, x).maps["output"]
+    if values != FULL_RANGE:
         y = (y + writer.scalar(-values.offset)) * writer.scalar(1 / values.gain)
     return writer.model({"input": _shape(architecture, "input")}, {"output": (y, _shape(architecture, "output"))})

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vscugan.architectures.architecture import Gate, Stage
+from vscugan.architectures.parts import Gate, Stage
 from vscugan.models.int8 import Quantisation, prepared
 from vscugan.models.weights import Weights
 from vscugan.runtime.exported import exported

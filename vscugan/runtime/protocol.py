@@ -8,7 +8,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from vscugan.architectures.architecture import Architecture, Gate, Stage
+from vscugan.architectures.architecture import Architecture
+from vscugan.architectures.parts import Gate, Stage
 from vscugan.runtime.workspace import Workspace
 
 #: The gates of a picture in the order of the architecture's, (1, C, 1, 1) each.

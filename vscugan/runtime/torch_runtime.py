@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vscugan.architectures.architecture import Gate, Stage
+from vscugan.architectures.parts import Gate, Stage
 from vscugan.models.weights import Weights
 from vscugan.runtime.backends import Backend
 from vscugan.runtime.gates import GateLayers

@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from vscugan.architectures.architecture import Stage
+from vscugan.architectures.parts import Stage
 from vscugan.architectures.stages import WholeMaps, run_stages
 from vscugan.runtime.protocol import Runtime
 from vscugan.runtime.workspace import Workspace

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from vscugan.architectures.architecture import Gate
+from vscugan.architectures.parts import Gate
 from vscugan.runtime.protocol import Runtime
 
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vscugan.architectures.architecture import Architecture, Border, Stage
+from vscugan.architectures.architecture import Architecture
+from vscugan.architectures.parts import Border, Stage
 from vscugan.architectures.shapes import FeatureMap
 
 

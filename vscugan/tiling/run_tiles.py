@@ -9,7 +9,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from vscugan.architectures.architecture import Gate, Stage
+from vscugan.architectures.parts import Gate, Stage
 from vscugan.architectures.shapes import FeatureMap
 from vscugan.architectures.stages import run_stages
 from vscugan.runtime.protocol import Gates, Runtime

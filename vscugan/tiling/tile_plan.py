@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from vscugan.architectures.architecture import Architecture, Border
+from vscugan.architectures.architecture import Architecture
+from vscugan.architectures.parts import Border
 from vscugan.tiling.geometry import round_up
 
 
