@@ -45,43 +45,43 @@ def test_devices_share_the_frames_and_the_bits_stay(picture: np.ndarray) -> None
     frames = [np.ascontiguousarray(picture[:, 100 + n : 148 + n, 200:264]) for n in range(12)]
     wanted = [upscale(Engine(validate(backend="torch")), x) for x in frames]
     engine = Engine(validate(backend="torch", device=["cpu", "cpu", "cpu"], streams=1))
-    took: list[int] = []
+    served_by: list[int] = []
     for at, (slot,) in enumerate(engine.slots_by_device):
         network = slot.passes[0]
         real = network.run
 
         def watched(*arguments: Any, at: int = at, real: Any = real) -> Any:
-            took.append(at)
+            served_by.append(at)
             return real(*arguments)
 
         setattr(network, "run", watched)  # noqa: B010
     with ThreadPoolExecutor(4) as pool:
         got = list(pool.map(lambda x: upscale(engine, x), frames))
     assert all(np.array_equal(a, b) for a, b in zip(got, wanted, strict=True))
-    assert len(took) == 12
-    assert set(took) == {0, 1, 2}
-    took.clear()
+    assert len(served_by) == 12
+    assert set(served_by) == {0, 1, 2}
+    served_by.clear()
     for x in frames[:3]:  # alone, each goes to the first of the list
         upscale(engine, x)
-    assert took == [0, 0, 0]
+    assert served_by == [0, 0, 0]
 
 
 def test_devices_of_several_kinds_compute_in_one_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     cuda, cpu = torch.device("cuda", 0), torch.device("cpu")
-    told: list[str] = []
+    notes: list[str] = []
 
     def precision(devices: list[torch.device], **arguments: Any) -> str:
-        told.clear()
-        return module._precision(validate(**arguments), devices, told.append)
+        notes.clear()
+        return module._precision(validate(**arguments), devices, notes.append)
 
     assert precision([cuda, cuda]) == "fp16"
     assert precision([cuda, cpu]) == "fp32"
     assert precision([cuda], backend="onnxruntime") == "fp32"
     monkeypatch.setattr(torch_runtime, "native_precisions", lambda device: ("fp16",) if device.type == "cuda" else ())
     assert precision([cuda, cuda], precision="fp16", backend="torch") == "fp16"
-    assert told == []
+    assert notes == []
     assert precision([cuda, cpu], precision="fp16", backend="torch") == "fp32"
-    assert told == ["precision: fp32, because torch on cpu has no instructions for fp16"]
+    assert notes == ["precision: fp32, because torch on cpu has no instructions for fp16"]
 
 
 @pytest.mark.instruction_set
@@ -91,22 +91,22 @@ def test_the_precision_that_is_named_is_the_one_that_computes(
     backend: str, precision: str, picture: np.ndarray
 ) -> None:
     x = np.ascontiguousarray(picture[:, 100:148, 260:324])
-    told: list[str] = []
-    engine = Engine(validate(backend=backend, precision=precision, tile=0), notify=told.append)
-    took = engine.passes[0].runtime.name
-    is_fp32 = np.array_equal(upscale(engine, x), upscale(Engine(validate(backend=took, tile=0)), x))
+    notes: list[str] = []
+    engine = Engine(validate(backend=backend, precision=precision, tile=0), notify=notes.append)
+    runtime = engine.passes[0].runtime.name
+    is_fp32 = np.array_equal(upscale(engine, x), upscale(Engine(validate(backend=runtime, tile=0)), x))
     assert engine.report()["CuganPrecision"] == ("fp32" if is_fp32 else precision)
-    line = f"precision: fp32, because {took} on cpu has no instructions for {precision}"
-    assert told[:1] == [line] if is_fp32 else line not in told
+    line = f"precision: fp32, because {runtime} on cpu has no instructions for {precision}"
+    assert notes[:1] == [line] if is_fp32 else line not in notes
 
 
 def test_cuda_streams_belong_to_slots_and_not_to_frames(picture: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[torch.device] = []
-    monkeypatch.setattr(module, "new_stream", made.append)
+    devices: list[torch.device] = []
+    monkeypatch.setattr(module, "new_stream", devices.append)
     engine = Engine(validate(streams=2))
     for _ in range(3):
         upscale(engine, np.ascontiguousarray(picture[:, :32, :32]))
-    assert len(made) == 2
+    assert len(devices) == 2
 
 
 def test_weights_are_read_once_for_all_devices(picture: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from vscugan.engine.network_pass import shared_runtime
 from vscugan.errors import ArgumentError, WeightsError
 from vscugan.files import sha256
 from vscugan.models.int8 import quantisation_of
-from vscugan.models.registry import ModelRow, find, rows
+from vscugan.models.registry import ModelRow, rows
 from vscugan.models.weight_file import read_file
 from vscugan.models.weights import load_file, load_released, released_folder
 
@@ -35,16 +35,16 @@ def test_the_file_tells_scale_and_pro_not_its_name(row: ModelRow, kind: str, tmp
     released = load_released(row)
     tensors = dict(released.tensors)
     path = tmp_path / f"up4x-misleading.{'bin' if kind == 'ncnn' else kind.split()[-1]}"
-    told: dict[str, Any] = {"pro": torch.tensor(True)} if row is PRO else {}
+    pro_mark: dict[str, Any] = {"pro": torch.tensor(True)} if row is PRO else {}
     if kind in ("pth", "old pth"):
-        torch.save(tensors | told, path, _use_new_zipfile_serialization=kind == "pth")
+        torch.save(tensors | pro_mark, path, _use_new_zipfile_serialization=kind == "pth")
     elif kind == "nested pth":
-        torch.save({"params": {}, "params_ema": {f"module.{n}": t for n, t in tensors.items()} | told}, path)
+        torch.save({"params": {}, "params_ema": {f"module.{n}": t for n, t in tensors.items()} | pro_mark}, path)
     elif kind == "trained pth":  # of double precision, with gradients and the optimiser's state
         parameters = {name: torch.nn.Parameter(tensor.double()) for name, tensor in tensors.items()}
         moments = {n: {"step": torch.tensor(1.0), "exp_avg": p.detach()} for n, p in enumerate(parameters.values())}
         states = {"optimizer": {"state": moments, "lr": 1e-4}, "scheduler": Counter([1, 2]), "epoch": 3}
-        torch.save({"model": parameters, **states, **told}, path)
+        torch.save({"model": parameters, **states, **pro_mark}, path)
     elif kind == "safetensors":
         save_file(tensors, path, {"pro": "1"} if row is PRO else None)
     else:
@@ -59,29 +59,6 @@ def test_the_file_tells_scale_and_pro_not_its_name(row: ModelRow, kind: str, tmp
     with pytest.raises(ArgumentError) as error:
         load_file(str(path), model=other)
     assert str(error.value) == (f"model={other} must be that of the weights, got a {kind_word} file; leave model out")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (
-            {"model": "se", "scale": 3, "noise": "denoise1x"},
-            "noise=denoise1x exists only for scale=2, got scale=3; use conservative, no-denoise or denoise3x",
-        ),
-        (
-            {"model": "pro", "scale": 4, "noise": "no-denoise"},
-            "model=pro exists only for scale=2 and scale=3, got scale=4; use model=se",
-        ),
-        (
-            {"model": "pro", "scale": 2, "noise": "denoise2x"},
-            "noise=denoise2x exists only for model=se, got model=pro; use conservative, no-denoise or denoise3x",
-        ),
-    ],
-)
-def test_a_model_that_does_not_exist_names_those_that_do(arguments: dict[str, object], message: str) -> None:
-    with pytest.raises(ArgumentError) as error:
-        find(**arguments)  # type: ignore[arg-type]
-    assert str(error.value) == message
 
 
 def test_wrong_hash() -> None:

@@ -30,11 +30,11 @@ def test_what_is_given_back_is_handed_out_again() -> None:
 
 def test_a_request_is_made_once_for_each_session() -> None:
     workspace, session, other = Workspace(), object(), object()
-    made: list[object] = workspace.request(session, list)
-    assert workspace.request(session, list) is made
-    assert workspace.request(other, list) is not made
+    request: list[object] = workspace.request(session, list)
+    assert workspace.request(session, list) is request
+    assert workspace.request(other, list) is not request
     workspace.clear()
-    assert workspace.request(session, list) is not made
+    assert workspace.request(session, list) is not request
 
 
 def test_memory_is_bounded_by_what_a_frame_has_used() -> None:

@@ -1,0 +1,49 @@
+"""Plans: what is said about them, and what becomes of one that ran out of memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from support.frames import upscale
+
+from vscugan.engine.engine import Engine
+from vscugan.engine.plan_choice import Budget, choose_plan
+from vscugan.errors import DeviceError
+from vscugan.settings import validate
+
+
+def test_a_named_memory_bounds_the_plan(picture: np.ndarray) -> None:
+    notes: list[str] = []
+    engine = Engine(validate(memory=400, backend="openvino", streams=2), notify=notes.append)
+    upscale(engine, np.ascontiguousarray(picture[:, :180, :320]))
+    assert notes == ["tile: 128x128 of 320x180, features kept without skips (chosen for 400 MiB of memory on cpu)"]
+    plan = engine.passes[0].planner._plan
+    assert plan == choose_plan(engine.passes[0].runtime, 180, 320, Budget(device=200 << 20, host=None))
+
+
+def test_what_worked_after_an_out_of_memory_is_where_the_next_process_starts(
+    picture: np.ndarray, short_of_memory: Callable[[int], list[tuple[int, int]]]
+) -> None:
+    x = np.ascontiguousarray(picture[:, :100, :120])
+    tried = short_of_memory(60)
+    notes: list[str] = []
+    for _ in range(2):
+        upscale(Engine(validate(tile=0), notify=notes.append), x)
+    assert tried == [(0, 0), (50, 60), (50, 60)]
+    assert notes[-1] == (
+        "tile: 60x50 of 120x100, features kept without skips (what worked after an earlier out-of-memory on cpu)"
+    )
+
+
+def test_no_room_for_the_smallest_tile(
+    picture: np.ndarray, short_of_memory: Callable[[int], list[tuple[int, int]]]
+) -> None:
+    short_of_memory(0)
+    with pytest.raises(DeviceError) as error:
+        upscale(Engine(validate(tile=32)), np.ascontiguousarray(picture[:, :64, :64]))
+    assert str(error.value) == (
+        "cpu must have room for a tile of 32 px, got out of memory; "
+        "close other programs, lower streams, or use device=cpu"
+    )
