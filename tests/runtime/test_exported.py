@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from vscugan.cache import cache_folder
 
 COLD = """
-import sys, threading
+import sys
 from vscugan.engine.engine import Engine
 from vscugan.settings import validate
 import numpy as np
