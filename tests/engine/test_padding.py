@@ -8,7 +8,7 @@ from itertools import product
 
 import pytest
 import torch
-from house.toy_architectures import SAME, VALID
+from toys.toy_architectures import SAME, VALID
 
 from vscugan.architectures import ARCHITECTURES
 from vscugan.architectures.architecture import Architecture

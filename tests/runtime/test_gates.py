@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from house.toy_architectures import VALID, random_weights
+from toys.toy_architectures import VALID, random_weights
 
 from vscugan.architectures import ARCHITECTURES
 from vscugan.architectures.architecture import Architecture, Gate

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 
-from house.toy_architectures import SAME, VALID
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from toys.toy_architectures import SAME, VALID
 
 from vscugan.architectures import ARCHITECTURES
 from vscugan.architectures.architecture import Architecture
