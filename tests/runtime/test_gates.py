@@ -8,7 +8,8 @@ import torch
 from toys.toy_architectures import VALID, random_weights
 
 from vscugan.architectures import ARCHITECTURES
-from vscugan.architectures.architecture import Architecture, Gate
+from vscugan.architectures.architecture import Architecture
+from vscugan.architectures.parts import Gate
 from vscugan.runtime.gates import GateLayers
 
 CPU = torch.device("cpu")
