@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,14 +16,22 @@ from vscugan.image.picture_files import Picture
 from vscugan.image.upscaler import Upscaler
 
 
+class Clamped(PlainEnlargement):
+    """Keeps to 0..1, as the network does: gray of a limited range would lose its ends."""
+
+    def upscale(self, source: np.ndarray, target: Sequence[np.ndarray], n: int = 0) -> None:
+        super().upscale(source.clip(0, 1), target, n)
+
+
 @pytest.fixture
 def built(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """Every engine that is built; each one stands in for the network."""
     engines: list[object] = []
 
-    def build(*arguments: Any, **named: Any) -> PlainEnlargement:
-        engines.append(PlainEnlargement(*arguments, **named))
-        return PlainEnlargement()
+    def build(*arguments: Any, **named: Any) -> Clamped:
+        engine = Clamped(*arguments, **named)
+        engines.append(engine)
+        return engine
 
     monkeypatch.setattr(filter_module, "Engine", build)
     return engines
@@ -78,8 +86,8 @@ def test_another_kind_gets_a_clip_of_its_own(built: list[object]) -> None:
     upscaler = Upscaler({"device": "cpu"})
     kinds: list[Callable[[], Picture]] = [
         lambda: picture(3),
-        lambda: picture(3, height=22),
         lambda: picture(3, np.uint16),
+        lambda: picture(3, np.uint16, height=22),
         lambda: picture(1),
         lambda: picture(2),
         lambda: picture(3),
