@@ -146,8 +146,7 @@ def test_tiles_of_other_counts(value: Any, count: int) -> None:
 @pytest.mark.parametrize(("value", "size"), [(31, 31), ([64, 31], 31), ([-1, 64], -1), (-(2**63), -(2**63))])
 def test_tiles_that_are_too_small(value: Any, size: int) -> None:
     assert refusal(lambda: TILE("tile", value)) == (
-        f"tile must be 0 or at least 32 px, got {size}; "
-        "use 0 for the whole frame, or leave tile out to have it chosen"
+        f"tile must be 0 or at least 32 px, got {size}; use 0 for the whole frame, or leave tile out to have it chosen"
     )
 
 
