@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from inspect import BufferFlags
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,11 @@ def test_what_compute_keeps_is_taken_back_or_keeps_its_frame(
         stage = graph.stages[0]
         compute = stage.compute
 
-        def keeping(n: int, frames: dict[int, Any], unreadable: dict[int, str], target: Any, made: object) -> object:
+        def keeping(n: int, frames: dict[int, Any], unreadable: dict[int, str], target: Any, frame: object) -> object:
             source, _ = frames[n]
             views.extend((source[0], source[1], target[0], target[1]))
             arrays.extend((np.asarray(source[1]), np.asarray(target[1])))
-            return compute(n, frames, unreadable, target, made)
+            return compute(n, frames, unreadable, target, frame)
 
         stage.compute = keeping
 
@@ -58,12 +59,17 @@ def test_a_plane_has_its_shape_and_that_of_a_source_is_read_only(
     def change(graph: Any) -> None:
         compute = graph.stages[0].compute
 
-        def seeing(n: int, frames: dict[int, Any], unreadable: dict[int, str], target: Any, made: object) -> object:
+        def seeing(n: int, frames: dict[int, Any], unreadable: dict[int, str], target: Any, frame: object) -> object:
             for plane in (*frames[n][0], *target):
                 seen.append((plane.format, plane.shape, plane.strides[0] % 32, plane.strides[1], plane.readonly))
-            with pytest.raises(BufferError, match=r"^a plane must be read as \(height, width\)"):
-                np.frombuffer(frames[n][0][0].obj, np.uint8)
-            return compute(n, frames, unreadable, target, made)
+            source, target_plane = frames[n][0][0].obj, target[0].obj
+            for flags in (BufferFlags.SIMPLE, BufferFlags.ND, BufferFlags.C_CONTIGUOUS, BufferFlags.F_CONTIGUOUS):
+                with pytest.raises(BufferError, match=r"^a plane must be read with its strides$"):
+                    source.__buffer__(flags)
+            with pytest.raises(BufferError, match=r"^a source's plane must not be written to$"):
+                source.__buffer__(BufferFlags.FULL)
+            target_plane.__buffer__(BufferFlags.FULL).release()
+            return compute(n, frames, unreadable, target, frame)
 
         graph.stages[0].compute = seeing
 

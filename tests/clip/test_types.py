@@ -8,18 +8,14 @@ import inspect
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
-import vapoursynth as vs
 
 import vscugan
 from vscugan import settings
-from vscugan.clip import filter as filter_module
-from vscugan.errors import ArgumentError
 
 SCRIPTS = Path(__file__).parent.parent.parent / "scripts"
 STUB = Path(vscugan.__file__).parent / "plugin.pyi"
@@ -84,29 +80,6 @@ def test_the_plugin_takes_what_the_rows_say(core: Any) -> None:
     assert core.cugan.Upscale.signature == settings.SIGNATURE
     assert settings.SIGNATURE.startswith("clip:vnode;scale:float:opt;noise:data:opt;model:data:opt;weights:data:opt;")
     assert "tile:int[]:opt;device:data[]:opt;" in settings.SIGNATURE
-
-
-def test_the_plugin_hands_lists_to_the_arguments_that_may_be_lists(
-    core: Any, art_clip: Callable[..., vs.VideoNode], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    handed: dict[str, Any] = {}
-
-    def refuse(**given: Any) -> None:
-        handed.update(given)
-        raise ArgumentError("enough")
-
-    monkeypatch.setattr(filter_module, "validate", refuse)
-    values: dict[str, tuple[Any, Any]] = {
-        "float": (2.5, 2.5),
-        "int": (3, 3),
-        "data": ("text", "text"),
-        "int[]": (3, [3]),
-        "data[]": ("text", ["text"]),
-    }
-    given = {name: values[option.type] for name, option in settings.OPTIONS.items()}
-    with pytest.raises(vs.Error, match="enough"):
-        core.cugan.Upscale(art_clip(), **{name: value for name, (value, _) in given.items()})
-    assert handed == {name: expected for name, (_, expected) in given.items()}
 
 
 def test_the_typed_twin_has_a_parameter_for_each_row() -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vscugan.image.results import describe
+from vscugan.image.results import deciding_options
 
 
 def test_weights_of_your_own_are_known_by_their_content(tmp_path: Path) -> None:
     for name in ("a.param", "a.bin"):
         (tmp_path / name).write_bytes(name.encode())
-    before = describe({"weights": str(tmp_path / "a.param")}, 95)
-    assert before == describe({"weights": str(tmp_path / "a.bin"), "tile": 64, "device": "cpu"}, 95)
+    before = deciding_options({"weights": str(tmp_path / "a.param")}, 95)
+    assert before == deciding_options({"weights": str(tmp_path / "a.bin"), "tile": 64, "device": "cpu"}, 95)
     (tmp_path / "a.bin").write_bytes(b"other")
-    assert before != describe({"weights": str(tmp_path / "a.param")}, 95)
+    assert before != deciding_options({"weights": str(tmp_path / "a.param")}, 95)

@@ -7,16 +7,20 @@ import random
 import weakref
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 import vapoursynth as vs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.frames import bits
-from support.plain_engine import FRAME_BYTES, LOST, mode_of, moving_box, served
+from support.plain_engine import FRAME_BYTES, LOST, PlainEngine, mode_of, moving_box, served
 
+from vscugan.engine.engine import FrameGates
 from vscugan.errors import FrameError
 from vscugan.reuse import decisions as decisions_module
-from vscugan.reuse.dependent_frames import ALL_FRAMES_AT_ONCE
+from vscugan.reuse import dependent_frames
+from vscugan.reuse.dependent_frames import ALL_FRAMES_AT_ONCE, ENTRY_BYTES
 from vscugan.reuse.mode import SourceFrame, Target
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -86,6 +90,35 @@ def test_the_more_wait_the_less_each_asks_for_at_once() -> None:
         asked = mode.compute(90, {90: SourceFrame(rgb=moving_box(90))}, Target(planes=[], frame=None), {})
         assert asked == list(range(most))
         assert waiting * most <= max(ALL_FRAMES_AT_ONCE, waiting)
+
+
+class Gateless(PlainEngine):
+    """Of a network without gates, whose gates are therefore of no size."""
+
+    def render(
+        self, source: np.ndarray, n: int, gates: FrameGates | None = None, *, with_gates: bool = True
+    ) -> tuple[list[torch.Tensor], FrameGates]:
+        return [torch.from_numpy(source.copy())], ((),) if with_gates else ()
+
+
+@pytest.mark.parametrize("kind", ["still", "scene"])
+def test_gates_of_a_network_without_gates_are_bounded(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dependent_frames, "GATES_BYTES", 10 * ENTRY_BYTES)
+    mode = mode_of(kind)
+    mode._engine = Gateless()
+    most = 0
+    for n in range(40):
+        planes = list(np.zeros((3, 48, 64), np.float32))
+        mode.begin(n)
+        # each is a scene of its own, and gives gates to itself
+        answer = mode.compute(n, {n: SourceFrame(rgb=moving_box(n), cut=True)}, Target(planes=planes, frame=None), {})
+        mode.end(n)
+        assert answer == (None, {"CuganReused": 0.0, "CuganSegment": n})
+        assert np.array_equal(planes, moving_box(n))
+        most = max(most, len(mode._gates))
+    assert most == len(mode._gates) == 10
+    assert mode._gates.get(39) == ((),)
+    assert mode._gates.get(29) is None
 
 
 @settings(deadline=None, max_examples=15)

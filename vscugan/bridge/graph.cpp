@@ -57,19 +57,19 @@ std::vector<Step> stepsOf(PyObject *graph, const Node &source, VSCore *core, con
 Node buildGraph(const Held &graph, const Node &source, const Node &alpha, VSCore *core, const VSAPI *vsapi) {
     std::vector<Step> steps = stepsOf(graph.get(), source, core, vsapi);
     const bool readsOthers = std::any_of(steps.begin(), steps.end(), [](const Step &step) { return step.readsOthers; });
-    const Node clip = readsOthers ? readerOf(source, core, vsapi) : another(source, vsapi);
-    Node at = another(source, vsapi);
+    const Node clip = readsOthers ? readerOf(source, core, vsapi) : source.another();
+    Node at = source.another();
     for (Step &step : steps) {
         const bool isFirst = &step == &steps.front(), isOutput = &step == &steps.back();
-        Node from = another(isFirst || isOutput ? clip : at, vsapi), beside;
+        Node from = (isFirst || isOutput ? clip : at).another(), beside;
         if (isFirst && alpha)
-            beside = step.readsOthers ? readerOf(alpha, core, vsapi) : another(alpha, vsapi);
+            beside = step.readsOthers ? readerOf(alpha, core, vsapi) : alpha.another();
         const int pattern = step.readsOthers ? rpGeneral : rpStrictSpatial;
         std::vector<VSFilterDependency> dependencies = {{from.get(), pattern}};
         for (VSNode *other : {beside.get(), at.get() == from.get() ? nullptr : at.get()})
             if (other)
                 dependencies.push_back({other, pattern});
-        std::unique_ptr<NodeState> state(new NodeState{std::move(step.python), Resizers(another(at, vsapi)),
+        std::unique_ptr<NodeState> state(new NodeState{std::move(step.python), Resizers(at.another()),
                                                        std::move(from), std::move(beside), step.vi, step.readsOthers,
                                                        core, vsapi});
         at = createNode(isOutput ? "UpscaleOutput" : "Upscale", isOutput ? getFrame<outputFrame> : getFrame<stageFrame>,

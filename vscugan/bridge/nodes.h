@@ -15,13 +15,13 @@ template <typename T>
 Node createNode(const char *name, VSFilterGetFrame getFrame, const std::vector<VSFilterDependency> &dependencies,
                 std::unique_ptr<T> data, VSCore *core, const VSAPI *vsapi) {
     const auto free = [](void *taken, VSCore *, const VSAPI *) { delete static_cast<T *>(taken); };
-    Node made{vsapi->createVideoFilter2(name, &data->vi, getFrame, free, fmParallel, dependencies.data(),
+    Node node{vsapi->createVideoFilter2(name, &data->vi, getFrame, free, fmParallel, dependencies.data(),
                                         static_cast<int>(dependencies.size()), data.get(), core),
               vsapi};
-    if (!made)
+    if (!node)
         throw failure("VapourSynth refused the filter"); // and has not taken the data
     data.release();
-    return made;
+    return node;
 }
 
 // State of a node that Python works for: a stage of the graph, or its output.
@@ -69,10 +69,10 @@ struct Request {
         const VSFrame *from[] = {planes, planes, planes};
         const int order[] = {0, 1, 2};
         const VSVideoInfo &vi = node.vi;
-        NewFrame made{vsapi->newVideoFrame2(&vi.format, vi.width, vi.height, from, order, props, core), vsapi};
-        if (!made)
+        NewFrame frame{vsapi->newVideoFrame2(&vi.format, vi.width, vi.height, from, order, props, core), vsapi};
+        if (!frame)
             throw failure("VapourSynth refused the output frame");
-        return made;
+        return frame;
     }
 };
 

@@ -49,9 +49,9 @@ NewFrame outputFrame(const Request &request) {
         request.keep(std::move(finish));
         return {};
     }
-    const Frame made = request.get(request.n, finish->resized);
-    NewFrame out = request.combined(source.get(), made.get());
-    takeProps(out.get(), made.get(), finish->isOtherFormat, request.vsapi);
+    const Frame processed = request.get(request.n, finish->resized);
+    NewFrame out = request.combined(source.get(), processed.get());
+    takeProps(out.get(), processed.get(), finish->isOtherFormat, request.vsapi);
     finish->props.writeProps(out.get(), request.vsapi);
     // of the source's size; the graph attaches the new one
     request.vsapi->mapDeleteKey(request.vsapi->getFramePropertiesRW(out.get()), kAlphaProp);

@@ -79,7 +79,7 @@ Ref Planes::view(const VSFrame *frame, uint8_t *data, int plane, bool isReadOnly
     if (!data)
         throw failure("frames must be in main memory, got one on the GPU; put std.GPUDownload before cugan.Upscale");
     auto *buffer = PyObject_New(PlaneBuffer, planeType());
-    const Ref made = checked(reinterpret_cast<PyObject *>(buffer));
+    const Ref object = checked(reinterpret_cast<PyObject *>(buffer));
     buffer->frame = vsapi_->addFrameRef(frame);
     buffer->vsapi = vsapi_;
     buffer->data = data;
@@ -88,7 +88,7 @@ Ref Planes::view(const VSFrame *frame, uint8_t *data, int plane, bool isReadOnly
     buffer->strides[0] = vsapi_->getStride(frame, plane);
     buffer->strides[1] = sizeof(float);
     buffer->isReadOnly = isReadOnly;
-    Ref view = checked(PyMemoryView_FromObject(made.get()));
+    Ref view = checked(PyMemoryView_FromObject(object.get()));
     if (PyList_Append(views_.get(), view.get()) < 0)
         raisePython();
     return view;

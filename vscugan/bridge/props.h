@@ -31,7 +31,7 @@ public:
     void writeProps(VSFrame *frame, const VSAPI *vsapi) const;
 };
 
-// Puts into `out` what the stages and the resizer have written into `made`; all else stays the source frame's.
-void takeProps(VSFrame *out, const VSFrame *made, bool isOtherFormat, const VSAPI *vsapi);
+// Puts into `out` what the stages and the resizer have written into `processed`; all else stays the source frame's.
+void takeProps(VSFrame *out, const VSFrame *processed, bool isOtherFormat, const VSAPI *vsapi);
 
 } // namespace cugan

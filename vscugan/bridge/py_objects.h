@@ -88,11 +88,11 @@ template <typename F> Ref listOf(int count, F item) {
 
 // A capsule that owns a C++ object.
 template <typename T> Ref capsule(std::unique_ptr<T> owned) {
-    Ref made = checked(PyCapsule_New(owned.get(), nullptr, [](PyObject *o) {
+    Ref object = checked(PyCapsule_New(owned.get(), nullptr, [](PyObject *o) {
         delete static_cast<T *>(PyCapsule_GetPointer(o, nullptr));
     }));
     owned.release(); // the capsule's now
-    return made;
+    return object;
 }
 
 } // namespace cugan

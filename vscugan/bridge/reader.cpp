@@ -1,6 +1,5 @@
+#include "nodes.h" // Python.h must come before standard headers
 #include "reader.h"
-
-#include "nodes.h"
 
 namespace cugan {
 
@@ -30,10 +29,10 @@ const VSFrame *VS_CC readFrame(int n, int, void *data, void **, VSFrameContext *
 } // namespace
 
 Node readerOf(const Node &clip, VSCore *core, const VSAPI *vsapi) {
-    std::unique_ptr<Reader> data(new Reader{another(clip, vsapi), *vsapi->getVideoInfo(clip.get())});
-    Node made = createNode("UpscaleReader", readFrame, {{clip.get(), rpGeneral}}, std::move(data), core, vsapi);
-    vsapi->setCacheMode(made.get(), cmForceDisable); // the clip's own cache is enough
-    return made;
+    std::unique_ptr<Reader> data(new Reader{clip.another(), *vsapi->getVideoInfo(clip.get())});
+    Node node = createNode("UpscaleReader", readFrame, {{clip.get(), rpGeneral}}, std::move(data), core, vsapi);
+    vsapi->setCacheMode(node.get(), cmForceDisable); // the clip's own cache is enough
+    return node;
 }
 
 void throwIfUnreadable(const Frame &frame, const VSAPI *vsapi) {

@@ -19,7 +19,7 @@ Resize resizeFrom(PyObject *call) {
 Node resized(const Resize &call, const Node &clip, VSCore *core, const VSAPI *vsapi) {
     const Map props = newMap(vsapi), args = newMap(vsapi);
     call.arguments.write(args.get(), props.get(), vsapi);
-    Node from = another(clip, vsapi);
+    Node from = clip.another();
     if (vsapi->mapNumKeys(props.get())) {
         setNode(props, "clip", clip, vsapi);
         from = invoke(VSH_STD_PLUGIN_ID, "SetFrameProps", props, core, vsapi);
@@ -45,25 +45,25 @@ std::vector<Resize> Resize::listFrom(PyObject *calls) {
 }
 
 Node Resizers::node(const Calls &calls, VSCore *core, const VSAPI *vsapi) {
-    Node at = another(input_, vsapi);
+    Node at = input_.another();
     for (size_t i = 0; i < calls.size(); i++) {
         const Calls key(calls.begin(), calls.begin() + i + 1);
-        Node next = find(key, vsapi);
-        at = next ? std::move(next) : keep(key, resized(calls[i], at, core, vsapi), vsapi);
+        Node next = find(key);
+        at = next ? std::move(next) : keep(key, resized(calls[i], at, core, vsapi));
     }
     return at;
 }
 
-Node Resizers::find(const Calls &key, const VSAPI *vsapi) {
+Node Resizers::find(const Calls &key) {
     std::lock_guard<std::mutex> lock(mutex_);
     const auto found = nodes_.find(key);
-    return found == nodes_.end() ? Node() : another(found->second, vsapi);
+    return found == nodes_.end() ? Node() : found->second.another();
 }
 
 // Another thread may have made it meanwhile: making takes no lock, since it may log, and that may run Python.
-Node Resizers::keep(const Calls &key, Node resized, const VSAPI *vsapi) {
+Node Resizers::keep(const Calls &key, Node resized) {
     std::lock_guard<std::mutex> lock(mutex_);
-    return another(nodes_.try_emplace(key, std::move(resized)).first->second, vsapi);
+    return nodes_.try_emplace(key, std::move(resized)).first->second.another();
 }
 
 } // namespace cugan

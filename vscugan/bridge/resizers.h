@@ -34,8 +34,8 @@ public:
     Node node(const Calls &calls, VSCore *core, const VSAPI *vsapi);
 
 private:
-    Node find(const Calls &key, const VSAPI *vsapi);
-    Node keep(const Calls &key, Node made, const VSAPI *vsapi);
+    Node find(const Calls &key);
+    Node keep(const Calls &key, Node resized);
 };
 
 } // namespace cugan

@@ -25,7 +25,7 @@ struct Answer {
     Entries props;
     Frame same;
 
-    static Answer from(PyObject *answer, const VSAPI *vsapi) {
+    static Answer from(PyObject *answer) {
         Answer a;
         if (PyList_Check(answer)) {
             for (Py_ssize_t i = 0; i < PyList_Size(answer); i++)
@@ -44,7 +44,7 @@ struct Answer {
             auto *held = static_cast<Frame *>(PyCapsule_GetPointer(same, nullptr));
             if (!held)
                 raisePython();
-            a.same = another(held->get(), vsapi);
+            a.same = held->another();
         }
         return a;
     }
@@ -84,14 +84,14 @@ bool askConverted(Pending &pending, const Request &request) {
             continue;
         }
         if (calls.empty()) {
-            node = another(state.source, request.vsapi);
+            node = state.source.another();
         } else {
             node = request.node.resizers.node(calls, request.core, request.vsapi);
             request.ask(k, node);
             asked = true;
         }
         if (k == request.n)
-            pending.own = another(node, request.vsapi);
+            pending.own = node.another();
     }
     return asked;
 }
@@ -124,10 +124,10 @@ Answer compute(const Pending &pending, const NewFrame &out, const Request &reque
     const Ref frames = framesToDict(pending, planes, request), unreadable = unreadableToDict(pending);
     const Ref target = planes.write(out.get());
     // it holds a reference: Python may keep it, to name it as the result of another frame
-    const Ref self = capsule(std::make_unique<Frame>(another(out.get(), request.vsapi)));
+    const Ref self = capsule(std::make_unique<Frame>(request.vsapi->addFrameRef(out.get()), request.vsapi));
     const Ref answer = checked(PyObject_CallMethod(request.node.python.get(), "compute", "iOOOO", request.n,
                                                    frames.get(), unreadable.get(), target.get(), self.get()));
-    return Answer::from(answer.get(), request.vsapi);
+    return Answer::from(answer.get());
 }
 
 // Lets go of the frames that were read, since Python has copied what it needs and there may be many; asks for others.

@@ -15,8 +15,8 @@ constexpr const char *kPrefix = "cugan.Upscale: ";
 // What the script's author reads of a failure in the bridge itself; Python's own have their text from Python.
 inline std::runtime_error failure(const std::string &text) { return std::runtime_error(kPrefix + text); }
 
-// One object of VapourSynth's; `Free` is the VSAPI's function for its kind.
-template <typename T, auto Free> class Owner {
+// One object of VapourSynth's; `Free` and `AddRef` are the VSAPI's functions for its kind.
+template <typename T, auto Free, auto AddRef = nullptr> class Owner {
     T *object_ = nullptr;
     const VSAPI *vsapi_ = nullptr;
 
@@ -36,19 +36,15 @@ public:
     T *get() const { return object_; }
     explicit operator bool() const { return object_; }
 
+    // One more reference to the object, none where there is no object.
+    Owner another() const { return {object_ ? (vsapi_->*AddRef)(object_) : nullptr, vsapi_}; }
     // For what VapourSynth takes over.
     T *handOver() { return std::exchange(object_, nullptr); }
 };
-using Node = Owner<VSNode, &VSAPI::freeNode>;
-using Frame = Owner<const VSFrame, &VSAPI::freeFrame>;
+using Node = Owner<VSNode, &VSAPI::freeNode, &VSAPI::addNodeRef>;
+using Frame = Owner<const VSFrame, &VSAPI::freeFrame, &VSAPI::addFrameRef>;
 using NewFrame = Owner<VSFrame, &VSAPI::freeFrame>;
 using Map = Owner<VSMap, &VSAPI::freeMap>;
-
-inline Node another(const Node &node, const VSAPI *vsapi) {
-    return {node ? vsapi->addNodeRef(node.get()) : nullptr, vsapi};
-}
-
-inline Frame another(const VSFrame *frame, const VSAPI *vsapi) { return {vsapi->addFrameRef(frame), vsapi}; }
 
 inline Map newMap(const VSAPI *vsapi) { return {vsapi->createMap(), vsapi}; }
 

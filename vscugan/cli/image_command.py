@@ -158,13 +158,13 @@ def _image(arguments: argparse.Namespace) -> int:
     options = given_upscale(arguments)
     if not 1 <= arguments.quality <= 100:
         raise ArgumentError(f"quality must be 1 to 100, got {arguments.quality}; leave it out for 95")
-    from vscugan.image.results import Results, describe
+    from vscugan.image.results import Results, deciding_options
     from vscugan.image.upscaler import Upscaler
 
     output = Path(arguments.output)
     found, errors = _find_pictures(arguments.sources, output)
     pairs = _targets(arguments, found, errors)
-    results = None if _is_file(output) else Results(output, describe(options, arguments.quality))
+    results = None if _is_file(output) else Results(output, deciding_options(options, arguments.quality))
     missing = _missing(pairs, results, arguments.overwrite)
     if len(missing) < len(pairs):
         print(f"{len(pairs) - len(missing)} of {len(pairs)} results are there already, of the same source and options")

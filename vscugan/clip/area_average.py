@@ -10,7 +10,8 @@ from torch import Tensor
 def area_average(x: Tensor, height: int, width: int) -> Tensor:
     """Mean over the area of each output pixel: (1, C, H, W) -> (1, C, height, width), both at most as large.
 
-    Pixels that an output pixel covers in part count by that part.
+    Pixels that an output pixel covers in part count by that part. Of any floating dtype, which stays, and any range;
+    the result stays within that of ``x``.
     """
     if x.shape[2] % height == 0 and x.shape[3] % width == 0:
         return F.interpolate(x, size=(height, width), mode="area")

@@ -36,6 +36,7 @@ class ClipGraph(ABC):
         """How output frame ``n`` is made of the last stage's, by the props of the source frame.
 
         Asked once for each output frame. What the stages report (``Cugan...``) is written too.
+        Raises: RuntimeError for props that can't be converted; its text is for the script's author.
         """
 
     def close(self) -> None:  # noqa: B027  nothing to free, for most

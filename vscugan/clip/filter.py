@@ -81,6 +81,8 @@ def create(
 
     ``alpha``: the alpha clip, given or attached to the first frame; ``props``: of the first frame; ``log``
     writes one line to the log of the core that the bridge calls for; it may be kept, and does nothing at other times.
+    Raises: RuntimeError where the clip or an argument is refused, or a weight file or the device is missing; its text
+    is for the script's author.
     """
     settings = validate(**arguments)
     source, source_size = _checked_source(video, props), video[:2]

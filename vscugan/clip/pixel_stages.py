@@ -25,8 +25,8 @@ from vscugan.reuse.mode import Mode, SourceFrame, Target
 Planes = list[memoryview]
 #: A frame of the input: its planes, those of the alpha clip last, and its props.
 Frame = tuple[Planes, Props]
-#: What ``compute`` returns: the frames of the input that must be read first; or else the earlier ``made`` whose planes
-#: are the result, None where the target was written, and the props to set on the stage's frame.
+#: What ``compute`` returns: the frames of the input that must be read first; or else the earlier ``target_frame`` whose
+#: planes are the result, None where the target was written, and the props to set on the stage's frame.
 Answer = list[int] | tuple[object, dict[str, int | float | str]]
 
 
@@ -53,17 +53,21 @@ class PixelStage(ABC):
         self.width, self.height, self.format_id = width, height, format.id
 
     def prepare(self, n: int, props: Props) -> list[ResizeCall]:
-        """The resizer's calls between the frame before this stage and the stage."""
+        """The resizer's calls between the frame before this stage and the stage.
+
+        Raises: RuntimeError for a frame that must not be upscaled; its text is for the script's author.
+        """
         return []
 
     @abstractmethod
     def compute(
-        self, n: int, frames: Mapping[int, Frame], unreadable: Mapping[int, str], target: Planes, made: object
+        self, n: int, frames: Mapping[int, Frame], unreadable: Mapping[int, str], target: Planes, target_frame: object
     ) -> Answer:
         """Make frame ``n``, or say which frames must be read first.
 
         ``frames``: of the input, at first frame ``n``, then those that the call before has asked for; ``unreadable``:
-        why those of them can't be read that are missing there. ``made``: the frame that ``target`` belongs to.
+        why those of them can't be read that are missing there. ``target_frame``: the frame that ``target`` belongs to.
+        Raises: RuntimeError where the frame can't be made; its text is for the script's author.
         """
 
     def close(self) -> None:  # noqa: B027  nothing to free, for most
@@ -103,11 +107,11 @@ class ColourUpscale(PixelStage):
 
     @translate_errors
     def compute(
-        self, n: int, frames: Mapping[int, Frame], unreadable: Mapping[int, str], target: Planes, made: object
+        self, n: int, frames: Mapping[int, Frame], unreadable: Mapping[int, str], target: Planes, target_frame: object
     ) -> Answer:
         """Upscale the picture, its transparent part filled with the colour around."""
         sources = {k: self._copied(planes, props) for k, (planes, props) in frames.items()}
-        answer = self._mode.compute(n, sources, Target(planes=_arrays(target), frame=made), unreadable)
+        answer = self._mode.compute(n, sources, Target(planes=_arrays(target), frame=target_frame), unreadable)
         if isinstance(answer, list):
             return answer
         same, reused = answer
@@ -141,7 +145,7 @@ class AlphaUpscale(PixelStage):
 
     @translate_errors
     def compute(
-        self, n: int, frames: Mapping[int, Frame], unreadable: Mapping[int, str], target: Planes, made: object
+        self, n: int, frames: Mapping[int, Frame], unreadable: Mapping[int, str], target: Planes, target_frame: object
     ) -> Answer:
         """Upscale the alpha; one of a single value needs no network."""
         (plane,), (out,) = frames[n][0], _arrays(target)
@@ -153,7 +157,7 @@ class AlphaUpscale(PixelStage):
         if self._deduplication is None:
             make()
             return None, {}
-        return self._deduplication.once(content_hash(alpha), Target(planes=[out], frame=made), make), {}
+        return self._deduplication.once(content_hash(alpha), Target(planes=[out], frame=target_frame), make), {}
 
     def _upscale(self, n: int, alpha: NDArray[np.float32], out: NDArray[np.float32]) -> None:
         rgb = np.empty((3, *out.shape), np.float32)
@@ -181,7 +185,7 @@ class AreaDownscale(PixelStage):
 
     @translate_errors
     def compute(
-        self, n: int, frames: Mapping[int, Frame], unreadable: Mapping[int, str], target: Planes, made: object
+        self, n: int, frames: Mapping[int, Frame], unreadable: Mapping[int, str], target: Planes, target_frame: object
     ) -> Answer:
         """Average."""
         planes, _ = frames[n]

@@ -12,6 +12,7 @@ def bleed(x: Tensor, alpha: Tensor) -> Tensor:
 
     Pixels with an alpha above 0 stay as they are; the others take the mean of the visible pixels near them,
     weighted by their alpha, over the smallest square of 2, 4, 8 ... px that holds any. Nothing visible: ``x``.
+    Both are fp32; ``x`` may have any range, ``alpha`` is 0..1.
     """
     if bool((alpha > 0).all()) or not bool((alpha > 0).any()):
         return x

@@ -21,8 +21,11 @@ DECIDING = tuple(
 )
 
 
-def describe(options: dict[str, Any], quality: int) -> dict[str, Any]:
-    """The options that decide what a picture looks like, as plain values; weights by their content."""
+def deciding_options(options: dict[str, Any], quality: int) -> dict[str, Any]:
+    """The options that decide what a picture looks like, as plain values; weights by their content.
+
+    Raises: ArgumentError for an option that is wrong; OSError for weights that can't be read.
+    """
     settings = asdict(validate(**options))
     deciding: dict[str, Any] = {name: settings[name] for name in DECIDING} | {"quality": quality}
     if settings["weights"]:
@@ -33,7 +36,10 @@ def describe(options: dict[str, Any], quality: int) -> dict[str, Any]:
 
 
 class Results:
-    """The results in a folder and below it; several processes may add to one folder."""
+    """The results in a folder and below it; several processes may add to one folder.
+
+    Raises: DiskError where the list of them can't be read.
+    """
 
     def __init__(self, folder: Path, options: dict[str, Any]) -> None:
         self._path = folder / NAME
@@ -69,7 +75,7 @@ class Results:
     def add(self, target: Path, source: Path, content: bytes) -> None:
         """Write down a result that is about to be written; until it is, its hash is that of no file.
 
-        Raises: DiskError.
+        Raises: DiskError where the list can't be written; OSError where the source can't be read.
         """
         entry = self._entry(target, source, hashlib.sha256(content).hexdigest())
         try:

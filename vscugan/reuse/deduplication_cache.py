@@ -35,6 +35,7 @@ class DeduplicationCache:
         """Call ``make``, which writes the target, unless the content was made before or is just being made.
 
         Returns the frame that was made before, or None where ``make`` was called.
+        Raises: what ``make`` raises, to its own caller alone; the next that waits calls its own.
         """
         while True:
             with self._lock:
