@@ -69,9 +69,9 @@ def test_a_certificate_that_contradicts_itself(
         (lambda c: c["chunks"][0].update(tile=64), "certificate must be as vscugan wrote it, got chunk 0: tile of "
                                                    "another type in 'b.mkv.cugan.json'; name a file that vscugan "
                                                    "encode made"),
-        (lambda c: c.update(form="\x1b[2J"), "certificate must be of schema version 2, got \\x1b[2J; use the "
+        (lambda c: c.update(form="\x1b[2J"), "certificate must be of form 2, got \\x1b[2J; use the "
                                              "vscugan that wrote it"),
-        (lambda c: c.update(form=1), "certificate must be of schema version 2, got 1; use the vscugan "
+        (lambda c: c.update(form=1), "certificate must be of form 2, got 1; use the vscugan "
                                        "that wrote it"),
     ],
 )  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 from vscugan.encode.chunks.chunk import chunk_frames
 from vscugan.encode.job.encode_job import EncodeJob, differences, refuse_differences
 from vscugan.errors import (
-    PlanError,
+    ConflictError,
 )
 from vscugan.settings import Settings
 
@@ -38,7 +38,7 @@ def test_differences_write_nothing_on_a_terminal() -> None:
 def test_each_option_of_reuse_is_in_the_fingerprint(name: str, value: object) -> None:
     before = EncodeJob(source="a", output="b")
     after = EncodeJob(source="a", output="b", options={name: value})
-    with pytest.raises(PlanError) as error:
+    with pytest.raises(ConflictError) as error:
         refuse_differences(before.fingerprint(), after.fingerprint(), "parameters")
     assert f"{name} was left out, now {value}" in str(error.value)
 

@@ -10,7 +10,7 @@ import pytest
 
 from vscugan.encode.job.journal import Journal
 from vscugan.errors import (
-    PlanError,
+    ConflictError,
 )
 
 
@@ -67,7 +67,7 @@ def test_a_journal_is_checked(work: Path, entries: list[Any], fault: str) -> Non
     lines = [entry if isinstance(entry, str) else json.dumps(entry) for entry in entries]
     path = work / "journal.jsonl"
     path.write_text("\n".join(lines) + "\n")
-    with pytest.raises(PlanError) as error:
+    with pytest.raises(ConflictError) as error:
         Journal(path)
     assert str(error.value) == f"o.mkv.vscugan/journal.jsonl must be a journal, got {fault}{THROW}"
 
