@@ -8,10 +8,8 @@ from typing import Any
 import pytest
 
 from vscugan.encode.chunks.chunk import chunk_frames
-from vscugan.encode.job.encode_job import EncodeJob, differences, refuse_differences
-from vscugan.errors import (
-    ConflictError,
-)
+from vscugan.encode.job.encode_job import NULLABLE, EncodeJob, differences, refuse_differences
+from vscugan.errors import ArgumentError, ConflictError
 from vscugan.settings import Settings
 
 
@@ -52,3 +50,11 @@ def test_chunks_begin_where_segments_do() -> None:
             assert step % segment == 0
             assert abs(step - seconds * 24) <= max(segment, 1)
     assert EncodeJob(source="a", output="b", options={"reuse": "still"}).grid_frames == Settings.segment
+
+
+def test_null_is_an_option_left_out_where_it_always_was() -> None:
+    job = EncodeJob.from_json({"source": "a", "output": "b", "options": dict.fromkeys(NULLABLE)})
+    assert job.options == dict.fromkeys(NULLABLE)
+    for name in Settings.__dataclass_fields__.keys() - {*NULLABLE, "report"}:
+        with pytest.raises(ArgumentError, match=f"^options must be those of Upscale, got {name} of another type; "):
+            EncodeJob.from_json({"source": "a", "output": "b", "options": {name: None}})

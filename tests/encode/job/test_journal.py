@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 
 from vscugan.encode.job.journal import Journal
-from vscugan.errors import (
-    ConflictError,
-)
+from vscugan.errors import ConflictError
 
 
 def test_a_torn_line_is_cut_off(tmp_path: Path) -> None:

@@ -67,9 +67,7 @@ def compute_clip(job: EncodeJob, graph: FilterGraph, source: Source, content: di
     )  # fmt: skip
 
 
-def _frame_facts(
-    report: dict[str, str], versions: dict[str, str], other_versions: dict[str, str]
-) -> dict[str, Any]:
+def _frame_facts(report: dict[str, str], versions: dict[str, str], other_versions: dict[str, str]) -> dict[str, Any]:
     """What decides on the bits of the frames, by name, to be compared with frames of other versions."""
     facts = certificate.fingerprint({"made_by": report, "versions": versions}, other_versions)
     return {"versions": facts["versions"], **facts["made_by"]}

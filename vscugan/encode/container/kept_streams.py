@@ -44,9 +44,7 @@ def keep_streams(
     return KeptStreams(tracks=tuple(written), header=header)
 
 
-def _header(
-    source: Path, found: Sequence[Track], note: Callable[[str], None]
-) -> tuple[Header | None, tuple[str, ...]]:
+def _header(source: Path, found: Sequence[Track], note: Callable[[str], None]) -> tuple[Header | None, tuple[str, ...]]:
     """The source's header where it can be put back, and what is dropped where it is not."""
     try:
         header = read_header(source)
