@@ -21,7 +21,7 @@ PLAN_NAME = "plan.json"
 WORK_SUFFIX = ".vscugan"
 CERTIFICATE_SUFFIX = ".cugan.json"
 #: what the result does not depend on, so that a run that goes on may have other ones
-PLACE_AND_TIDYING = ("source", "output", "overwrite", "keep_work")
+IRRELEVANT_FIELDS = ("source", "output", "overwrite", "keep_work")
 #: options of Upscale that may be null in a job's file, which is the same as left out
 NULLABLE = ("scale", "width", "height", "noise", "model", "weights", "tile", "memory", "streams", "gates")
 
@@ -67,7 +67,7 @@ class EncodeJob:
 
     def fingerprint(self) -> dict[str, Any]:
         """The values that decide on the result; where the files lie does not."""
-        return {name: value for name, value in self.to_json().items() if name not in PLACE_AND_TIDYING}
+        return {name: value for name, value in self.to_json().items() if name not in IRRELEVANT_FIELDS}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> EncodeJob:
