@@ -34,6 +34,7 @@ ORDER = (
     "encode.chunks",
     "encode.certificate",
     "encode.worker",
+    "encode.supervise",
     "image",
     "cli",
 )

@@ -7,7 +7,7 @@ CuganError
 ├── DeviceError (RuntimeError)    the device is missing, or has too little memory for the smallest tile
 ├── FrameError (RuntimeError)     a frame could not be computed
 ├── SourceError (ValueError)      the source file is missing, unreadable, damaged or of a kind that is refused
-├── PlanError (ValueError)        the request contradicts what exists: the output, or a run before
+├── ConflictError (ValueError)    the request contradicts what exists: the output, or a run before
 ├── LockedError (RuntimeError)    another run works in the same folder
 ├── EncoderError (RuntimeError)   the encoder is missing, failed, or wrote other frames than it was given
 ├── DiskError (RuntimeError)      a file can't be written
@@ -58,7 +58,7 @@ class SourceError(CuganError, ValueError):
     exit_code = 3
 
 
-class PlanError(CuganError, ValueError):
+class ConflictError(CuganError, ValueError):
     """The request contradicts what exists: the output, or a run before."""
 
     exit_code = 4

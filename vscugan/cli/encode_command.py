@@ -41,7 +41,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def _given(arguments: argparse.Namespace, encoder_arguments: list[str] | None) -> dict[str, Any]:
-    """The fields of the plan that were given on the command line."""
+    """The fields of the job that were given on the command line."""
     given: dict[str, Any] = {"overwrite": arguments.overwrite, "keep_work": arguments.keep_work}
     names = {"script": "script", "encoder": "encoder", "chunk": "chunk_s", "leave_out": "leave_out"}
     given |= {field: getattr(arguments, name) for name, field in names.items() if hasattr(arguments, name)}
@@ -56,14 +56,14 @@ def _given(arguments: argparse.Namespace, encoder_arguments: list[str] | None) -
 
 def _encode(arguments: argparse.Namespace, encoder_arguments: list[str] | None) -> int:
     given = _given(arguments, encoder_arguments)
+    from vscugan.encode import supervise
     from vscugan.encode.job.encode_job import EncodeJob
     from vscugan.encode.job.resume import resumed
-    from vscugan.encode.worker import supervise
 
-    plan = EncodeJob(source=arguments.source, output=arguments.output)
-    plan = resumed(plan, given) if arguments.resume else EncodeJob(**{**vars(plan), **given})
-    plan.check()
-    supervise.check_output(plan)
+    job = EncodeJob(source=arguments.source, output=arguments.output)
+    job = resumed(job, given) if arguments.resume else EncodeJob(**{**vars(job), **given})
+    job.check()
+    supervise.check_output(job)
     display = choose_display(as_json=arguments.json)
     failures: list[str] = []
 
@@ -73,12 +73,12 @@ def _encode(arguments: argparse.Namespace, encoder_arguments: list[str] | None) 
             failures.append(event["message"])
 
     try:
-        code = supervise.encode(plan, listen, arguments.restart)
+        code = supervise.encode(job, listen, arguments.restart)
     except KeyboardInterrupt as error:
         text, code = interruption(error)
         display({"event": "interrupted", "code": code})
         display.close()
-        kept = supervise.has_chunks(plan.work_folder)
+        kept = supervise.has_chunks(job.work_folder)
         hint = "run the same command again to go on" if kept else "no chunk was finished yet, nothing is left behind"
         print_error("encode", f"{text}; {hint}")
         return code

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from vscugan.cli.guard import interruption, print_error, raise_swallowed
 from vscugan.cli.options import add_upscale, given_upscale
 from vscugan.cli.parser import Parser
-from vscugan.errors import ArgumentError, CuganError, DiskError, FrameError, PlanError, SourceError
+from vscugan.errors import ArgumentError, ConflictError, CuganError, DiskError, FrameError, SourceError
 from vscugan.files import write_whole
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ HELP = "upscale picture files; alpha, 16 bit, ICC profile and EXIF are kept"
 #: a picture, and its place below the output folder or its result
 Pair = tuple[Path, Path]
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff")
+DEFAULT_QUALITY = 95
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sources", nargs="+", metavar="source", help="picture files, and folders of them")
     parser.add_argument("-o", "--output", required=True, help="a folder, or a file if there is only one source")
     parser.add_argument("--to", choices=sorted(e[1:] for e in ENDINGS), help="format of the results in a folder")
-    parser.add_argument("--quality", type=int, default=95, help="quality of JPEG, WebP and AVIF, 1 to 100 (default 95)")
+    quality = f"quality of JPEG, WebP and AVIF, 1 to 100 (default {DEFAULT_QUALITY})"
+    parser.add_argument("--quality", type=int, default=DEFAULT_QUALITY, help=quality)
     parser.add_argument("--overwrite", action="store_true", help="replace results of other sources or options")
     add_upscale(parser, of_clips=False)
 
@@ -87,13 +89,13 @@ def _targets(arguments: argparse.Namespace, pairs: list[Pair], errors: list[Cuga
 def _missing(pairs: list[Pair], results: Results | None, overwrite: bool) -> list[Pair]:
     """The pairs whose results are still to be computed.
 
-    Raises: PlanError for files that stand in the way.
+    Raises: ConflictError for files that stand in the way.
     """
     missing, foreign = [], []
     for source, target in pairs:
         if target.exists():
             if target.samefile(source):
-                raise PlanError(f"result must not be its source, got {target.name!r}; name another folder")
+                raise ConflictError(f"result must not be its source, got {target.name!r}; name another folder")
             if results and results.has(target, source):
                 continue
             foreign.append(target.name)
@@ -101,7 +103,7 @@ def _missing(pairs: list[Pair], results: Results | None, overwrite: bool) -> lis
     if foreign and not overwrite:
         allowed = "not exist yet, or be of the same source and options" if results else "not exist yet"
         more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
-        raise PlanError(f"result must {allowed}, got {foreign[0]!r}{more}; say --overwrite, or name another output")
+        raise ConflictError(f"result must {allowed}, got {foreign[0]!r}{more}; say --overwrite, or name another output")
     return missing
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vscugan.errors import ArgumentError
@@ -70,13 +70,19 @@ def format_name(text: str) -> str:
     return FFMPEG_FORMATS.get(name, text)
 
 
+def check_upscale(options: Mapping[str, Any]) -> tuple[dict[str, Any], Settings]:
+    """Options as the command line has them: as an encode takes them, and as they are checked, without the format.
+
+    Raises: ArgumentError.
+    """
+    settings = validate(**{name: value for name, value in options.items() if name != "format"})
+    formats = {"format": format_name(options["format"])} if "format" in options else {}
+    return {**options, **formats}, settings
+
+
 def given_upscale(arguments: argparse.Namespace) -> dict[str, Any]:
     """The options of Upscale that were given, checked.
 
     Raises: ArgumentError.
     """
-    given = {name: value for name, value in vars(arguments).items() if name in UPSCALE}
-    validate(**{name: value for name, value in given.items() if name != "format"})
-    if "format" in given:
-        given["format"] = format_name(given["format"])
-    return given
+    return check_upscale({name: value for name, value in vars(arguments).items() if name in UPSCALE})[0]

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vscugan.cli.guard import print_error, raise_swallowed
-from vscugan.cli.options import UPSCALE, add_upscale, given_upscale
+from vscugan.cli.options import UPSCALE, add_upscale, check_upscale
 from vscugan.cli.parser import Parser
-from vscugan.errors import ArgumentError, FrameError, PlanError
-from vscugan.settings import validate
+from vscugan.errors import ArgumentError, ConflictError, FrameError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,9 +87,7 @@ def _variants(options: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """
     variants = {}
     for noise in options.pop("noise", [None]):
-        own = options if noise is None else options | {"noise": noise}
-        given = given_upscale(argparse.Namespace(**own))
-        settings = validate(**{name: value for name, value in given.items() if name != "format"})
+        given, settings = check_upscale(options if noise is None else options | {"noise": noise})
         label = f"weights-{Path(settings.weights).stem}" if settings.weights else settings.noise
         variants[f"pro-{label}" if settings.model == "pro" else label] = given
     return variants
@@ -101,13 +98,13 @@ def _targets(
 ) -> dict[tuple[int, str], Path]:
     """Where the picture of a frame and a label goes, checked before anything is computed.
 
-    Raises: PlanError.
+    Raises: ConflictError.
     """
     folder, stem = Path(arguments.output), Path(arguments.source).stem
     targets = {(n, label): folder / f"{stem}-{n}-{label}.png" for n in frames for label in labels}
     for target in targets.values():
         if target.exists() and not arguments.overwrite:
-            raise PlanError(f"PNG must not exist yet, got {target.name!r}; say --overwrite, or another -o")
+            raise ConflictError(f"PNG must not exist yet, got {target.name!r}; say --overwrite, or another -o")
     return targets
 
 

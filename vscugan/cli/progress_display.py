@@ -77,7 +77,6 @@ LINES: dict[str, Callable[[Event], str]] = {
     "mux": lambda e: "all chunks are finished; writing the file",
     "check": lambda e: "checking the file: frames, timestamps, everything that was copied",
     "done": _done_line,
-    "stopped": lambda e: "stopped; finished chunks are kept",
 }
 
 

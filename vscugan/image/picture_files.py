@@ -18,7 +18,6 @@ from vscugan.files import write_whole
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".avif": "AVIF", ".tif": "TIFF",
            ".tiff": "TIFF"}  # fmt: skip
 DEEP = ("PNG", "TIFF")
-QUALITY = 95
 ORIENTATION = 0x0112
 #: text in a 16-bit TIFF that goes along: description, make, model, software, date, artist, copyright
 TIFF_TEXTS = (270, 271, 272, 305, 306, 315, 33432)

@@ -10,7 +10,7 @@ import pytest
 from support.certificates import FRAMES, certificate, write
 
 from vscugan.__main__ import main
-from vscugan.encode.certificate.certificate import contradictions
+from vscugan.encode.certificate.certificate import contradictions, fingerprint
 
 Certificate = dict[str, Any]
 
@@ -69,9 +69,9 @@ def test_a_certificate_that_contradicts_itself(
         (lambda c: c["chunks"][0].update(tile=64), "certificate must be as vscugan wrote it, got chunk 0: tile of "
                                                    "another type in 'b.mkv.cugan.json'; name a file that vscugan "
                                                    "encode made"),
-        (lambda c: c.update(form="\x1b[2J"), "certificate must be of schema version 2, got \\x1b[2J; use the "
+        (lambda c: c.update(form="\x1b[2J"), "certificate must be of form 2, got \\x1b[2J; use the "
                                              "vscugan that wrote it"),
-        (lambda c: c.update(form=1), "certificate must be of schema version 2, got 1; use the vscugan "
+        (lambda c: c.update(form=1), "certificate must be of form 2, got 1; use the vscugan "
                                        "that wrote it"),
     ],
 )  # fmt: skip
@@ -92,3 +92,27 @@ def test_a_certificate_of_many_lists_in_each_other(folder: Path, capsys: pytest.
         "vscugan verify: certificate must be beside the result, got 'b.mkv.cugan.json': maximum recursion depth "
         "exceeded while decoding a JSON array from a unicode string; name a file that vscugan encode made\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("runtime", "packages"),
+    [
+        ("torch", {"torch"}), ("tensorrt", {"onnxruntime"}), ("directml", {"onnxruntime"}),
+        ("openvino, torch", {"openvino", "torch"}), ("torch, tensorrt", {"onnxruntime", "torch"}), ("", set()),
+        ("no such one, torch", {"torch"}),
+    ],
+)  # fmt: skip
+def test_the_versions_that_decide_on_the_pictures(runtime: str, packages: set[str]) -> None:
+    """A runtime's package counts where both sides name it: what was written before may lack it."""
+    pictures = {"vscugan", "vapoursynth", "vapoursynth-bestsource"}
+    now = dict.fromkeys((*pictures, "torch", "openvino", "onnxruntime", "numpy", "av"), "1")
+    facts = {"made_by": {"runtime": runtime, "tile": "64"}, "versions": now}
+    same = fingerprint(facts, now)
+    assert same == {"made_by": {"runtime": runtime}, "versions": dict.fromkeys(pictures | packages, "1")}
+    assert fingerprint(facts | {"versions": dict.fromkeys(now, "2")}, now) != same
+    for package in packages:
+        older = {name: number for name, number in now.items() if name != package}
+        assert fingerprint(facts | {"versions": older}, now) == fingerprint(facts, older)
+    for package in pictures:
+        older = {name: number for name, number in now.items() if name != package}
+        assert fingerprint(facts | {"versions": older}, now) != fingerprint(facts, older)

@@ -42,6 +42,6 @@ def test_an_encoder_that_fails_in_the_middle_says_why(folder: Path) -> None:
         f"{find_ffmpeg()} -v error -f lavfi -i color=s=128x96 -frames:v 2 \"$1\"\n"
     )
     (folder / "enc").chmod(0o755)
-    refused(folder, 6, "encoder ./enc must take all frames, got its end with 5 in chunk 0: tired; mend it, then run "
-            "the same command again: finished chunks are kept", "a.mkv", "-o", "o.mkv", "--script", "resize.vpy",
+    refused(folder, 6, "encoder ./enc must take all frames, got its end with 5 in chunk 0: tired; correct this, then "
+            "run the same command again: finished chunks are kept", "a.mkv", "-o", "o.mkv", "--script", "resize.vpy",
             "--encoder", "./enc", "--", "{output}.mkv")  # fmt: skip

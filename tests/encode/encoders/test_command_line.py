@@ -62,7 +62,7 @@ def test_ffmpeg_is_given_the_colour(hdr: StreamFormat) -> None:
     ],
 )
 def test_defaults_give_way_to_the_users_options(name: str, arguments: str, options: str) -> None:
-    assert command_line.settings(program(name, True), arguments.split()) == options.split()
+    assert command_line.encoder_options(program(name, True), arguments.split()) == options.split()
 
 
 def test_a_program_of_your_own(hdr: StreamFormat) -> None:

@@ -8,10 +8,8 @@ from typing import Any
 import pytest
 
 from vscugan.encode.chunks.chunk import chunk_frames
-from vscugan.encode.job.encode_job import EncodeJob, differences, refuse_differences
-from vscugan.errors import (
-    PlanError,
-)
+from vscugan.encode.job.encode_job import NULLABLE, EncodeJob, differences, refuse_differences
+from vscugan.errors import ArgumentError, ConflictError
 from vscugan.settings import Settings
 
 
@@ -38,7 +36,7 @@ def test_differences_write_nothing_on_a_terminal() -> None:
 def test_each_option_of_reuse_is_in_the_fingerprint(name: str, value: object) -> None:
     before = EncodeJob(source="a", output="b")
     after = EncodeJob(source="a", output="b", options={name: value})
-    with pytest.raises(PlanError) as error:
+    with pytest.raises(ConflictError) as error:
         refuse_differences(before.fingerprint(), after.fingerprint(), "parameters")
     assert f"{name} was left out, now {value}" in str(error.value)
 
@@ -52,3 +50,11 @@ def test_chunks_begin_where_segments_do() -> None:
             assert step % segment == 0
             assert abs(step - seconds * 24) <= max(segment, 1)
     assert EncodeJob(source="a", output="b", options={"reuse": "still"}).grid_frames == Settings.segment
+
+
+def test_null_is_an_option_left_out_where_it_always_was() -> None:
+    job = EncodeJob.from_json({"source": "a", "output": "b", "options": dict.fromkeys(NULLABLE)})
+    assert job.options == dict.fromkeys(NULLABLE)
+    for name in Settings.__dataclass_fields__.keys() - {*NULLABLE, "report"}:
+        with pytest.raises(ArgumentError, match=f"^options must be those of Upscale, got {name} of another type; "):
+            EncodeJob.from_json({"source": "a", "output": "b", "options": {name: None}})

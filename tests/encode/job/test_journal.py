@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 
 from vscugan.encode.job.journal import Journal
-from vscugan.errors import (
-    PlanError,
-)
+from vscugan.errors import ConflictError
 
 
 def test_a_torn_line_is_cut_off(tmp_path: Path) -> None:
@@ -67,7 +65,7 @@ def test_a_journal_is_checked(work: Path, entries: list[Any], fault: str) -> Non
     lines = [entry if isinstance(entry, str) else json.dumps(entry) for entry in entries]
     path = work / "journal.jsonl"
     path.write_text("\n".join(lines) + "\n")
-    with pytest.raises(PlanError) as error:
+    with pytest.raises(ConflictError) as error:
         Journal(path)
     assert str(error.value) == f"o.mkv.vscugan/journal.jsonl must be a journal, got {fault}{THROW}"
 

@@ -12,7 +12,7 @@ from support.encode_runs import refusal
 
 from vscugan.encode.chunks import encoding, trial
 from vscugan.encode.job.work_folder import check_folder, open_file
-from vscugan.errors import PlanError
+from vscugan.errors import ConflictError
 from vscugan.files import write_whole
 
 AWAY = "; move it away, or name another output"
@@ -89,7 +89,7 @@ def test_files_of_the_system_are_passed_over(work: Path, name: str) -> None:
     check_folder(work)
     (work / "chunks").mkdir()
     (work / "chunks" / name).mkdir()
-    with pytest.raises(PlanError) as error:
+    with pytest.raises(ConflictError) as error:
         check_folder(work)
     assert str(error.value) == (
         f"work folder must hold nothing else, got 'chunks/{name}' in 'o.mkv.vscugan'; move that folder away, or name "
@@ -116,7 +116,7 @@ def test_a_folder_of_somebody_else_is_refused(work: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(os, "geteuid", lambda: me + 1)
     check_folder(work)  # as on a share whose files all have one owner: a new one has it too
     monkeypatch.setattr(os, "fstat", lambda descriptor: os.stat_result((0, 0, 0, 0, me + 1, 0, 0, 0, 0, 0)))
-    with pytest.raises(PlanError) as error:
+    with pytest.raises(ConflictError) as error:
         check_folder(work)
     assert str(error.value) == f"work folder must be your own, got 'o.mkv.vscugan' of user {me}{AWAY}"
 

@@ -15,7 +15,7 @@ import vapoursynth as vs
 
 from vscugan import __version__
 from vscugan.encode.chunks.sketch import DIGITS
-from vscugan.encode.encoders.command_line import settings
+from vscugan.encode.encoders.command_line import encoder_options
 from vscugan.encode.encoders.programs import Program, find_ffmpeg
 from vscugan.encode.encoders.y4m import HASH_BYTES
 from vscugan.encode.job.journal import ADDED_LATER, RESULT_FIELDS
@@ -28,7 +28,7 @@ from vscugan.runtime.backends import backend_row, backend_rows
 #: the key in the file is ``form``
 SCHEMA_VERSION = 2
 #: facts of ``describe`` that a run which goes on may have otherwise: they change the last bits alone
-OUTSIDE_FINGERPRINT = ("tile",)
+LAST_BIT_FACTS = ("tile",)
 #: packages that take part, beside those of the runtimes
 PACKAGES = ("vapoursynth-bestsource", "numpy", "av", "imageio-ffmpeg")
 #: packages that make the pictures whatever the runtime is
@@ -61,13 +61,18 @@ def versions() -> dict[str, str]:
 
 def made_by_fingerprint(made_by: Mapping[str, str]) -> dict[str, str]:
     """The facts of ``describe``, without those that change only the last bits."""
-    return {name: value for name, value in made_by.items() if name not in OUTSIDE_FINGERPRINT}
+    return {name: value for name, value in made_by.items() if name not in LAST_BIT_FACTS}
 
 
-def fingerprint(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts that decide on the pictures: of the packages only those that compute them."""
+def fingerprint(facts: Mapping[str, Any], other_versions: Mapping[str, str]) -> dict[str, Any]:
+    """The facts that decide on the pictures: of the packages only those that compute them.
+
+    ``other_versions``: those that these are compared with. A runtime's version counts only where both sides have it:
+    what was written before may lack it, as that of onnxruntime-gpu.
+    """
     runtimes = facts["made_by"].get("runtime", "").split(", ")
-    names = (*PICTURE_PACKAGES, *(backend_row(name).package for name in runtimes if name in BACKENDS))
+    packages = {backend_row(name).package for name in runtimes if name in BACKENDS}
+    names = {*PICTURE_PACKAGES, *(packages & other_versions.keys())}
     return {
         **facts, "made_by": made_by_fingerprint(facts["made_by"]),
         "versions": {name: value for name, value in facts["versions"].items() if name in names},
@@ -92,7 +97,7 @@ def hardware(devices: str) -> dict[str, str]:
 def program_facts(program: Program, arguments: Sequence[str]) -> dict[str, str]:
     """The encoder as it is named in journal and certificate, with its options beside the colour."""
     inside = "ffmpeg" if program.is_ffmpeg else "itself"
-    options = shlex.join(settings(program, arguments))
+    options = shlex.join(encoder_options(program, arguments))
     return {"name": program.name, "version": program.version, "inside": inside, "settings": options}
 
 
@@ -117,8 +122,7 @@ def read_certificate(result: Path, suffix: str) -> dict[str, Any]:
     found = content.get("form") if isinstance(content, dict) else type(content).__name__
     if not isinstance(content, dict) or found != SCHEMA_VERSION:
         raise ArgumentError(
-            f"certificate must be of schema version {SCHEMA_VERSION}, got {printable(found)}; use the vscugan that "
-            "wrote it"
+            f"certificate must be of form {SCHEMA_VERSION}, got {printable(found)}; use the vscugan that wrote it"
         )
     if fault := _fault(content):
         raise ArgumentError(

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from vscugan.errors import ArgumentError
 
 #: of bit-equal frames, whose error is 0
-LARGEST_PSNR = 120.0
+EQUAL_PSNR = 120.0
 #: codes of 8 bit, root mean square: below it, a plain enlargement is as good as the network's frame (48 dB)
 LEAST_DETAIL_RMS = 1.0
 KERNELS = ("Bilinear", "Bicubic", "Lanczos", "Spline36")
@@ -42,7 +42,7 @@ def psnr(computed: vs.VideoFrame, coded: vs.VideoFrame) -> float:
     planes = ((np.asarray(a[p]).astype(np.float64), np.asarray(b[p])) for p in range(a.format.num_planes))
     error = max(float(np.mean((first - second) ** 2)) for first, second in planes)
     most = (1 << a.format.bits_per_sample) - 1
-    return LARGEST_PSNR if error == 0 else min(LARGEST_PSNR, float(10 * np.log10(most**2 / error)))
+    return EQUAL_PSNR if error == 0 else min(EQUAL_PSNR, float(10 * np.log10(most**2 / error)))
 
 
 def plain_enlargements(clip: vs.VideoNode, width: int, height: int) -> list[vs.VideoNode]:

@@ -58,18 +58,18 @@ def compute_clip(job: EncodeJob, graph: FilterGraph, source: Source, content: di
     with clip.get_frame(0) as first:
         stream_format_of(clip, first.props, graph.rate)  # an encoder took it
         report = read_report(first.props)
-    old = _frame_facts(content["made_by"], content["versions"])
+    before, now = content["versions"], certificate.versions()
     return ComputedClip(
         clip=clip, plain=[] if job.script else plain_enlargements(source.clip, clip.width, clip.height),
         hardware=certificate.hardware(report.get("device", "")),
-        changed=differences(old, _frame_facts(report, certificate.versions())),
+        changed=differences(_frame_facts(content["made_by"], before, now), _frame_facts(report, now, before)),
         least_psnr=_least_computed_psnr(job),
     )  # fmt: skip
 
 
-def _frame_facts(report: dict[str, str], versions: dict[str, str]) -> dict[str, Any]:
-    """What decides on the bits of the frames, by name."""
-    facts = certificate.fingerprint({"made_by": report, "versions": versions})
+def _frame_facts(report: dict[str, str], versions: dict[str, str], other_versions: dict[str, str]) -> dict[str, Any]:
+    """What decides on the bits of the frames, by name, to be compared with frames of other versions."""
+    facts = certificate.fingerprint({"made_by": report, "versions": versions}, other_versions)
     return {"versions": facts["versions"], **facts["made_by"]}
 
 

@@ -120,7 +120,7 @@ def failure(context: ChunkContext, encoding: Encoding) -> CuganError:
         )
     return EncoderError(
         f"encoder {context.program.name} must take all frames, got its end with {code} in chunk "
-        f"{encoding.chunk.number}: {why}; mend it, then run the same command again: finished chunks are kept"
+        f"{encoding.chunk.number}: {why}; correct this, then run the same command again: finished chunks are kept"
     )
 
 

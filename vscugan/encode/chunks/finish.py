@@ -19,7 +19,7 @@ def finish_chunk(context: ChunkContext, encoding: Encoding) -> Entry:
     """Wait for the encoder, check what it wrote, and make it durable: file, journal, then the final name.
 
     The journal decides: a crash between it and the renaming is mended by ``recover``.
-    Raises: EncoderError, DiskError, PlanError.
+    Raises: EncoderError, DiskError, ConflictError.
     """
     if encoding.process.wait():
         raise failure(context, encoding)
@@ -51,7 +51,7 @@ def finish_chunk(context: ChunkContext, encoding: Encoding) -> Entry:
 def _check_header(context: ChunkContext, entry: Entry, temp: Path) -> None:
     """Refuse a chunk whose stream header is not that of the first one, or a first one that the output can't hold.
 
-    Raises: EncoderError, PlanError.
+    Raises: EncoderError, ConflictError.
     """
     for first in context.journal.of_kind("chunk")[:1]:
         if first["header_sha256"] != entry["header_sha256"]:

@@ -25,7 +25,10 @@ MAX_FINISHING = 2
 
 
 def _frames(context: ChunkContext, chunks: Sequence[Chunk]) -> Iterator[vs.VideoFrame]:
-    """The frames of all chunks one after the other, computed in advance across the cuts."""
+    """The frames of all chunks one after the other, computed in advance across the cuts.
+
+    Raises: vs.Error for a frame that can't be computed.
+    """
     parts = [context.clip[chunk.start : chunk.stop] for chunk in chunks]
     joined = parts[0] if len(parts) == 1 else vs.core.std.Splice(parts)
     video = context.stream_format

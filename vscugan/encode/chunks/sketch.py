@@ -23,7 +23,7 @@ STEP = 0.02
 #: hex digits of a sketch
 DIGITS = 4 * SUMS
 #: dB of two sketches that are equal, or nearer than the rounding resolves
-LARGEST_PSNR = 90.0
+RESOLVED_PSNR = 90.0
 
 
 @lru_cache(maxsize=4)
@@ -56,4 +56,4 @@ def sketch_psnr(a: str, b: str) -> float:
     """
     first, second = (np.frombuffer(bytes.fromhex(each), ">i2").astype(np.float64) * STEP for each in (a, b))
     error = float(np.mean((first - second) ** 2))
-    return LARGEST_PSNR if error == 0 else min(LARGEST_PSNR, float(10 * np.log10(255**2 / error)))
+    return RESOLVED_PSNR if error == 0 else min(RESOLVED_PSNR, float(10 * np.log10(255**2 / error)))

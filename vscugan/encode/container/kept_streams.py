@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,25 +25,26 @@ def keep_streams(
     """Choose what the output holds of the source, whose stream ``video`` is coded anew.
 
     ``leave_out``: what it does not hold may be dropped; ``note`` is called with each thing, for people.
-    Raises: PlanError where something would be dropped that must not be.
+    Raises: ConflictError where something would be dropped that must not be.
     """
     muxer = unsupported.muxer_of(output)
-    left_out = unsupported.unsupported_streams(source, video, muxer)
-    dropped = [track.label for track in left_out] + list(unsupported.unsupported_tags(source, left_out, muxer))
-    header, beyond_libav = _header(source, note)
+    found = tracks(source)
+    left_out = unsupported.unsupported_streams(source, found, video, muxer)
+    written = [track for track in found if track not in left_out and track.kind != "data"]
+    dropped = [track.label for track in left_out] + list(unsupported.unsupported_tags(source, written, muxer))
+    header, beyond_libav = _header(source, found, note)
     if header is None or muxer != "matroska":
         dropped += beyond_libav
         header = None
     unsupported.refuse_unsupported(dropped, output, leave_out)
     for label in dropped:
         note(f"{label} is left out, as asked")
-    kept = [track for track in tracks(source) if track not in left_out and track.kind != "data"]
     # covers and fonts stand behind the tracks in every container
-    kept.sort(key=lambda track: (track.kind == "attachment", bool(track.disposition & COVER)))
-    return KeptStreams(tracks=tuple(kept), header=header)
+    written.sort(key=lambda track: (track.kind == "attachment", bool(track.disposition & COVER)))
+    return KeptStreams(tracks=tuple(written), header=header)
 
 
-def _header(source: Path, note: Callable[[str], None]) -> tuple[Header | None, tuple[str, ...]]:
+def _header(source: Path, found: Sequence[Track], note: Callable[[str], None]) -> tuple[Header | None, tuple[str, ...]]:
     """The source's header where it can be put back, and what is dropped where it is not."""
     try:
         header = read_header(source)
@@ -51,7 +52,7 @@ def _header(source: Path, note: Callable[[str], None]) -> tuple[Header | None, t
     except ValueError as error:
         note(left_to_libav(f"there is {error}"))
         return None, ()
-    if header is None or header.is_of(tracks(source)):
+    if header is None or header.is_of(found):
         return header, beyond_libav
     note(left_to_libav("it finds other tracks"))
     return None, beyond_libav

@@ -34,7 +34,7 @@ KEPT_OF_INFO = (ids.TITLE, ids.SEGMENT_UID, ids.SEGMENT_FILE, ids.FAMILY, ids.PR
 #: what a tag can be aimed at
 TARGET_IDS = (ids.OF_TRACK, ids.OF_EDITION, ids.OF_CHAPTER, ids.OF_FILE)
 #: what a tag is aimed at: its kind, as one of TARGET_IDS, and its UID
-Target = tuple[int, int]
+TagTarget = tuple[int, int]
 
 
 def put_back(header: Header, streams: Sequence[int], video: int, output: Path) -> None:
@@ -72,14 +72,14 @@ def put_back(header: Header, streams: Sequence[int], video: int, output: Path) -
         )
 
 
-def _target(entry: Element) -> Target:
+def _target(entry: Element) -> TagTarget:
     """What a tag names that is aimed at this stream."""
     id, own = (ids.OF_TRACK, ids.TRACK_UID) if entry.id == ids.TRACK else (ids.OF_FILE, ids.FILE_UID)
     found = of_id(entry.payload, own)
     return id, found[0].number if found else 0
 
 
-def _renamed(new: Element, old: Element, counts: Counter[Target]) -> Element:
+def _renamed(new: Element, old: Element, counts: Counter[TagTarget]) -> Element:
     """A new stream's entry with the old one's ID, which chapters and tags refer to, and its language."""
     _, uid = target = _target(old)
     copied_ids = [ids.TRACK_UID, ids.FILE_UID, ids.BCP47] if uid and counts[target] == 1 else [ids.BCP47]
@@ -88,7 +88,7 @@ def _renamed(new: Element, old: Element, counts: Counter[Target]) -> Element:
     return Element(new.id, rest + b"".join(element.encoded() for element in copied))
 
 
-def _targets(tag: Element) -> set[Target]:
+def _targets(tag: Element) -> set[TagTarget]:
     """What a tag is aimed at; nothing where it is the whole file."""
     found = (e for targets in of_id(tag.payload, ids.TARGETS) for e in elements(targets.payload))
     return {(e.id, e.number) for e in found if e.id in TARGET_IDS and e.number}
@@ -98,7 +98,7 @@ def _name(simple: Element) -> str:
     return "".join(name.text for name in of_id(simple.payload, ids.TAG_NAME))
 
 
-def _kept_tags(header: Header, kept: Sequence[Target], video: Target) -> Iterator[bytes]:
+def _kept_tags(header: Header, kept: Sequence[TagTarget], video: TagTarget) -> Iterator[bytes]:
     """The tags of what is kept, but for those that describe the old coding."""
     for tag in of_id(header.parts[ids.TAGS], ids.TAG):
         targets = _targets(tag)
@@ -115,7 +115,7 @@ def _kept_tags(header: Header, kept: Sequence[Target], video: Target) -> Iterato
             yield encode(ids.TAG, b"".join(element.encoded() for element in fields))
 
 
-def _durations(old: Header, new_targets: dict[Target, Target], tags: Sequence[bytes]) -> Iterator[bytes]:
+def _durations(old: Header, new_targets: dict[TagTarget, TagTarget], tags: Sequence[bytes]) -> Iterator[bytes]:
     """libav's duration of each track whose own tags have none; some programs look there only."""
     tagged = {
         target

@@ -9,8 +9,8 @@ from typing import Any
 
 import av
 
-from vscugan.encode.container.streams import COVER, COVER_FILES, Track, codec_of, tracks
-from vscugan.errors import ArgumentError, PlanError
+from vscugan.encode.container.streams import COVER, COVER_FILES, Track, codec_of
+from vscugan.errors import ArgumentError, ConflictError
 
 #: libav's muxer for each ending of an output's name
 MUXERS = {".mkv": "matroska", ".mp4": "mp4", ".m4v": "mp4"}
@@ -57,23 +57,23 @@ def _is_supported(stream: Any, muxer: str) -> bool:
 
 
 def refuse_unsupported_video(chunk: Path, muxer: str) -> None:
-    """Raise PlanError where an output can't hold what the encoder makes, as its first chunk shows."""
+    """Raise ConflictError where an output can't hold what the encoder makes, as its first chunk shows."""
     with av.open(str(chunk)) as opened:
         stream = opened.streams.video[0]
         if not _is_supported(stream, muxer):
-            raise PlanError(
+            raise ConflictError(
                 f"output must hold the encoder's video, got {muxer}, which can't hold {codec_of(stream)}; write a "
                 ".mkv, or use another --encoder"
             )
 
 
-def unsupported_streams(path: Path, video: int, muxer: str) -> tuple[Track, ...]:
-    """The streams of a source, but for its video, that an output can't hold as they are.
+def unsupported_streams(path: Path, found: Sequence[Track], video: int, muxer: str) -> tuple[Track, ...]:
+    """The streams of a source, but for its video, that an output can't hold as they are; ``found`` are all of them.
 
     The text track that an MP4 carries its chapters in is not counted: chapters are kept as chapters.
     """
     unsupported = []
-    described = {track.index: track for track in tracks(path)}
+    described = {track.index: track for track in found}
     with av.open(str(path.resolve())) as container:
         chapters = len(container.chapters())
         for stream in container.streams:
@@ -84,18 +84,17 @@ def unsupported_streams(path: Path, video: int, muxer: str) -> tuple[Track, ...]
     return tuple(unsupported)
 
 
-def unsupported_tags(path: Path, dropped: Sequence[Track], muxer: str) -> tuple[str, ...]:
+def unsupported_tags(path: Path, written: Sequence[Track], muxer: str) -> tuple[str, ...]:
     """The tags of a source that an output has no place for, for people; Matroska has one for each.
 
-    ``dropped``: the streams that are not written.
+    ``written``: the source's streams that the output holds.
     """
     if muxer != "mp4":
         return ()
-    dropped_indices = {track.index for track in dropped}
     with av.open(str(path.resolve())) as container:
         tags = [f"tag {name}" for name in container.metadata if name.lower() not in MP4_TAGS]
-    for track in tracks(path):
-        for name in track.tags if track.index not in dropped_indices and track.kind != "data" else ():
+    for track in written:
+        for name in track.tags:
             if name.lower() not in MP4_TRACK_TAGS and not is_stale(name) and not track.disposition & COVER:
                 tags.append(f"tag {name} of {track.label}")
     return tuple(tags)
@@ -107,10 +106,10 @@ def is_stale(tag: str) -> bool:
 
 
 def refuse_unsupported(dropped: Sequence[str], output: Path, leave_out: bool) -> None:
-    """Raise PlanError where something would be dropped and ``leave_out`` does not allow it."""
+    """Raise ConflictError where something would be dropped and ``leave_out`` does not allow it."""
     if dropped and not leave_out:
         way = "say" if output.suffix.lower() == ".mkv" else "write a .mkv, or say"
-        raise PlanError(
+        raise ConflictError(
             f"output must hold everything of the source, got {output.suffix}, which can't hold {', '.join(dropped)}; "
             f"{way} --leave-out to lose it"
         )

@@ -53,13 +53,13 @@ def _packets(muxer: str, chunks: Sequence[CodedChunk], timeline: Timeline) -> It
     zero = pipe_offset(muxer, chunks, timeline)
     ticks = timeline.ticks
     for chunk in chunks:
-        shown = {packet: rank for rank, packet in enumerate(chunk.order)}
+        display_rank = {packet: rank for rank, packet in enumerate(chunk.order)}
         with av.open(str(chunk.path)) as container:
             count = 0
             for packet in container.demux(container.streams.video[0]):
                 if not packet.size:
                     continue
-                n = chunk.start + shown[count]
+                n = chunk.start + display_rank[count]
                 packet.time_base = timeline.base
                 packet.pts = ticks[n] - zero
                 packet.dts = decode_tick(chunk.start + count, late, timeline) - zero

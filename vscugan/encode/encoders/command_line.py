@@ -17,7 +17,10 @@ PLACEHOLDERS = ("matrix", "primaries", "transfer", "range", "chromaloc", "sar", 
 
 
 def _library_options(row: Encoder, options: Sequence[str]) -> list[str]:
-    """``--name value`` and ``--flag`` options of a tool as ffmpeg's options for its library."""
+    """``--name value`` and ``--flag`` options of a tool as ffmpeg's options for its library.
+
+    Raises: ArgumentError for what is not of this form.
+    """
     own: list[str] = []
     params: list[str] = []
     texts = list(options)
@@ -72,14 +75,17 @@ def _filled(text: str, stream_format: StreamFormat, stem: str) -> str:
 
 
 def output_suffix(program: Program, arguments: Sequence[str]) -> str:
-    """How the names of the encoder's files end."""
+    """How the names of the encoder's files end.
+
+    Raises: StopIteration where a program of the user's own is given no {output}, which ``check_arguments`` refuses.
+    """
     if program.row is None:
         found = next(filter(None, map(OUTPUT.search, arguments)))
         return found[1] or ".mkv"
     return ".mkv" if program.is_ffmpeg else program.row.suffix
 
 
-def settings(program: Program, arguments: Sequence[str]) -> list[str]:
+def encoder_options(program: Program, arguments: Sequence[str]) -> list[str]:
     """The options of the encoder beside the colour: the user's, and the defaults that they do not replace."""
     return program.row.settings(arguments) if program.row else list(arguments)
 

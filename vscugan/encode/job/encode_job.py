@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 
 from vscugan.encode.job.json_types import misfit, printable
 from vscugan.encode.job.work_folder import read_file
-from vscugan.errors import ArgumentError, PlanError
+from vscugan.errors import ArgumentError, ConflictError
 from vscugan.files import write_whole
 from vscugan.settings import OPTIONS, Settings, validate
 
@@ -21,7 +21,9 @@ PLAN_NAME = "plan.json"
 WORK_SUFFIX = ".vscugan"
 CERTIFICATE_SUFFIX = ".cugan.json"
 #: what the result does not depend on, so that a run that goes on may have other ones
-OUTSIDE_FINGERPRINT = ("source", "output", "overwrite", "keep_work")
+IRRELEVANT_FIELDS = ("source", "output", "overwrite", "keep_work")
+#: options of Upscale that may be null in a job's file, which is the same as left out
+NULLABLE = ("scale", "width", "height", "noise", "model", "weights", "tile", "memory", "streams", "gates")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +67,7 @@ class EncodeJob:
 
     def fingerprint(self) -> dict[str, Any]:
         """The values that decide on the result; where the files lie does not."""
-        return {name: value for name, value in self.to_json().items() if name not in OUTSIDE_FINGERPRINT}
+        return {name: value for name, value in self.to_json().items() if name not in IRRELEVANT_FIELDS}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> EncodeJob:
@@ -101,7 +103,7 @@ class EncodeJob:
 def _check_options(options: Mapping[str, Any]) -> None:
     """Raise ArgumentError where these can't be options of Upscale as the command line takes them."""
     hints = {name: option.value_type for name, option in OPTIONS.items() if option.on_command_line}
-    hints["format"] = str
+    hints |= {name: hints[name] | None for name in NULLABLE} | {"format": str}
     if unknown := sorted(options.keys() - hints.keys()):
         raise ArgumentError(f"options must be those of Upscale, got {unknown[0]}; see the README's table")
     if fault := misfit(options, {name: hints[name] for name in options}):
@@ -128,12 +130,12 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def refuse_differences(old: Mapping[str, Any], new: Mapping[str, Any], what: str) -> None:
-    """Raise PlanError where a run that goes on would make something else than the run before.
+    """Raise ConflictError where a run that goes on would make something else than the run before.
 
     ``what`` begins the message: whose values they are.
     """
     if changed := differences(old, new):
-        raise PlanError(
+        raise ConflictError(
             f"{what} must be as in the run before, got a difference: {'; '.join(changed)}; "
             "run it as before, or say --restart to throw the finished chunks away"
         )
@@ -142,7 +144,7 @@ def refuse_differences(old: Mapping[str, Any], new: Mapping[str, Any], what: str
 def read_job(folder: Path) -> EncodeJob | None:
     """The job of the run before, None where there is none.
 
-    Raises: PlanError for a damaged one.
+    Raises: ConflictError for a damaged one.
     """
     try:
         content = json.loads(read_file(folder / PLAN_NAME))
@@ -150,7 +152,7 @@ def read_job(folder: Path) -> EncodeJob | None:
     except FileNotFoundError:
         return None
     except (ValueError, RecursionError) as error:
-        raise PlanError(
+        raise ConflictError(
             f"{folder.name}/{PLAN_NAME} must be a plan, got {error}; say --restart to throw the work folder away"
         ) from error
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from vscugan.encode.job.json_types import misfit
 from vscugan.encode.job.work_folder import open_file
-from vscugan.errors import PlanError
+from vscugan.errors import ConflictError
 from vscugan.files import disk_error, sync_folder
 
 Entry = dict[str, Any]
@@ -60,7 +60,7 @@ class Journal:
     """An append-only file of JSON lines; a line counts when its line feed is there.
 
     A crash in the middle of a line leaves a torn one at the end, which is cut off at the next start.
-    Raises: PlanError for a journal that vscugan can't have written.
+    Raises: ConflictError for a journal that vscugan can't have written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -74,7 +74,7 @@ class Journal:
         self.torn = len(whole) < len(content)
         try:
             self.entries = self._checked(whole)
-        except PlanError:
+        except ConflictError:
             self.close()
             raise
         if self.torn:
@@ -93,7 +93,7 @@ class Journal:
             except (ValueError, RecursionError):
                 fault = "a line that is no JSON"
             if fault:
-                raise PlanError(
+                raise ConflictError(
                     f"{self.path.parent.name}/{self.path.name} must be a journal, got {fault}; say --restart to throw "
                     "the work folder away"
                 )

@@ -34,7 +34,7 @@ def take_lock(folder: Path) -> int:
     """Lock a folder; returns the open descriptor, which children may inherit and hold on to.
 
     The kernel drops the lock with its last holder, so no crash leaves one behind; the number in the file is
-    only for the message. Raises: LockedError; PlanError for a folder that is not to be trusted.
+    only for the message. Raises: LockedError; ConflictError for a folder that is not to be trusted.
     """
     path = folder / LOCK_NAME
     while True:

@@ -16,7 +16,7 @@ from typing import Any
 from vscugan.encode.encoders.encoder_rows import ENCODERS
 from vscugan.encode.job.encode_job import PLAN_NAME, EncodeJob, read_job
 from vscugan.encode.job.work_folder import check_folder
-from vscugan.errors import PlanError
+from vscugan.errors import ConflictError
 
 #: the encoder arguments whose values are names of presets and the like, and no files
 NAMED = ("preset", "tune", "profile")
@@ -28,16 +28,16 @@ _WORD = re.compile(r"[A-Za-z0-9_-]+")
 def resumed(job: EncodeJob, given: dict[str, Any]) -> EncodeJob:
     """The job for ``--resume``: what is not ``given`` is as in the run before.
 
-    Raises: PlanError where there is none, or where the user must name again what it runs.
+    Raises: ConflictError where there is none, or where the user must name again what it runs.
     """
     check_folder(job.work_folder)
     old = read_job(job.work_folder)
     if old is None:
-        raise PlanError(
+        raise ConflictError(
             f"work folder must be there to resume, got no {job.work_folder.name}; leave --resume out to begin"
         )
     if missing := [argument for group in _unnamed(old, given) for argument in group]:
-        raise PlanError(
+        raise ConflictError(
             f"what is run must be named again with --resume, got it from {job.work_folder.name}/{PLAN_NAME} alone; "
             f"where it is yours, add: {' '.join(map(_quoted, missing))}"
         )

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import BinaryIO
 
-from vscugan.errors import PlanError
+from vscugan.errors import ConflictError
 
 FILE, FOLDER = "a file", "a folder"
 FOLDERS = ("chunks", "temp")
@@ -61,7 +61,7 @@ def read_file(path: Path) -> bytes:
 def check_folder(folder: Path) -> None:
     """Refuse a work folder that is there and not to be trusted, before anything in it is read or written.
 
-    Raises: PlanError.
+    Raises: ConflictError.
     """
     with contextlib.suppress(FileNotFoundError):
         status = folder.lstat()
@@ -75,8 +75,8 @@ def check_folder(folder: Path) -> None:
                 _check(folder, part, bool(_OWN_PARTS.fullmatch(part.name)))
 
 
-def _error(fact: str, what: str = "it") -> PlanError:
-    return PlanError(f"work folder must {fact}; move {what} away, or name another output")
+def _error(fact: str, what: str = "it") -> ConflictError:
+    return ConflictError(f"work folder must {fact}; move {what} away, or name another output")
 
 
 def _check(folder: Path, path: Path, is_own_name: bool) -> None:

@@ -19,7 +19,7 @@ from vscugan.encode.container.kept_streams import KeptStreams, keep_streams
 from vscugan.encode.container.mux import MuxJob
 from vscugan.encode.container.unsupported import muxer_of
 from vscugan.encode.container.video import CodedChunk
-from vscugan.encode.encoders.command_line import settings
+from vscugan.encode.encoders.command_line import encoder_options
 from vscugan.encode.encoders.programs import (
     Program,
     check_arguments,
@@ -36,7 +36,7 @@ from vscugan.encode.source.source_file import check_readable, identity
 from vscugan.encode.worker.finished_file import certificate_of, publish_result, write_result
 from vscugan.encode.worker.first_frame import FirstFrame, compute_first
 from vscugan.encode.worker.run_facts import begin_or_compare, input_facts, refuse_other_inputs, run_facts
-from vscugan.errors import PlanError, SourceError
+from vscugan.errors import ConflictError, SourceError
 from vscugan.files import sha256
 
 
@@ -116,7 +116,7 @@ class Run:
         source = open_source(self.source_path, lambda p: self.emit("index", percent=p), bool(self.job.script))
         kept = keep_streams(self.source_path, source.stream, self.output, leave_out=self.job.leave_out, note=self._note)
         if program.row and program.row.codec == "ffv1" and muxer == "mp4":
-            raise PlanError("output must hold the encoder's video, got .mp4, which can't hold FFV1; write a .mkv")
+            raise ConflictError("output must hold the encoder's video, got .mp4, which can't hold FFV1; write a .mkv")
         self.emit("model")
         graph = build(self.job, source)
         chunks = cut(graph.clip.num_frames, chunk_frames(self.job.chunk_s, graph.rate, self.job.grid_frames))
@@ -139,10 +139,11 @@ class Run:
         whole, lost = recover(context, chunks)
         missing = [chunk for chunk in chunks if chunk.number not in whole]
         done = sum(chunk.frames for chunk in chunks if chunk.number in whole)
+        options = shlex.join(encoder_options(context.program, context.arguments))
         self.emit(
             "plan", frames=graph.clip.num_frames, chunks=len(chunks), width=graph.clip.width, height=graph.clip.height,
             encoder=context.program.name, inside_ffmpeg=context.program.is_ffmpeg,
-            format=context.stream_format.format_name, settings=shlex.join(settings(context.program, context.arguments)),
+            format=context.stream_format.format_name, settings=options,
             rate=str(graph.rate), vfr=not graph.timeline.is_constant, made_by=inputs.first.made_by,
         )  # fmt: skip
         if whole or lost or journal.torn:

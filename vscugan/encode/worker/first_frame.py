@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import vapoursynth as vs
 
@@ -38,18 +40,26 @@ def compute_first(graph: FilterGraph, chunks: Sequence[Chunk], journal: Journal)
     n = next((chunk.start for chunk in chunks if chunk.number not in finished), 0)
     frame = _frame(graph, n)
     begin = journal.of_kind("begin")
+
+    @cache
+    def props_of_zero() -> dict[str, Any]:
+        with _frame(graph, 0) as zero:
+            return dict(zero.props)
+
     made_by = read_report(frame.props)
     if n and not any(entry["facts"]["made_by"] == made_by_fingerprint(made_by) for entry in begin):
-        with _frame(graph, 0) as zero:
-            made_by = read_report(zero.props)
+        made_by = read_report(props_of_zero())
     stream_format = stream_format_of(graph.clip, frame.props, graph.rate)
     if n and not any(entry.get("picture") == as_in_journal(stream_format) for entry in begin):
-        with _frame(graph, 0) as zero:
-            stream_format = stream_format_of(graph.clip, zero.props, graph.rate)
+        stream_format = stream_format_of(graph.clip, props_of_zero(), graph.rate)
     return FirstFrame(number=n, frame=frame, stream_format=stream_format, made_by=made_by)
 
 
 def _frame(graph: FilterGraph, n: int) -> vs.VideoFrame:
+    """Frame ``n`` of the clip.
+
+    Raises: FrameError.
+    """
     try:
         return graph.clip.get_frame(n)
     except vs.Error as error:

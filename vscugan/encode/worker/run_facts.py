@@ -36,7 +36,7 @@ def run_facts(
 
 
 def refuse_other_inputs(job: EncodeJob, begin: Entry, facts: dict[str, Any]) -> None:
-    """Raise PlanError where parameters, source or script are not those of the run before.
+    """Raise ConflictError where parameters, source or script are not those of the run before.
 
     ``begin`` is its first entry in the journal.
     """
@@ -48,12 +48,13 @@ def refuse_other_inputs(job: EncodeJob, begin: Entry, facts: dict[str, Any]) -> 
 def begin_or_compare(job: EncodeJob, journal: Journal, facts: dict[str, Any], stream_format: StreamFormat) -> None:
     """Write down what decides on the result, or compare it with what the run before has written.
 
-    Raises: PlanError.
+    Raises: ConflictError.
     """
     for begin in journal.of_kind("begin")[:1]:
         refuse_other_inputs(job, begin, facts)
-        old, new = certificate.fingerprint(begin["facts"]), certificate.fingerprint(facts)
-        refuse_differences(old, new, "what makes the pictures")
+        before = begin["facts"]
+        old = certificate.fingerprint(before, facts["versions"])
+        refuse_differences(old, certificate.fingerprint(facts, before["versions"]), "what makes the pictures")
         return
     write_job(job)
     described = as_in_journal(stream_format)

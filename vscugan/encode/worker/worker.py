@@ -20,7 +20,7 @@ LOG_NAME = "worker.log"
 LOG_RECORDS = ("DEBUG ", "INFO ", "WARNING ")
 
 
-def _stop_with_parent(children: Children, emit: EventPipe) -> None:
+def _stop_with_parent(children: Children) -> None:
     """Wait for the end of stdin, which is the parent's wish or its death, and end at once.
 
     Everything finished is durable already, so nothing has to be tidied up.
@@ -28,7 +28,6 @@ def _stop_with_parent(children: Children, emit: EventPipe) -> None:
     while os.read(0, 4096):
         pass
     children.kill()
-    emit("stopped")
     os._exit(INTERRUPTED["SIGINT"])
 
 
@@ -49,7 +48,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     children = Children()
     job = _read_job()
-    threading.Thread(target=_stop_with_parent, args=(children, emit), daemon=True).start()
+    threading.Thread(target=_stop_with_parent, args=(children,), daemon=True).start()
     try:
         from vscugan.encode.worker.encode_run import Run
 
@@ -61,7 +60,8 @@ def main() -> int:
     except OSError as error:
         code = DiskError.exit_code
         traceback.print_exc()
-        emit("error", message=f"files must be usable, got {error}; mend it, then run the same command again", code=code)
+        message = f"files must be usable, got {error}; correct this, then run the same command again"
+        emit("error", message=message, code=code)
     except Exception as error:
         code = UNEXPECTED
         traceback.print_exc()

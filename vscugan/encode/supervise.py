@@ -18,7 +18,7 @@ from vscugan.encode.job.encode_job import EncodeJob
 from vscugan.encode.job.lock import take_lock
 from vscugan.encode.job.work_folder import check_folder, open_file, read_file
 from vscugan.encode.worker.worker import LOG_NAME, LOG_RECORDS
-from vscugan.errors import DiskError, PlanError, WorkerError
+from vscugan.errors import ConflictError, DiskError, WorkerError
 from vscugan.exits import UNEXPECTED, signal_name
 from vscugan.files import disk_error
 
@@ -30,7 +30,7 @@ _POSIX = os.name == "posix"
 def check_output(job: EncodeJob) -> None:
     """Refuse an output that can't be written, before anything is written.
 
-    Raises: ArgumentError, DiskError, PlanError.
+    Raises: ArgumentError, DiskError, ConflictError.
     """
     output = Path(job.output)
     muxer_of(output)  # refuses other endings
@@ -38,9 +38,9 @@ def check_output(job: EncodeJob) -> None:
     if not output.parent.is_dir() or not os.access(output.parent, os.W_OK):
         raise DiskError(f"folder of the output must be writable, got {output.parent.name!r}; make it, or its rights")
     if output.exists() and os.path.exists(job.source) and os.path.samefile(output, job.source):
-        raise PlanError(f"output must not be the source, got {output.name!r}; name another file")
+        raise ConflictError(f"output must not be the source, got {output.name!r}; name another file")
     if output.is_dir() or (output.exists() and not job.overwrite and not has_finished(job.work_folder)):
-        raise PlanError(f"output must not exist yet, got {output.name!r}; name another one, or say --overwrite")
+        raise ConflictError(f"output must not exist yet, got {output.name!r}; name another one, or say --overwrite")
 
 
 def _journal_has(folder: Path, kind: str) -> bool:
