@@ -44,9 +44,9 @@ def ours(width: int, height: int, scale: int, **arguments: Any) -> Frames:
         vs.core.cugan.Upscale(source(width, height, rgb), scale=scale, noise=NOISE, reuse="off", report=1, **arguments)
         for rgb in (False, True)
     )
-    told = vscugan.describe(clip)["precision"]
-    if told != arguments.get("precision", "fp32"):
-        raise RuntimeError(f"this CPU computes it in {told}")
+    precision = vscugan.describe(clip)["precision"]
+    if precision != arguments.get("precision", "fp32"):
+        raise RuntimeError(f"this CPU computes it in {precision}")
 
     def frame(n: int) -> Any:
         with clip.get_frame(n) as f:
