@@ -30,6 +30,7 @@ from vscugan.models import int8
 from vscugan.models.registry import ModelRow, rows
 from vscugan.models.weights import Weights, load_released
 from vscugan.runtime.openvino_runtime import OpenVinoRuntime, native_precisions
+from vscugan.runtime.protocol import PassOptions
 from vscugan.runtime.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -147,7 +148,7 @@ def runtime(weights: Weights, row: dict[str, Any], precision: str) -> OpenVinoRu
 def whole(network: OpenVinoRuntime, weights: Weights, x: Tensor) -> Tensor:
     """(3, scale*H, scale*W) in 0..1."""
     padded, shown = network_input(weights.architecture, x)
-    y, _ = network.run_network(padded, None, 1.0, Workspace(), returns_gates=False)
+    y, _ = network.run_network(padded, Workspace(), PassOptions())
     y = y[0, :, *shown.enlarged(weights.scale).index].clone()
     return picture_of(weights.architecture, y).clamp_(0, 1)
 
@@ -175,7 +176,7 @@ def times(name: str) -> dict[str, float]:
     for n in range(ROUNDS + 2):
         for p, network in networks.items():
             start = time.perf_counter()
-            network.run_network(x, None, 1.0, workspaces[p], returns_gates=False)
+            network.run_network(x, workspaces[p], PassOptions())
             if n >= 2:  # the first ones compile and warm up
                 taken[p].append(time.perf_counter() - start)
     ratios = {f"{p}/int8": median(a / b for a, b in zip(taken[p], taken["int8"], strict=True)) for p in precisions}

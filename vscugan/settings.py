@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from typing import Annotated, Any, get_args
 
 from vscugan.errors import ArgumentError
+from vscugan.models.registry import models
 from vscugan.option_row import Option, signature
 from vscugan.option_values import (
     at_least,
@@ -25,6 +26,7 @@ from vscugan.option_values import (
     plain,
     tile_size,
 )
+from vscugan.runtime import BACKENDS
 
 #: A released model exists for each of these; any other scale is a size.
 SCALES = (2, 3, 4)
@@ -43,17 +45,8 @@ LARGEST_DEVICES = 32
 FOLLOW_THE_SHAPE = "leave it out to follow the display shape"
 
 
-def model_names() -> tuple[str, ...]:
-    """The families of released models."""
-    from vscugan.models import registry
-
-    return registry.models()
-
-
 def backend_names() -> tuple[str, ...]:
     """What ``backend`` may be."""
-    from vscugan.runtime import BACKENDS
-
     return ("auto", *BACKENDS)
 
 
@@ -85,7 +78,7 @@ class Settings:
     noise: Annotated[str, Option(
         position=2, type="data", python=str | int, choices=tuple(NOISES.values()), check=noise_level(NOISES)
     )] = "no-denoise"
-    model: Annotated[str | None, Option(position=3, type="data", choices=model_names)] = "se"
+    model: Annotated[str | None, Option(position=3, type="data", choices=models)] = "se"
     weights: Annotated[str | None, Option(
         position=4, type="data", read=os.path.abspath, help="a weight file of your own", check=check_path
     )] = None

@@ -21,6 +21,7 @@ from vscugan.runtime import openvino_runtime
 from vscugan.runtime.backends import backend_row, pick_backend
 from vscugan.runtime.graph_runtime import GraphRuntime
 from vscugan.runtime.openvino_runtime import OpenVinoRuntime
+from vscugan.runtime.protocol import PassOptions
 from vscugan.runtime.workspace import Workspace
 from vscugan.settings import validate
 
@@ -94,7 +95,7 @@ def test_moving_factors_through_the_channels_changes_nothing(held: np.ndarray) -
     outputs = []
     for w in (weights, same):
         runtime = OpenVinoRuntime(w, device="CPU", precision="fp32")
-        y, _ = runtime.run_network(x, None, 1.0, Workspace(), returns_gates=False)
+        y, _ = runtime.run_network(x, Workspace(), PassOptions())
         outputs.append(y.clone())
     assert (outputs[0] - outputs[1]).abs().max() < 1e-5
 

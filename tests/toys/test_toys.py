@@ -27,9 +27,9 @@ from vscugan.models.weights import load_released
 from vscugan.reuse.areas import BorderCost
 from vscugan.runtime import BACKENDS
 from vscugan.runtime.backends import backend_row
-from vscugan.runtime.protocol import Runtime
+from vscugan.runtime.protocol import PassOptions, Runtime
 from vscugan.runtime.workspace import Workspace
-from vscugan.tiling.run_tiles import PassOptions, run_tiles
+from vscugan.tiling.run_tiles import run_tiles
 from vscugan.tiling.tile_plan import FeatureStorage, TilePlan
 
 RUNTIMES = ("torch", "openvino", "onnxruntime")

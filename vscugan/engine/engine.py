@@ -21,11 +21,10 @@ from vscugan.engine.slots import DeviceSlot, DeviceSlots, Spent, new_stream
 from vscugan.errors import ArgumentError, FrameError
 from vscugan.models.weights import Weights
 from vscugan.runtime.backends import backend_row, is_native, pick_backend
-from vscugan.runtime.protocol import Gates
+from vscugan.runtime.protocol import Gates, PassOptions
 from vscugan.runtime.workspace import Workspace
 from vscugan.settings import Settings
 from vscugan.tiling.geometry import Rectangle
-from vscugan.tiling.run_tiles import PassOptions
 
 logger = logging.getLogger(__name__)
 

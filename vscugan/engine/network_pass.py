@@ -15,10 +15,10 @@ from vscugan.engine.planner import PlanLimits, Planner
 from vscugan.errors import FrameError
 from vscugan.models.weights import Weights
 from vscugan.runtime.backends import backend_row
-from vscugan.runtime.protocol import Gates, Runtime
+from vscugan.runtime.protocol import Gates, PassOptions, Runtime
 from vscugan.runtime.workspace import Workspace
 from vscugan.tiling.geometry import Rectangle
-from vscugan.tiling.run_tiles import PassOptions, run_tiles
+from vscugan.tiling.run_tiles import run_tiles
 from vscugan.tiling.tile_plan import TilePlan
 
 _runtimes: weakref.WeakValueDictionary[tuple[str, str, str, str, str], Runtime] = weakref.WeakValueDictionary()
@@ -124,12 +124,11 @@ class NetworkPass:
         options: PassOptions,
         area: Rectangle | None,
     ) -> tuple[Tensor, Gates] | None:
-        """One try by a plan; Raises whatever a runtime raises when it is out of memory."""
+        """One try by a plan; whatever a runtime raises when it is out of memory goes on to the caller."""
         padded, inner = network_input(runtime.architecture, x, area)
         # what is rounded to levels comes out finite whatever went in
         if self._precision == "int8" and not torch.isfinite(padded.sum()):
             return None
-        result = run_tiles(
-            runtime, padded.to(runtime.device, runtime.dtype), plan, inner, workspace, options
-        )
+        padded = padded.to(runtime.device, runtime.dtype)
+        result = run_tiles(runtime, padded, plan, inner, workspace, options)
         return result and (picture_of(runtime.architecture, result[0]), result[1])

@@ -38,9 +38,7 @@ class Pass:
 
 
 def _first(settings: Settings, scale: int, weights: Weights | None = None) -> Pass:
-    return Pass(
-        scale=scale, noise=settings.noise, model=settings.model, weights=weights, alpha=settings.alpha
-    )
+    return Pass(scale=scale, noise=settings.noise, model=settings.model, weights=weights, alpha=settings.alpha)
 
 
 def direct(settings: Settings) -> tuple[Pass, ...] | None:

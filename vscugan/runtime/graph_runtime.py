@@ -17,7 +17,7 @@ from vscugan.models.int8 import Quantisation, prepared
 from vscugan.models.weights import Weights
 from vscugan.runtime.exported import exported
 from vscugan.runtime.gates import GateLayers
-from vscugan.runtime.protocol import Gates
+from vscugan.runtime.protocol import Gates, PassOptions
 from vscugan.runtime.workspace import Workspace
 
 Arrays = dict[str, NDArray[np.float32]]
@@ -91,34 +91,26 @@ class GraphRuntime(ABC):
         written = {name: torch.from_numpy(y) for name, y in ran.items()}
         return {name: y.permute(0, 3, 1, 2) if last else y for name, y in written.items()}
 
-    def run_network(
-        self,
-        padded: Tensor,
-        given: Mapping[str, Tensor] | None,
-        alpha: float,
-        workspace: Workspace,
-        *,
-        returns_gates: bool,
-    ) -> tuple[Tensor, Gates]:
+    def run_network(self, padded: Tensor, workspace: Workspace, options: PassOptions) -> tuple[Tensor, Gates]:
         """See ``Runtime``."""
         names = [gate.name for gate in self.architecture.gates]
+        given = options.gates
         inputs = {"input": padded.contiguous().numpy()}
         if given is not None:
-            inputs |= {name: gate.contiguous().numpy() for name, gate in given.items()}
+            inputs |= {name: gate.contiguous().numpy() for name, gate in zip(names, given, strict=True)}
         elif self.architecture.takes_alpha:
-            inputs["alpha"] = np.full((1, 1, 1, 1), alpha, np.float32)
-        asked = names if returns_gates and given is None else []
-        options = {"takes_gates": given is not None, "returns_gates": bool(asked)}
+            inputs["alpha"] = np.full((1, 1, 1, 1), options.alpha, np.float32)
+        asked = names if options.returns_gates and given is None else []
+        graph = {"takes_gates": given is not None, "returns_gates": bool(asked)}
         ran = self._run(
-            ("network", *options.values()),
+            ("network", *graph.values()),
             ("output", *asked),
-            partial(exported, "network_model", self._weights, self._quantisation, **options),
+            partial(exported, "network_model", self._weights, self._quantisation, **graph),
             inputs,
             workspace,
             shapes_vary=given is not None,
         )
-        gates = tuple(torch.from_numpy(ran[name]) for name in asked) if given is None else tuple(given.values())
-        return torch.from_numpy(ran["output"]), gates
+        return torch.from_numpy(ran["output"]), given or tuple(torch.from_numpy(ran[name]) for name in asked)
 
     def gate(self, gate: Gate, mean: Tensor, alpha: float) -> Tensor:
         """See ``Runtime``."""

@@ -66,10 +66,7 @@ class OnnxRuntime(GraphRuntime):
         It names them by the graph's and the nodes' names alone, which all our models share.
         """
         prefix = {"trt_engine_cache_prefix": xxhash.xxh3_128_hexdigest(model)}
-        return [
-            (name, options | prefix if name == TENSORRT else options)
-            for name, options in self._providers
-        ]
+        return [(name, options | prefix if name == TENSORRT else options) for name, options in self._providers]
 
 
 def _lacks(provider: str, device: torch.device) -> str | None:

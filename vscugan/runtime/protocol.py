@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -14,6 +15,18 @@ from vscugan.runtime.workspace import Workspace
 
 #: The gates of a picture in the order of the architecture's, (1, C, 1, 1) each.
 type Gates = tuple[Tensor, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PassOptions:
+    """How the network is run: ``alpha``, and where they are not the picture's own the ``gates``, alpha in them.
+
+    ``returns_gates``: whether the gates are asked for.
+    """
+
+    alpha: float = 1.0
+    gates: Gates | None = None
+    returns_gates: bool = False
 
 
 class Runtime(Protocol):
@@ -64,18 +77,12 @@ class Runtime(Protocol):
         """
 
     def run_network(
-        self,
-        padded: Tensor,
-        given: Mapping[str, Tensor] | None,
-        alpha: float,
-        workspace: Workspace,
-        *,
-        returns_gates: bool,
+        self, padded: Tensor, workspace: Workspace, options: PassOptions
     ) -> tuple[Tensor, Gates] | None:
         """All stages on a padded picture -> (1, 3, scale*H, scale*W), and its gates where they are asked for.
 
-        ``given``: gates to be used in place of the picture's own, alpha in them; it may be a part of a picture then, of
-        any size. Returns None where stage by stage is as good.
+        With gates that are given it may be a part of a picture, of any size. Returns None where stage by stage is as
+        good.
         """
 
     def gate(self, gate: Gate, mean: Tensor, alpha: float) -> Tensor:

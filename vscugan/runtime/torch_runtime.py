@@ -12,6 +12,7 @@ from vscugan.architectures.parts import Gate, Stage
 from vscugan.models.weights import Weights
 from vscugan.runtime.backends import Backend
 from vscugan.runtime.gates import GateLayers
+from vscugan.runtime.protocol import PassOptions
 from vscugan.runtime.workspace import Workspace
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -82,15 +83,7 @@ class TorchRuntime:
         written = stage.run(self, read, gates)
         return {name: written[name] for name in stage.writes}  # lean stages do not keep all that they make
 
-    def run_network(
-        self,
-        padded: Tensor,
-        given: Mapping[str, Tensor] | None,
-        alpha: float,
-        workspace: Workspace,
-        *,
-        returns_gates: bool,
-    ) -> None:
+    def run_network(self, padded: Tensor, workspace: Workspace, options: PassOptions) -> None:
         """See ``Runtime``: torch has no whole graph."""
 
     def gate(self, gate: Gate, mean: Tensor, alpha: float) -> Tensor:

@@ -32,6 +32,10 @@ class Span:
         """The same range, ``by`` px further."""
         return Span(start=self.start + by, stop=self.stop + by)
 
+    def enlarged(self, factor: int) -> Span:
+        """The same range at ``factor`` times the size."""
+        return Span(start=self.start * factor, stop=self.stop * factor)
+
     def overlap(self, other: Span) -> Span:
         """What two ranges have in common; its size is 0 or less where that is nothing."""
         return Span(start=max(self.start, other.start), stop=min(self.stop, other.stop))
@@ -51,8 +55,7 @@ class Rectangle:
 
     def enlarged(self, factor: int) -> Rectangle:
         """The same area of the picture at ``factor`` times its size."""
-        rows, columns = (Span(start=s.start * factor, stop=s.stop * factor) for s in (self.rows, self.columns))
-        return Rectangle(rows=rows, columns=columns)
+        return Rectangle(rows=self.rows.enlarged(factor), columns=self.columns.enlarged(factor))
 
     @property
     def index(self) -> tuple[slice, slice]:

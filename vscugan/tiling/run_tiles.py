@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import product
 
 import torch
@@ -12,24 +12,12 @@ from torch import Tensor
 from vscugan.architectures.parts import Gate, Stage
 from vscugan.architectures.shapes import FeatureMap
 from vscugan.architectures.stages import run_stages
-from vscugan.runtime.protocol import Gates, Runtime
+from vscugan.runtime.protocol import Gates, PassOptions, Runtime
 from vscugan.runtime.workspace import Workspace
 from vscugan.tiling.feature_maps import FeatureMaps, RecomputedMaps, StoredMaps
 from vscugan.tiling.gate_means import GateMeans
 from vscugan.tiling.geometry import Rectangle, Span, compute_spans, owned, split
 from vscugan.tiling.tile_plan import FeatureStorage, TilePlan
-
-
-@dataclass(frozen=True, kw_only=True)
-class PassOptions:
-    """How the network is run: ``alpha``, and where they are not the frame's own the ``gates``, alpha in them.
-
-    ``returns_gates``: whether the gates are asked for.
-    """
-
-    alpha: float = 1.0
-    gates: Gates | None = None
-    returns_gates: bool = False
 
 
 def run_tiles(
@@ -45,18 +33,17 @@ def run_tiles(
     architecture = runtime.architecture
     edge = 2 * architecture.pad_px
     size = (int(padded.shape[2]) - edge, int(padded.shape[3]) - edge)
-    names = [gate.name for gate in architecture.gates]
-    given = None
     if options.gates is not None:  # they may come from another device of the list
-        gates = (gate.to(runtime.device, runtime.dtype) for gate in options.gates)
-        given = dict(zip(names, gates, strict=True))
+        options = replace(options, gates=tuple(g.to(runtime.device, runtime.dtype) for g in options.gates))
     output_area = area.enlarged(architecture.scale)
     if plan.whole(*size):
-        whole = runtime.run_network(padded, given, options.alpha, workspace, returns_gates=options.returns_gates)
+        whole = runtime.run_network(padded, workspace, options)
         if whole is not None:
-            y, own = whole
-            return (y[0, :, *output_area.index], own) if torch.isfinite(y.sum()) else None
-    means = GateMeans(runtime, size, options.alpha, given or {})
+            y, gates = whole
+            return (y[0, :, *output_area.index], gates) if torch.isfinite(y.sum()) else None
+    names = [gate.name for gate in architecture.gates]
+    given = {} if options.gates is None else dict(zip(names, options.gates, strict=True))
+    means = GateMeans(runtime, size, options.alpha, given)
     tiles = _Tiles(runtime, padded, size, plan, output_area, workspace, means)
     run_stages(tiles.stages, tiles)
     return (tiles.output, tuple(means.gates[name] for name in names)) if means.finite else None
@@ -124,7 +111,7 @@ class _Tiles:
         self._means.finite &= torch.isfinite(y.sum(dtype=torch.float32))
         scale = self._architecture.scale
         area = (self._output_area.rows, self._output_area.columns)
-        own = [Span(start=t.start * scale, stop=t.stop * scale).overlap(s) for t, s in zip(tile, area, strict=True)]
+        own = [t.enlarged(scale).overlap(s) for t, s in zip(tile, area, strict=True)]
         if all(span.size > 0 for span in own):
             into = Rectangle(rows=own[0].moved(-area[0].start), columns=own[1].moved(-area[1].start))
             of = Rectangle(rows=own[0].moved(-at[0].start * scale), columns=own[1].moved(-at[1].start * scale))
