@@ -93,7 +93,7 @@ class Emulation:
         """(N, 3, H, W) in 0..1, H and W multiples of 4 -> (N, 3, scale*H, scale*W) in 0..1."""
         padded, _ = network_input(self.architecture, x)
         padded = padded.contiguous(memory_format=torch.channels_last)
-        y: Tensor = run_network(self.architecture.stages, self, padded).maps["output"]
+        y: Tensor = run_network(self.architecture.stages, self, padded, make_gate=self.gate).maps["output"]
         return picture_of(self.architecture, y).clamp(0, 1)
 
 

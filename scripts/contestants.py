@@ -93,12 +93,13 @@ def ready(width: int, height: int, scale: int, run: Callable[[Any], Any]) -> Fra
 def raw_openvino(width: int, height: int, scale: int) -> Frames:
     import numpy as np
 
-    from vscugan.runtime.graph import network_model
+    from vscugan.runtime.graph import network_graph
+    from vscugan.runtime.onnx_writer import Writer
 
     openvino: Any = importlib.import_module("vscugan.runtime.openvino_runtime").package()
     core = openvino.Core()
     options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
-    request = core.compile_model(core.read_model(network_model(weights_of(scale))), "CPU", options)
+    request = core.compile_model(core.read_model(network_graph(Writer(weights_of(scale)))), "CPU", options)
     request = request.create_infer_request()
     one = np.ones((1, 1, 1, 1), np.float32)
 
@@ -162,7 +163,7 @@ def mlrt(plugin: str, **options: Any) -> Callable[[int, int, int], Frames]:
     def make(width: int, height: int, scale: int) -> Frames:
         import vapoursynth as vs
 
-        from vscugan.runtime.graph import frame_model
+        from vscugan.runtime.onnx_writer import frame_model
 
         with tempfile.NamedTemporaryFile(suffix=".onnx", delete=False) as file:
             file.write(frame_model(weights_of(scale)))

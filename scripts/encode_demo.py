@@ -9,6 +9,8 @@ import time
 from contextlib import chdir
 from pathlib import Path
 
+from vscugan.runtime.device import CPU
+
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "out"
 SCRIPT = ROOT / "examples" / "demo.vpy"
@@ -78,7 +80,6 @@ def side_by_side(target: Path) -> int:
 
 def what_computes() -> list[str]:
     """What computes by default here, and what would be faster, a line each."""
-    import torch
 
     from vscugan.engine.engine import Engine
     from vscugan.settings import validate
@@ -90,7 +91,7 @@ def what_computes() -> list[str]:
     if on_cpu and report["CuganRuntime"] != "torch":
         from vscugan.runtime.openvino_runtime import adds_int8_exactly, native_precisions
 
-        if "bf16" in native_precisions(torch.device("cpu")):
+        if "bf16" in native_precisions(CPU):
             faster.append('precision="bf16": 3.8 times as fast on CPUs with AMX, at 58 dB to fp32')
         if adds_int8_exactly():
             faster.append('precision="int8": 5 times as fast with AMX, about 2 with VNNI, at 45 dB to fp32 or better')

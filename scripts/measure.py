@@ -65,7 +65,8 @@ def cost() -> None:
     """core.cugan.Upscale on a YUV clip against the engine on arrays, and against bare OpenVINO; 640x360 2x."""
     import vapoursynth as vs
 
-    from vscugan.runtime.graph import network_model
+    from vscugan.runtime.graph import network_graph
+    from vscugan.runtime.onnx_writer import Writer
     from vscugan.runtime.openvino_runtime import OpenVinoRuntime
     from vscugan.runtime.workspace import Workspace
 
@@ -84,7 +85,8 @@ def cost() -> None:
         ours, theirs = alternate(partial(next_frame, node), partial(engine.upscale, x, list(out)))
         print(f"cost, 640x360 2x, {backend}: filter {ours:.3f} s, engine {theirs:.3f} s, {ours / theirs - 1:+.1%}")
     weights = load_released(find(model="se", scale=2, noise="no-denoise"))
-    session = OpenVinoRuntime(weights, device="CPU", precision="fp32").load(network_model(weights), ["output"], None)
+    graph = network_graph(Writer(weights))
+    session = OpenVinoRuntime(weights, device="CPU", precision="fp32").load(graph, ["output"], None)
     inputs = {"input": np.full((1, 3, 396, 676), 0.4, np.float32), "alpha": np.ones((1, 1, 1, 1), np.float32)}
     workspace = Workspace()
     node = core.cugan.Upscale(clip, backend="openvino", reuse="off")

@@ -29,6 +29,7 @@ from vscugan.engine.padding import network_input, picture_of
 from vscugan.models import int8
 from vscugan.models.registry import ModelRow, rows
 from vscugan.models.weights import Weights, load_released
+from vscugan.runtime.device import CPU
 from vscugan.runtime.openvino_runtime import OpenVinoRuntime, native_precisions
 from vscugan.runtime.protocol import PassOptions
 from vscugan.runtime.workspace import Workspace
@@ -169,7 +170,7 @@ def times(name: str) -> dict[str, float]:
     row = next(row for row in rows() if row.name == name)
     weights = load_released(row)
     x, _ = network_input(weights.architecture, halved(png(HELD_PICTURE)))
-    precisions = ["fp32", *(p for p in native_precisions(torch.device("cpu")) if p == "bf16"), "int8"]
+    precisions = ["fp32", *(p for p in native_precisions(CPU) if p == "bf16"), "int8"]
     networks = {p: runtime(weights, read_table()[name], p) for p in precisions}
     workspaces: dict[str, Workspace] = {p: Workspace() for p in precisions}
     taken: dict[str, list[float]] = {p: [] for p in precisions}

@@ -31,7 +31,7 @@ NOISE = noise_level({0: "conservative", -1: "no-denoise", 3: "denoise3x"})
 NOISE_ALLOWED = "no-denoise, conservative, denoise3x or -1 to 3"
 TILE = tile_size(32)
 DEVICE = device_names({"auto": False, "cpu": False, "cuda": True}, 3)
-DEVICE_ALLOWED = "auto, cpu, mps, cuda, cuda:N, xpu or xpu:N"
+DEVICE_ALLOWED = "auto, cpu, mps, gpu, gpu:N, cuda, cuda:N, xpu or xpu:N"
 
 
 def refusal(check: Callable[[], object]) -> str:

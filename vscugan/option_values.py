@@ -132,7 +132,8 @@ def device_names(kinds: Mapping[str, bool], most: int) -> Check:
             kind, _, index = each.partition(":")
             if kind not in kinds or (":" in each and not (kinds[kind] and re.fullmatch("[0-9]{1,4}", index))):
                 raise ArgumentError(
-                    f"{name} must be auto, cpu, mps, cuda, cuda:N, xpu or xpu:N, got {each}; use auto to have it chosen"
+                    f"{name} must be auto, cpu, mps, gpu, gpu:N, cuda, cuda:N, xpu or xpu:N, got {each}; "
+                    "use auto to have it chosen"
                 )
         return devices
 

@@ -36,7 +36,7 @@ NOISES = {0: "conservative", -1: "no-denoise", 1: "denoise1x", 2: "denoise2x", 3
 LARGEST_SEGMENT = 240
 LARGEST_THRESHOLD = 16
 #: kinds of devices, and whether one of several can be named
-DEVICES = {"auto": False, "cpu": False, "cuda": True, "mps": False, "xpu": True}
+DEVICES = {"auto": False, "cpu": False, "cuda": True, "gpu": True, "mps": False, "xpu": True}
 #: below this the halo costs more than the tile
 SMALLEST_TILE_PX = 32
 SMALLEST_MEMORY_MIB = 64
@@ -104,7 +104,7 @@ class Settings:
     )] = None
     device: Annotated[tuple[str, ...], Option(
         position=7, type="data[]", same_picture=True, check=device_names(DEVICES, LARGEST_DEVICES),
-        help="auto, cpu, cuda, cuda:N, xpu, xpu:N, mps, or several, as in cuda:0,cuda:1",
+        help="auto, cpu, gpu, gpu:N, cuda, cuda:N, xpu, xpu:N, mps, or several, as in cuda:0,cuda:1",
     )] = ("auto",)
     backend: Annotated[str, Option(position=17, type="data", same_picture=True, choices=backend_names)] = "auto"
     precision: Annotated[str, Option(

@@ -23,7 +23,7 @@ HELP = {
     "overshoot": "clip (default) or restore",
     "tile": "px, or width,height",
     "memory": "MiB",
-    "device": "auto, cpu, cuda, cuda:N, xpu, xpu:N, mps, or several, as in cuda:0,cuda:1",
+    "device": "auto, cpu, gpu, gpu:N, cuda, cuda:N, xpu, xpu:N, mps, or several, as in cuda:0,cuda:1",
     "backend": "auto, torch, openvino, onnxruntime, tensorrt, directml",
     "precision": "auto, fp32, fp16, bf16, int8",
     "streams": "frames in flight",

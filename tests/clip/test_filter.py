@@ -53,16 +53,17 @@ ARGUMENTS = [
         "tile must be 0 or at least 32 px, got 8; use 0 for the whole frame, or leave tile out to have it chosen",
     ),
     (
-        {"device": "gpu"},
-        "device must be auto, cpu, mps, cuda, cuda:N, xpu or xpu:N, got gpu; use auto to have it chosen",
+        {"device": "gpu1"},
+        "device must be auto, cpu, mps, gpu, gpu:N, cuda, cuda:N, xpu or xpu:N, got gpu1; use auto to have it chosen",
     ),
     (
         {"device": "cuda:\u00b2"},
-        "device must be auto, cpu, mps, cuda, cuda:N, xpu or xpu:N, got cuda:\u00b2; use auto to have it chosen",
+        "device must be auto, cpu, mps, gpu, gpu:N, cuda, cuda:N, xpu or xpu:N, got cuda:\u00b2; "
+        "use auto to have it chosen",
     ),
     (
         {"device": f"cuda:{'9' * 5000}"},
-        f"device must be auto, cpu, mps, cuda, cuda:N, xpu or xpu:N, got cuda:{'9' * 5000}; "
+        f"device must be auto, cpu, mps, gpu, gpu:N, cuda, cuda:N, xpu or xpu:N, got cuda:{'9' * 5000}; "
         "use auto to have it chosen",
     ),
     ({"precision": "int4"}, "precision must be auto, fp32, fp16, bf16 or int8, got int4; use one of these"),

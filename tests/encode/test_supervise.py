@@ -61,8 +61,8 @@ def test_arguments_that_cannot_be(folder: Path) -> None:
 
 def test_devices_are_listed_with_commas(folder: Path) -> None:
     media.plain(folder / "a.mkv", frames=3)
-    refused(folder, 2, "device must be auto, cpu, mps, cuda, cuda:N, xpu or xpu:N, got gpu1; use auto to have it "
-            "chosen", "a.mkv", "-o", "o.mkv", "--device", "cpu,gpu1")  # fmt: skip
+    refused(folder, 2, "device must be auto, cpu, mps, gpu, gpu:N, cuda, cuda:N, xpu or xpu:N, got gpu1; use "
+            "auto to have it chosen", "a.mkv", "-o", "o.mkv", "--device", "cpu,gpu1")  # fmt: skip
     run = encode_in(folder, "a.mkv", "-o", "o.mkv", "--device", "cpu,cpu", "--backend", "torch", "--encoder", "ffv1")
     assert run.returncode == 0, run.stderr
     parameters = json.loads((folder / "o.mkv.cugan.json").read_text(encoding="utf-8"))["parameters"]

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from support.frames import upscale
 
 from vscugan.engine import engine as module
@@ -18,6 +17,7 @@ from vscugan.engine.engine import Engine
 from vscugan.models.registry import ModelRow
 from vscugan.models.weights import Weights
 from vscugan.runtime import torch_runtime
+from vscugan.runtime.device import CPU, Device
 from vscugan.settings import validate
 
 
@@ -67,17 +67,17 @@ def test_devices_share_the_frames_and_the_bits_stay(picture: np.ndarray) -> None
 
 
 def test_devices_of_several_kinds_compute_in_one_precision(monkeypatch: pytest.MonkeyPatch) -> None:
-    cuda, cpu = torch.device("cuda", 0), torch.device("cpu")
+    cuda, cpu = Device("cuda"), CPU
     notes: list[str] = []
 
-    def precision(devices: list[torch.device], **arguments: Any) -> str:
+    def precision(devices: list[Device], **arguments: Any) -> str:
         notes.clear()
         return module._precision(validate(**arguments), devices, notes.append)
 
     assert precision([cuda, cuda]) == "fp16"
     assert precision([cuda, cpu]) == "fp32"
     assert precision([cuda], backend="onnxruntime") == "fp32"
-    monkeypatch.setattr(torch_runtime, "native_precisions", lambda device: ("fp16",) if device.type == "cuda" else ())
+    monkeypatch.setattr(torch_runtime, "native_precisions", lambda device: ("fp16",) if device.kind == "cuda" else ())
     assert precision([cuda, cuda], precision="fp16", backend="torch") == "fp16"
     assert notes == []
     assert precision([cuda, cpu], precision="fp16", backend="torch") == "fp32"
@@ -101,7 +101,7 @@ def test_the_precision_that_is_named_is_the_one_that_computes(
 
 
 def test_cuda_streams_belong_to_slots_and_not_to_frames(picture: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    devices: list[torch.device] = []
+    devices: list[Device] = []
     monkeypatch.setattr(module, "new_stream", devices.append)
     engine = Engine(validate(streams=2))
     for _ in range(3):

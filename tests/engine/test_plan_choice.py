@@ -11,6 +11,7 @@ from vscugan.engine.network_pass import shared_runtime
 from vscugan.engine.plan_choice import Budget, choose_plan
 from vscugan.models.registry import find
 from vscugan.models.weights import load_released
+from vscugan.runtime.device import CPU
 from vscugan.runtime.protocol import Runtime
 from vscugan.tiling.tile_plan import FeatureStorage, TilePlan, stored_bytes, working_bytes
 
@@ -18,7 +19,7 @@ from vscugan.tiling.tile_plan import FeatureStorage, TilePlan, stored_bytes, wor
 def runtime_of(backend: str) -> Runtime:
     """2x on the CPU; OpenVINO takes whole frames where it can, torch does not."""
     weights = load_released(find(model="se", scale=2, noise="no-denoise"))
-    return shared_runtime(backend, weights, torch.device("cpu"), "fp32")
+    return shared_runtime(backend, weights, CPU, "fp32")
 
 
 def test_the_plan_follows_the_budget() -> None:
@@ -40,7 +41,11 @@ def test_the_plan_follows_the_budget() -> None:
 def test_a_named_tile_stays_and_its_features_follow_the_budget() -> None:
     on_host = runtime_of("openvino")
     on_gpu: Any = SimpleNamespace(
-        architecture=on_host.architecture, dtype=torch.float32, device=torch.device("cuda"), preferred_tile_px=0
+        architecture=on_host.architecture,
+        dtype=torch.float32,
+        device=torch.device("cuda"),
+        preferred_tile_px=0,
+        keeps_maps=True,
     )
     gib = 1 << 30
     for runtime, device, host, storage in (

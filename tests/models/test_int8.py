@@ -19,6 +19,7 @@ from vscugan.models.registry import rows
 from vscugan.models.weights import Weights, load_released
 from vscugan.runtime import openvino_runtime
 from vscugan.runtime.backends import backend_row, pick_backend
+from vscugan.runtime.device import CPU, Device
 from vscugan.runtime.graph_runtime import GraphRuntime
 from vscugan.runtime.openvino_runtime import OpenVinoRuntime
 from vscugan.runtime.protocol import PassOptions
@@ -26,7 +27,6 @@ from vscugan.runtime.workspace import Workspace
 from vscugan.settings import validate
 
 pytestmark = pytest.mark.instruction_set
-CPU = torch.device("cpu")
 TAKEN = [row for row in rows() if int8.table().get(row.name, {}).get("worst_psnr", 0) >= int8.LOWEST_PSNR]
 
 
@@ -150,7 +150,7 @@ def test_only_openvino_on_a_cpu_has_int8() -> None:
         ("auto", "cuda", "device must be cpu for precision=int8, got cuda; use it, or precision=auto"),
     ):
         with pytest.raises(ArgumentError) as error:
-            pick_backend(name, torch.device(device), "int8")
+            pick_backend(name, Device(device), "int8")
         assert str(error.value) == text
 
 

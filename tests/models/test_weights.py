@@ -20,6 +20,7 @@ from vscugan.models.int8 import quantisation_of
 from vscugan.models.registry import ModelRow, rows
 from vscugan.models.weight_file import read_file
 from vscugan.models.weights import load_file, load_released, released_folder
+from vscugan.runtime.device import CPU
 
 
 def test_there_are_17_models_and_all_load() -> None:
@@ -101,7 +102,7 @@ def test_a_pair_is_known_by_both_files(tmp_path: Path) -> None:
         "precision must be auto, fp32, fp16 or bf16 for weights that int8 was not measured with, got int8; "
         "use one of these, or a released model"
     )
-    runtimes = [shared_runtime("torch", weights, torch.device("cpu"), "fp32") for weights in found]
+    runtimes = [shared_runtime("torch", weights, CPU, "fp32") for weights in found]
     assert runtimes[0] is not runtimes[1]
 
 

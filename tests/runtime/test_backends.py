@@ -8,29 +8,31 @@ from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
-import torch
 
 from vscugan import settings
 from vscugan.engine.engine import Engine
 from vscugan.errors import DeviceError
 from vscugan.runtime import backends
 from vscugan.runtime.backends import pick_backend
+from vscugan.runtime.device import CPU, Device, instruction_set
 from vscugan.settings import validate
-
-CPU = torch.device("cpu")
 
 
 def test_auto_takes_the_fastest_that_loads(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert pick_backend("auto", CPU, "fp32") == ("openvino", None)
-    assert pick_backend("auto", CPU, "bf16") == ("openvino", None)
-    assert pick_backend("auto", CPU, "fp16") == ("openvino", None)
-    assert pick_backend("auto", torch.device("cuda", 0), "fp16") == ("torch", None)
+    on = f"on CPUs with {instruction_set().upper()}"
+    for precision in ("fp32", "bf16", "fp16"):
+        assert pick_backend("auto", CPU, precision) == ("openvino", f"it is the fastest for {precision} {on}")
+    assert pick_backend("auto", Device("cuda"), "fp16") == ("torch", None)
     broken = "ImportError: two versions"
     monkeypatch.setattr(backends, "_missing", lambda b, _: broken if b.package == "openvino" else None)
-    assert pick_backend("auto", CPU, "fp32") == ("onnxruntime", f"openvino does not load ({broken})")
+    assert pick_backend("auto", CPU, "fp32") == (
+        "onnxruntime",
+        f"openvino does not load ({broken}); it is the fastest for fp32 {on}",
+    )
     notes: list[str] = []
     Engine(validate(), notify=notes.append)
-    assert notes == ["backend: onnxruntime, because openvino does not load (ImportError: two versions)"]
+    because = f"openvino does not load ({broken}); it is the fastest for fp32 {on}"
+    assert notes == [f"backend: onnxruntime, because {because}"]
     with pytest.raises(DeviceError) as error:
         pick_backend("openvino", CPU, "fp32")
     assert str(error.value) == (
@@ -57,6 +59,7 @@ real = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *rest: None if name in ("openvino", "onnxruntime") else real(name, *rest)
 from vscugan.engine.engine import Engine
 from vscugan.settings import validate
+from vscugan.runtime.device import CPU, Device, instruction_set
 notes = []
 print(Engine(validate(), notify=notes.append).passes[0].runtime.name, notes)
 """

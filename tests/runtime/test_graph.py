@@ -9,7 +9,7 @@ from support.frames import upscale
 from vscugan.engine.engine import Engine
 from vscugan.models.registry import find
 from vscugan.models.weights import load_released
-from vscugan.runtime.graph import frame_model
+from vscugan.runtime.onnx_writer import frame_model
 from vscugan.settings import validate
 
 

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import pytest
-import torch
 
 from vscugan.errors import DeviceError
 from vscugan.models.registry import find
 from vscugan.models.weights import load_released
 from vscugan.runtime import onnx_runtime
 from vscugan.runtime.backends import backend_row, pick_backend
-from vscugan.runtime.graph import frame_model
+from vscugan.runtime.device import Device
 from vscugan.runtime.graph_runtime import GraphRuntime
+from vscugan.runtime.onnx_writer import frame_model
 
 
 def test_onnx_runtime_does_not_go_on_with_another_device() -> None:
     """A build without the provider would compute on the CPU and only warn."""
     for name, provider in (("onnxruntime", "CUDAExecutionProvider"), ("tensorrt", "TensorrtExecutionProvider")):
         with pytest.raises(DeviceError) as error:
-            pick_backend(name, torch.device("cuda", 0), "fp32")
+            pick_backend(name, Device("cuda"), "fp32")
         assert str(error.value) == (
             f"backend={name} must be installed, got an onnxruntime without {provider}; "
             "run pip install onnxruntime-gpu onnx, or use backend=auto"
@@ -34,7 +34,7 @@ def test_tensorrt_engines_of_two_models_have_two_names(monkeypatch: pytest.Monke
     monkeypatch.setattr(onnx_runtime, "available_providers", lambda: ["TensorrtExecutionProvider"])
     for noise in ("denoise3x", "conservative", "denoise3x"):
         weights = load_released(find(model="se", scale=2, noise=noise))
-        runtime = backend_row("tensorrt").make(weights, torch.device("cuda", 0), "fp16")
+        runtime = backend_row("tensorrt").make(weights, Device("cuda"), "fp16")
         assert isinstance(runtime, GraphRuntime)
         runtime.load(frame_model(weights), ["output"], None)
     prefixes = [session["TensorrtExecutionProvider"]["trt_engine_cache_prefix"] for session in sessions]

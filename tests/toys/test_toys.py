@@ -27,6 +27,7 @@ from vscugan.models.weights import load_released
 from vscugan.reuse.areas import BorderCost
 from vscugan.runtime import BACKENDS
 from vscugan.runtime.backends import backend_row
+from vscugan.runtime.device import CPU
 from vscugan.runtime.protocol import PassOptions, Runtime
 from vscugan.runtime.workspace import Workspace
 from vscugan.tiling.run_tiles import run_tiles
@@ -249,7 +250,7 @@ def test_gates_of_another_device_and_precision_are_taken(picture: np.ndarray) ->
     x = torch.from_numpy(np.ascontiguousarray(picture[:, :32, :48]))[None]
     results = []
     for backend, dtype in (("openvino", torch.bfloat16), ("openvino", torch.float32), ("torch", torch.bfloat16)):
-        runtime = backend_row(backend).make(weights, torch.device("cpu"), "fp32")
+        runtime = backend_row(backend).make(weights, CPU, "fp32")
         gates = (torch.full((1, 8, 1, 1), 0.5, dtype=dtype),)
         padded, area = network_input(VALID, x)
         result = run_tiles(runtime, padded, TilePlan(tile=(0, 0)), area, Workspace(), PassOptions(gates=gates))

@@ -10,6 +10,7 @@ from torch import Tensor
 from vscugan.architectures.parts import Stage
 from vscugan.models.weights import Weights
 from vscugan.runtime.backends import Backend
+from vscugan.runtime.device import Device
 from vscugan.runtime.torch_runtime import TorchRuntime
 from vscugan.runtime.workspace import Workspace
 
@@ -30,8 +31,8 @@ class ToyRuntime(TorchRuntime):
         return super().run_stage(k, stage, read, gates, workspace)
 
 
-def _make(weights: Weights, device: torch.device, precision: str) -> ToyRuntime:
-    return ToyRuntime(weights, device, torch.float32)
+def _make(weights: Weights, device: Device, precision: str) -> ToyRuntime:
+    return ToyRuntime(weights, device.tensors, torch.float32)
 
 
 ROWS = (

@@ -68,16 +68,23 @@ class WholeMaps:
                 self._give_back(self.maps.pop(name))
 
 
-def run_network(stages: Sequence[Stage], operators: Any, x: Any, gates: dict[str, Any] | None = None) -> WholeMaps:
+def run_network(
+    stages: Sequence[Stage],
+    operators: Any,
+    x: Any,
+    gates: dict[str, Any] | None = None,
+    *,
+    make_gate: Callable[[Gate, Any], Any] | None,
+) -> WholeMaps:
     """A network's stages on a picture, as the border rule wants it, in the network's range; all maps and gates by name.
 
-    ``operators``: ``Operators`` with ``gate(gate, x)``, the gate of a whole map; not asked for those that are given.
+    ``operators``: ``Operators``; ``gates``: those that are given; ``make_gate``: the others, of a gate and its map.
     """
     whole = WholeMaps(
         {"input": x},
         dict(gates or {}),
         lambda k, stage, read, so_far: stage.run(operators, read, so_far),
-        lambda gate, of: operators.gate(gate, of),
+        make_gate,
     )
     run_stages(stages, whole)
     return whole

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vscugan.engine.device import pick_device
+from vscugan.engine.device_choice import pick_device
 from vscugan.engine.network_pass import NetworkPass
 from vscugan.engine.planner import PlanLimits
 from vscugan.engine.route import Pass, direct
@@ -21,6 +21,7 @@ from vscugan.engine.slots import DeviceSlot, DeviceSlots, Spent, new_stream
 from vscugan.errors import ArgumentError, FrameError
 from vscugan.models.weights import Weights
 from vscugan.runtime.backends import backend_row, is_native, pick_backend
+from vscugan.runtime.device import Device
 from vscugan.runtime.protocol import Gates, PassOptions
 from vscugan.runtime.workspace import Workspace
 from vscugan.settings import Settings
@@ -34,11 +35,11 @@ AUTO_PRECISIONS = {"cuda": "fp16"}  # elsewhere fp32
 type FrameGates = Sequence[Gates]
 
 
-def _precision(settings: Settings, devices: Sequence[torch.device], notify: Callable[[str], None]) -> str:
+def _precision(settings: Settings, devices: Sequence[Device], notify: Callable[[str], None]) -> str:
     """One precision for all devices: a frame must not show which of them computed it."""
     wanted = settings.precision
     if wanted == "auto":
-        found = {AUTO_PRECISIONS.get(device.type, "fp32") for device in devices}
+        found = {AUTO_PRECISIONS.get(device.kind, "fp32") for device in devices}
         wanted = found.pop() if len(found) == 1 else "fp32"
         return wanted if settings.backend == "auto" or wanted in backend_row(settings.backend).precisions else "fp32"
     for device in devices:
@@ -74,7 +75,7 @@ class Engine:
         *,
         notify: Callable[[str], None] = logger.info,
     ) -> None:
-        devices = [pick_device(name, settings.backend) for name in settings.device]
+        devices = [pick_device(name, settings.backend, settings.precision) for name in settings.device]
         self.precision = _precision(settings, devices, notify)
         route = passes or direct(settings)
         assert route is not None  # a size needs a route
@@ -89,16 +90,16 @@ class Engine:
 
     def _device_slots(
         self,
-        device: torch.device,
-        devices: Sequence[torch.device],
+        device: Device,
+        devices: Sequence[Device],
         settings: Settings,
         weights: Sequence[Weights],
         notify: Callable[[str], None],
     ) -> list[DeviceSlot]:
-        backend, passed_over = pick_backend(settings.backend, device, self.precision)
-        if passed_over:
-            notify(f"backend: {backend}, because {passed_over}")
-        streams = settings.streams or backend_row(backend).streams.get(device.type, 1)
+        backend, why = pick_backend(settings.backend, device, self.precision)
+        if why:
+            notify(f"backend: {backend}, because {why}")
+        streams = settings.streams or backend_row(backend).streams.get(device.kind, 1)
         limits = PlanLimits(
             tile=settings.tile,
             memory=None if settings.memory is None else settings.memory << 20,

@@ -8,15 +8,19 @@ from pathlib import Path
 
 import torch
 
+from vscugan.runtime.device import Device
+
 #: where the system does not tell, plan for a small machine
 _UNKNOWN_BYTES = 4 << 30
 
 
-def free_bytes(device: torch.device) -> int:
+def free_bytes(device: Device) -> int:
     """Free bytes of the device's memory; of the host's, its cgroup's limit included, for the CPU and Apple's GPUs."""
-    if device.type in ("cuda", "xpu"):
+    if device.adapter is not None and device.adapter.memory_bytes is not None:
+        return device.adapter.memory_bytes
+    if device.kind in ("cuda", "xpu"):
         with suppress(RuntimeError):  # an integrated GPU has the host's, and can't tell
-            return int(getattr(torch, device.type).mem_get_info(device)[0])
+            return int(getattr(torch, device.kind).mem_get_info(device.tensors)[0])
     return min(_host_available(), _cgroup_left())
 
 

@@ -15,6 +15,7 @@ from vscugan.engine.planner import PlanLimits, Planner
 from vscugan.errors import FrameError
 from vscugan.models.weights import Weights
 from vscugan.runtime.backends import backend_row
+from vscugan.runtime.device import TORCH_GPUS, Device
 from vscugan.runtime.protocol import Gates, PassOptions, Runtime
 from vscugan.runtime.workspace import Workspace
 from vscugan.tiling.geometry import Rectangle
@@ -25,15 +26,15 @@ _runtimes: weakref.WeakValueDictionary[tuple[str, str, str, str, str], Runtime] 
 _runtimes_lock = threading.Lock()
 
 
-def shared_runtime(backend: str, weights: Weights, device: torch.device, precision: str) -> Runtime:
+def shared_runtime(backend: str, weights: Weights, device: Device, precision: str) -> Runtime:
     """The one runtime of this process for these weights; it goes when its last user goes."""
     key = (backend, weights.sha256, str(device), precision, weights.architecture.name)
     with _runtimes_lock:
         runtime = _runtimes.get(key)
         if runtime is None:
             runtime = backend_row(backend).make(weights, device, precision)
-            if device.type == "cuda":  # other streams must not read parameters that are still on their way
-                torch.cuda.synchronize(device)
+            if device.kind == "cuda":  # other streams must not read parameters that are still on their way
+                torch.cuda.synchronize(device.tensors)
             _runtimes[key] = runtime
         return runtime
 
@@ -56,7 +57,7 @@ class NetworkPass:
         self,
         weights: Weights,
         backend: str,
-        device: torch.device,
+        device: Device,
         precision: str,
         limits: PlanLimits,
         notify: Callable[[str], None],
@@ -111,8 +112,8 @@ class NetworkPass:
             # outside of the handler: the traceback would keep the failed run's tensors alive
             workspace.clear()  # what it holds is sized for the plan that failed
             gc.collect()
-            if self._device.type != "cpu":
-                getattr(torch, self._device.type).empty_cache()
+            if self._device.kind in TORCH_GPUS:
+                getattr(torch, self._device.kind).empty_cache()
             self.planner.shrink(plan, height, width)
 
     def _attempt(

@@ -57,6 +57,8 @@ def _candidates(
     whole = [TilePlan(tile=t) for t in tiles if TilePlan(tile=t).whole(height, width)]
     tiles = [t for t in tiles if not TilePlan(tile=t).whole(height, width)]
     kept = [FeatureStorage.DEVICE] + ([FeatureStorage.LEAN] if runtime.architecture.lean_stages else [])
+    if not runtime.keeps_maps:
+        kept = []
     on_host = [] if features_on_host else [TilePlan(tile=t, storage=FeatureStorage.HOST) for t in tiles]
     again = [TilePlan(tile=t, storage=FeatureStorage.RECOMPUTE) for t in tiles]
     return whole + [TilePlan(tile=t, storage=storage) for t in tiles for storage in kept] + on_host + again
@@ -71,6 +73,8 @@ def leaner_plan(runtime: Runtime, failed: TilePlan, height: int, width: int) -> 
         storage = FeatureStorage.HOST
     else:
         storage = failed.storage
+    if not runtime.keeps_maps:
+        storage = FeatureStorage.RECOMPUTE
     old = [min(t or s, s) for t, s in zip(failed.tile, (height, width), strict=True)]
     new = [max(SMALLEST_TILE_PX, o // 2) for o in old]
     if any(n < o for n, o in zip(new, old, strict=True)):

@@ -11,6 +11,7 @@ import torch
 from vscugan.engine.memory import free_bytes
 from vscugan.engine.plan_choice import Budget, choose_plan, leaner_plan
 from vscugan.errors import DeviceError
+from vscugan.runtime.device import CPU, Device
 from vscugan.runtime.protocol import Runtime
 from vscugan.settings import SMALLEST_TILE_PX
 from vscugan.tiling.plan_cache import recall, remember
@@ -39,7 +40,7 @@ class Planner:
     def __init__(
         self,
         runtime: Runtime,
-        device: torch.device,
+        device: Device,
         model: str,
         precision: str,
         limits: PlanLimits,
@@ -72,8 +73,8 @@ class Planner:
         budget = Budget(
             device=(self._limits.memory or int(free * MEMORY_SHARE)) // self._limits.in_flight,
             host=None
-            if self._device.type == "cpu"
-            else int(free_bytes(torch.device("cpu")) * MEMORY_SHARE) // self._limits.in_flight,
+            if self._device.kind == "cpu"
+            else int(free_bytes(CPU) * MEMORY_SHARE) // self._limits.in_flight,
         )
         tile = None if self._limits.tile is None else (self._limits.tile[1], self._limits.tile[0])
         plan = choose_plan(self._runtime, height, width, budget, tile)
@@ -88,7 +89,9 @@ class Planner:
 
     def _situation(self, height: int, width: int) -> str:
         """What a plan depends on, beside free memory."""
-        device = torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else str(self._device)
+        device = str(self._device) if self._device.adapter is None else self._device.adapter.name
+        if self._device.kind == "cuda":
+            device = torch.cuda.get_device_name(self._device.tensors)
         bounds = f"tile {self._limits.tile}, memory {self._limits.memory}, {self._limits.in_flight} in flight"
         return f"{width}x{height}, {self._model}, {self._runtime.name} {self._precision} on {device}, {bounds}"
 

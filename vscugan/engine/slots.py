@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vscugan.engine.network_pass import NetworkPass
+from vscugan.runtime.device import Device
 from vscugan.runtime.workspace import Workspace
 
 
@@ -37,7 +38,7 @@ class DeviceSlot:
     CUDA's allocator keeps memory for each stream: a slot keeps its stream, so that its next frame finds that memory.
     """
 
-    device: torch.device
+    device: Device
     backend: str
     passes: tuple[NetworkPass, ...]
     stream: torch.cuda.Stream | None  #: None where the device is not CUDA's
@@ -90,9 +91,9 @@ def _on_device(x: Tensor, slot: DeviceSlot) -> Tensor:
     return torch.empty(x.shape, dtype=x.dtype, pin_memory=True).copy_(x).to(device, non_blocking=True)
 
 
-def new_stream(device: torch.device) -> torch.cuda.Stream | None:
+def new_stream(device: Device) -> torch.cuda.Stream | None:
     """A stream for the frames of a slot; None where the device is not CUDA's."""
-    return torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
+    return torch.cuda.Stream(device.tensors) if device.kind == "cuda" else None  # type: ignore[no-untyped-call]
 
 
 @contextmanager

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from vscugan.engine.engine import Engine
 from vscugan.engine.memory import free_bytes
 from vscugan.reuse.areas import BorderCost
@@ -13,6 +11,7 @@ from vscugan.reuse.each_frame import EachFrame
 from vscugan.reuse.held_gates import HeldGates
 from vscugan.reuse.mode import Mode
 from vscugan.reuse.still_blocks import StillBlocks
+from vscugan.runtime.device import CPU
 from vscugan.settings import Settings
 
 #: Share of the host's free memory for results that may be used again.
@@ -20,7 +19,7 @@ MEMORY_SHARE = 1 / 16
 
 
 def _limit() -> int:
-    return int(free_bytes(torch.device("cpu")) * MEMORY_SHARE)
+    return int(free_bytes(CPU) * MEMORY_SHARE)
 
 
 def choose_deduplication(settings: Settings) -> DeduplicationCache | None:

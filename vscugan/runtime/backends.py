@@ -4,33 +4,38 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-
-import torch
 
 from vscugan.errors import ArgumentError, DeviceError
 from vscugan.install import how_to_repair, why_not
 from vscugan.models.weights import Weights
 from vscugan.runtime import BACKENDS
+from vscugan.runtime.device import Adapter, Device, instruction_set
 from vscugan.runtime.protocol import Runtime
 
 
-def _nothing(device: torch.device) -> None:
+def _nothing(device: Device) -> None:
     """A device that lacks nothing."""
+
+
+def _no_adapters() -> Sequence[Adapter]:
+    """What only torch's devices can be used by."""
+    return ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Backend:
     """A runtime as users name it; a row of its module's ``ROWS``.
 
-    ``package``: as Python imports it; ``distributions``: what pip installs it by. ``devices``: kinds of torch's
+    ``package``: as Python imports it; ``distributions``: what pip installs it by. ``devices``: kinds of
     devices, and the precisions on each. ``load``: imports the package, raises what that raises. ``make``: a runtime of
     (weights, device, precision). ``native_precisions``: those below fp32 that a device has instructions for.
     ``extras``: what installs it, for each kind of device. ``lacks``: what is missing for a device although the package
     is there, None where nothing is. ``out_of_memory``: what its errors say then, where they are not Python's or torch's
-    own. ``streams``: frames at once by default on a kind of device, else 1. ``speed``: times as fast as torch on a
-    kind of device in a precision, where that was measured (docs/speed.md): ``auto`` takes the fastest.
+    own. ``streams``: frames at once by default on a kind of device, else 1. ``speed``: times as fast as torch in a
+    precision, where that was measured (docs/speed.md), by kind of device or, for a CPU, by its instruction set:
+    ``auto`` takes the fastest. ``adapters``: the GPUs that it reaches by itself, in its own order; does not raise.
     """
 
     name: str
@@ -38,13 +43,19 @@ class Backend:
     distributions: tuple[str, ...]
     devices: Mapping[str, tuple[str, ...]]
     load: Callable[[], object]
-    make: Callable[[Weights, torch.device, str], Runtime]
-    native_precisions: Callable[[torch.device], tuple[str, ...]]
+    make: Callable[[Weights, Device, str], Runtime]
+    native_precisions: Callable[[Device], tuple[str, ...]]
     extras: Mapping[str, str] = field(default_factory=dict)
-    lacks: Callable[[torch.device], str | None] = _nothing
+    lacks: Callable[[Device], str | None] = _nothing
     out_of_memory: tuple[str, ...] = ()
     streams: Mapping[str, int] = field(default_factory=dict)
     speed: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    adapters: Callable[[], Sequence[Adapter]] = _no_adapters
+
+    def speed_on(self, device: Device, precision: str) -> float:
+        """``speed`` there; torch's own is 1, and what was not measured comes after it."""
+        known = self.speed.get((device.kind, precision), 1.0 if self.name == "torch" else 0.0)
+        return self.speed.get((instruction_set(), precision), known) if device.kind == "cpu" else known
 
     @property
     def precisions(self) -> tuple[str, ...]:
@@ -63,7 +74,7 @@ def backend_row(name: str) -> Backend:
     return next(row for row in rows if row.name == name)
 
 
-def _missing(backend: Backend, device: torch.device) -> str | None:
+def _missing(backend: Backend, device: Device) -> str | None:
     """Why a backend can't be used here, or None where it can."""
     try:
         backend.load()
@@ -72,28 +83,36 @@ def _missing(backend: Backend, device: torch.device) -> str | None:
     return backend.lacks(device)
 
 
-def _fastest(device: torch.device, precision: str) -> tuple[str, str | None]:
-    """The fastest backend that is installed and measured, and why faster ones were passed over; else torch."""
+def _fastest(device: Device, precision: str) -> tuple[str, str | None]:
+    """The fastest backend that is installed, by what was measured, else torch; and why it is taken.
+
+    Raises: DeviceError where none is installed that reaches the device.
+    """
     reasons: list[str] = []
-    kind = (device.type, precision)
-    measured = [row for row in backend_rows() if row.speed.get(kind, 0) > 1]
-    for backend in sorted(measured, key=lambda row: -row.speed[kind]):
+    where = f"CPUs with {instruction_set().upper()}" if device.kind == "cpu" else device.kind.upper()
+    able = [row for row in backend_rows() if precision in row.devices.get(device.kind, ())]
+    for backend in sorted(able, key=lambda row: -row.speed_on(device, precision)):
         if importlib.util.find_spec(backend.package) is None:
             continue  # not installed is no news
         why = _missing(backend, device)
         if why is None:
+            if backend.speed_on(device, precision) > 1:
+                reasons.append(f"it is the fastest for {precision} on {where}")
             return backend.name, "; ".join(reasons) or None
         reasons.append(f"{backend.name} does not load ({why})")
-    return "torch", "; ".join(reasons) or None
+    raise DeviceError(
+        f"device={device} must be one that a runtime here has {precision} for, got "
+        f"{'; '.join(reasons) or 'none installed'}; use device=cpu"
+    )
 
 
-def _with_int8(name: str, device: torch.device) -> str:
+def _with_int8(name: str, device: Device) -> str:
     """The backend for int8; raises ArgumentError where ``name`` or the device can't have it."""
     able = [row for row in backend_rows() if "int8" in row.precisions]
     kinds = list(dict.fromkeys(kind for row in able for kind, each in row.devices.items() if "int8" in each))
     for argument, value, allowed in (
-        ("device", device.type, kinds),
-        ("backend", name, [row.name for row in able if "int8" in row.devices.get(device.type, ())]),
+        ("device", device.kind, kinds),
+        ("backend", name, [row.name for row in able if "int8" in row.devices.get(device.kind, ())]),
     ):
         if value not in (*allowed, "auto"):
             raise ArgumentError(
@@ -103,8 +122,8 @@ def _with_int8(name: str, device: torch.device) -> str:
     return first if name == "auto" else name
 
 
-def pick_backend(name: str, device: torch.device, precision: str) -> tuple[str, str | None]:
-    """The backend for ``name`` (``auto``: the fastest that is installed), and why a faster one was passed over.
+def pick_backend(name: str, device: Device, precision: str) -> tuple[str, str | None]:
+    """The backend for ``name`` (``auto``: the fastest that is installed), and why ``auto`` takes it.
 
     Raises: ArgumentError where the backend does not have the device or precision, DeviceError where it is
     not installed.
@@ -115,8 +134,8 @@ def pick_backend(name: str, device: torch.device, precision: str) -> tuple[str, 
         return _fastest(device, precision)
     backend = backend_row(name)
     for argument, value, allowed in (
-        ("device", device.type, tuple(backend.devices)),
-        ("precision", precision, backend.devices.get(device.type, ())),
+        ("device", device.kind, tuple(backend.devices)),
+        ("precision", precision, backend.devices.get(device.kind, ())),
     ):
         if value not in allowed:
             listed = " or ".join(allowed)
@@ -125,12 +144,12 @@ def pick_backend(name: str, device: torch.device, precision: str) -> tuple[str, 
             )
     why = _missing(backend, device)
     if why is not None:
-        hint = how_to_repair(backend.extras.get(device.type, name), why)
+        hint = how_to_repair(backend.extras.get(device.kind, name), why)
         raise DeviceError(f"backend={name} must be installed, got {why}; {hint}, or use backend=auto")
     return name, None
 
 
-def is_native(name: str, device: torch.device, precision: str) -> bool:
+def is_native(name: str, device: Device, precision: str) -> bool:
     """Whether a backend that ``pick_backend`` gave computes on the device in this precision by instructions for it.
 
     Else it would take longer than fp32, or be fp32 by another name. int8 has a refusal of its own.

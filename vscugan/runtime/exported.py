@@ -1,10 +1,11 @@
-"""Exported graphs, kept from one process to the next: ``vscugan.runtime.graph`` needs not even be imported then."""
+"""Exported graphs, kept from one process to the next: their writer needs not even be imported then."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib
 import inspect
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -16,15 +17,17 @@ from vscugan.architectures.parts import Stage
 from vscugan.cache import read_cached, write_cached
 from vscugan.models import int8
 from vscugan.models.weights import Weights
+from vscugan.runtime import graph
 
 CHECK_BYTES = xxhash.xxh3_128().digest_size
 
 
 @cache
-def _code(architecture: Architecture) -> bytes:
+def _code(architecture: Architecture, format: str) -> bytes:
     """A hash of the code that writes graphs: what another version of it has written must not be read."""
     stage = inspect.unwrap(getattr(architecture.stages[0].run, "func", architecture.stages[0].run))
-    files = {Path(__file__).with_name("graph.py"), Path(int8.__file__), Path(inspect.getfile(stage))}
+    writer = Path(__file__).with_name(f"{format}_writer.py")
+    files = {Path(graph.__file__), writer, Path(int8.__file__), Path(inspect.getfile(stage))}
     files |= set(Path(architectures.__file__).parent.glob("*.py"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(files))).digest()
 
@@ -36,19 +39,27 @@ def _described(argument: object) -> object:
     return argument
 
 
-def exported(function: str, weights: Weights, *arguments: object, **named: object) -> bytes:
-    """What ``vscugan.runtime.graph.<function>`` writes for these arguments, from the cache where it is there.
+def exported(
+    format: str,
+    weights: Weights,
+    function: Callable[..., bytes],
+    *arguments: object,
+    writer: Mapping[str, object],
+    **named: object,
+) -> bytes:
+    """What a function of ``vscugan.runtime.graph`` writes in ``format`` for these arguments, or has written before.
 
-    Safe while other processes do the same; a damaged file is written anew.
+    ``writer``: what the format's writer takes beside the weights. Safe while other processes do the same; a damaged
+    file is written anew.
     """
-    what = repr((function, weights.architecture.name, [_described(a) for a in arguments], named)).encode()
-    key = hashlib.sha256(_code(weights.architecture) + weights.tensors_hash + what).hexdigest()
-    name = f"graphs/{key}.onnx"
+    described = (function.__name__, weights.architecture.name, [_described(a) for a in arguments], named, dict(writer))
+    key = hashlib.sha256(_code(weights.architecture, format) + weights.tensors_hash + repr(described).encode())
+    name = f"graphs/{key.hexdigest()}.{format}"
     kept = read_cached(name) or b""
     model = kept[CHECK_BYTES:]
     if model and xxhash.xxh3_128_digest(model) == kept[:CHECK_BYTES]:
         return model
-    writer = importlib.import_module("vscugan.runtime.graph")
-    model = bytes(getattr(writer, function)(weights, *arguments, **named))
+    writers = importlib.import_module(f"vscugan.runtime.{format}_writer")
+    model = function(writers.Writer(weights, **writer), *arguments, **named)
     write_cached(name, xxhash.xxh3_128_digest(model) + model)
     return model

@@ -1,248 +1,120 @@
-"""The network as ONNX graphs, written by running its stages on symbols.
+"""What is in the graphs of a network, whatever format they are written in: its stages are run on symbols.
 
 Graphs hold any frame size, batch 1. Names of inputs and outputs are those of the architecture: the maps that a stage
-reads and writes and the gates, and ``alpha``, a (1, 1, 1, 1) factor, where a gate takes it.
+reads and writes and the gates, and ``alpha``, a factor, where a gate takes it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, cast
-
-import numpy as np
-import onnx
-from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from typing import Any, Protocol, cast
 
 from vscugan.architectures.architecture import Architecture
-from vscugan.architectures.parts import FULL_RANGE, Gate, Stage
+from vscugan.architectures.parts import Gate, Stage
 from vscugan.architectures.stages import run_network
-from vscugan.models.int8 import Quantisation, Range, quantised_weight
-from vscugan.models.weights import Weights
 
-OPSET = 17
-#: sizes by number, or by name where the graph takes any
-Shape = list[int | str]
+#: Names in ``prefix_graph``.
+MASK, ROW_SUMS = "mask", "row_sums"
 
 
-class Symbol:
-    """A map in a graph that is being written; stands for the Tensor that the stages expect."""
+class Writer(Protocol):
+    """Collects the nodes of one graph in the format that its module is named after.
 
-    def __init__(self, graph: GraphWriter, name: str) -> None:
-        self.graph, self.name = graph, name
-
-    def __mul__(self, other: Symbol) -> Symbol:
-        return self.graph.node("Mul", self, other)
-
-    def __add__(self, other: Symbol) -> Symbol:
-        return self.graph.node("Add", self, other)
-
-    def addcmul_(self, a: Symbol, b: Symbol) -> Symbol:
-        return self + a * b
-
-    def __getitem__(self, index: tuple[slice, ...]) -> Symbol:
-        first, last = (int(index[2].start), int(index[2].stop))
-        assert index[3] == index[2]  # only crops, the same on all sides
-        bounds = [self.graph.constant(np.array([v, v], np.int64)) for v in (first, last)]
-        return self.graph.node("Slice", self, *bounds, self.graph.constant(np.array([2, 3], np.int64)))
-
-
-class StoredLast(Symbol):
-    """A map that comes with channels last: gated as it is, and turned where something else reads it.
-
-    In this order runtimes drop the turn, since their convolutions turn it back.
+    ``Operators`` on symbols, which have the ``*``, ``+`` and crops of maps.
     """
 
-    def __init__(self, graph: GraphWriter, stored: str) -> None:
-        self.graph, self._stored, self._turned = graph, stored, ""
+    architecture: Architecture
 
-    @property
-    def name(self) -> str:  # type: ignore[override]
-        """The map's name as (1, C, H, W)."""
-        if not self._turned:
-            self._turned = self.graph.node("Transpose", Symbol(self.graph, self._stored), perm=[0, 3, 1, 2]).name
-        return self._turned
+    def convolution(self, layer: str, x: Any) -> Any:
+        """See ``Operators``."""
 
-    def __mul__(self, other: Symbol) -> Symbol:
-        gate = self.graph.node("Transpose", other, perm=[0, 2, 3, 1])
-        return StoredLast(self.graph, (Symbol(self.graph, self._stored) * gate).name)
+    def pixel_shuffle(self, x: Any, factor: int) -> Any:
+        """See ``Operators``."""
 
+    def repeat_pixels(self, x: Any, factor: int) -> Any:
+        """See ``Operators``."""
 
-class GraphWriter:
-    """Collects the nodes of one graph; the ``Operators`` of the stages.
+    def map_input(self, name: str) -> Any:
+        """A map of the architecture, of any size."""
 
-    ``quantisation``: where given, ``weights`` are ``prepared`` for it. ``takes_alpha``: whether the user's alpha is an
-    input of the graph.
-    """
+    def vector_input(self, name: str, channels: int) -> Any:
+        """A value for each channel of a map, (1, C, 1, 1)."""
 
-    def __init__(
-        self, weights: Weights, quantisation: Quantisation | None = None, *, takes_alpha: bool = False
-    ) -> None:
-        self.architecture, self._tensors = weights.architecture, weights.tensors
-        self._ranges = {} if quantisation is None else quantisation.layers
-        self._alpha = Symbol(self, "alpha") if takes_alpha else None
-        self._rounded: set[str] = set()
-        self._nodes: list[onnx.NodeProto] = []
-        self._constants: dict[str, onnx.TensorProto] = {}
+    def mask_input(self, name: str) -> Any:
+        """A factor for each column of a map, (1, 1, 1, W)."""
 
-    def node(self, operator: str, *inputs: Symbol, **attributes: Any) -> Symbol:
-        """Add a node and return its output."""
-        name = f"{operator.lower()}{len(self._nodes)}"
-        self._nodes.append(helper.make_node(operator, [i.name for i in inputs], [name], **attributes))
-        return Symbol(self, name)
+    def gate(self, gate: Gate, x: Any, alpha: Any | None) -> Any:
+        """The gate of a whole map, in fp32, times ``alpha`` where it is given."""
 
-    def constant(self, values: NDArray[Any], name: str | None = None) -> Symbol:
-        """A constant; those of a name are stored once."""
-        name = name or f"constant{len(self._constants)}"
-        if name not in self._constants:
-            self._constants[name] = numpy_helper.from_array(np.ascontiguousarray(values), name)
-        return Symbol(self, name)
+    def map_output(self, name: str, x: Any) -> None:
+        """A map is asked for."""
 
-    def scalar(self, value: float) -> Symbol:
-        """A constant factor or summand."""
-        return self.constant(np.array([value], np.float32))
+    def vector_output(self, name: str, x: Any, channels: int) -> None:
+        """A gate is asked for."""
 
-    def _parameter(self, name: str) -> Symbol:
-        return self.constant(self._tensors[name].numpy(), name)
+    def row_sums_output(self, name: str, x: Any, mask: Any, channels: int) -> None:
+        """The sum of each row of a map times the mask, (1, C, H, 1) in fp32, is asked for."""
 
-    def convolution(self, layer: str, x: Symbol) -> Symbol:
-        row = self.architecture.layer[layer]
-        weight, bias = self._parameter(f"{layer}.weight"), self._parameter(f"{layer}.bias")
-        if layer in self._ranges:
-            x, weight = self._rounded_map(x, self._ranges[layer]), self._rounded_weight(layer)
-        window = {"strides": [row.stride] * 2} | ({"pads": [row.padding] * 4} if row.padding else {})
-        y = self.node("ConvTranspose" if row.transposed else "Conv", x, weight, bias, **window)
-        if row.slope is not None:
-            y = self.node("LeakyRelu", y, alpha=row.slope)
-        skip_reader = self.architecture.skips.get(layer, "")
-        return self._rounded_map(y, self._ranges[skip_reader]) if skip_reader in self._ranges else y
-
-    def _rounded_map(self, x: Symbol, inputs: Range) -> Symbol:
-        """A map in the 256 levels of a range; a skip that is so already stays."""
-        if x.name in self._rounded:
-            return x
-        scale = self.constant(np.array(inputs.scale, np.float32))
-        zero = self.constant(np.array(inputs.zero_point, np.uint8))
-        y = self.node("DequantizeLinear", self.node("QuantizeLinear", x, scale, zero), scale, zero)
-        self._rounded.add(y.name)
-        return y
-
-    def _rounded_weight(self, layer: str) -> Symbol:
-        """A layer's weight as int8, with a scale for each channel that it writes."""
-        axis = self.architecture.layer[layer].output_axis
-        codes, scales = quantised_weight(self._tensors[f"{layer}.weight"].numpy(), axis)
-        constants = [self.constant(v, f"{layer}.{kind}") for v, kind in ((codes, "codes"), (scales, "scales"))]
-        return self.node("DequantizeLinear", *constants, axis=axis)
-
-    def pixel_shuffle(self, x: Symbol, factor: int) -> Symbol:
-        return self.node("DepthToSpace", x, blocksize=factor, mode="CRD")
-
-    def repeat_pixels(self, x: Symbol, factor: int) -> Symbol:
-        scales = self.constant(np.array([1, 1, factor, factor], np.float32))
-        return self.node(
-            "Resize", x, Symbol(self, ""), scales,
-            mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor",
-        )  # fmt: skip
-
-    def gate(self, gate: Gate, x: Symbol) -> Symbol:
-        """The gate of a whole map."""
-        # rows, then columns: one long fp32 sum over a large frame would round visibly
-        y = self.node("ReduceMean", self.node("ReduceMean", x, axes=[3]), axes=[2])
-        for layer, function in zip(gate.layers, ("Relu", "Sigmoid"), strict=True):
-            parameters = (self._parameter(f"{layer}.weight"), self._parameter(f"{layer}.bias"))
-            y = self.node(function, self.node("Conv", y, *parameters))
-        return y * self._alpha if gate.takes_alpha and self._alpha is not None else y
-
-    def model(self, inputs: Mapping[str, Shape], outputs: Mapping[str, tuple[Symbol, Shape]]) -> bytes:
-        """The finished model, serialised: inputs and outputs with their shapes."""
-        nodes = [*self._nodes]
-        for name, (symbol, _) in outputs.items():
-            nodes.append(helper.make_node("Identity", [symbol.name], [name]))
-        graph = helper.make_graph(
-            nodes,
-            "vscugan",
-            [helper.make_tensor_value_info(n, TensorProto.FLOAT, shape) for n, shape in inputs.items()],
-            [helper.make_tensor_value_info(n, TensorProto.FLOAT, shape) for n, (_, shape) in outputs.items()],
-            list(self._constants.values()),
-        )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="vscugan")
-        model.ir_version = 8  # what opset 17 came with: older runtimes read it
-        return bytes(model.SerializeToString())
+    def model(self) -> bytes:
+        """The finished graph."""
 
 
-def _shape(architecture: Architecture, name: str, *, channels_last: bool = False) -> Shape:
-    channels, size = architecture.shapes.maps[name].channels, [f"{name}_h", f"{name}_w"]
-    return [1, *size, channels] if channels_last else [1, channels, *size]
+def _channels(architecture: Architecture, gates: Iterable[Gate]) -> dict[str, int]:
+    return {gate.name: architecture.shapes.maps[gate.map].channels for gate in gates}
 
 
-def _gate_shapes(architecture: Architecture, names: Iterable[str]) -> dict[str, Shape]:
-    maps = {gate.name: architecture.shapes.maps[gate.map] for gate in architecture.gates}
-    return {name: [1, maps[name].channels, 1, 1] for name in names}
+def _inputs(writer: Writer, channels: Mapping[str, int]) -> dict[str, Any]:
+    return {name: writer.vector_input(name, count) for name, count in channels.items()}
 
 
-def stage_model(
-    weights: Weights, stage: Stage, quantisation: Quantisation | None = None, *, channels_last: bool
-) -> bytes:
-    """A stage: reads the (cropped) windows of its maps and the gates, writes its maps.
-
-    ``channels_last``: the maps are (1, H, W, C) outside of the graph, as fast convolutions have them inside.
-    """
-    architecture = weights.architecture
-    writer = GraphWriter(weights, quantisation)
-    inputs = {name: _shape(architecture, name, channels_last=channels_last) for name in stage.reads}
-    inputs |= _gate_shapes(architecture, stage.takes)
-    kind = StoredLast if channels_last else Symbol
-    read = {name: kind(writer, name) for name in stage.reads}
+def stage_graph(writer: Writer, stage: Stage) -> bytes:
+    """A stage: reads the (cropped) windows of its maps and the gates, writes its maps."""
+    channels = _channels(writer.architecture, writer.architecture.gates)
+    read = {name: writer.map_input(name) for name in stage.reads}
+    gates = _inputs(writer, {name: channels[name] for name in stage.takes})
     # symbols stand for the tensors that the stages are typed for
-    run = cast(Callable[..., dict[str, Symbol]], stage.run)
-    written = run(writer, read, {name: Symbol(writer, name) for name in stage.takes})
-    if channels_last:
-        written = {name: writer.node("Transpose", written[name], perm=[0, 2, 3, 1]) for name in stage.writes}
-    shapes = {name: _shape(architecture, name, channels_last=channels_last) for name in stage.writes}
-    return writer.model(inputs, {name: (written[name], shape) for name, shape in shapes.items()})
+    run = cast(Callable[..., dict[str, Any]], stage.run)
+    written = run(writer, read, gates)
+    for name in stage.writes:
+        writer.map_output(name, written[name])
+    return writer.model()
 
 
-def network_model(
-    weights: Weights,
-    quantisation: Quantisation | None = None,
-    *,
-    takes_gates: bool = False,
-    returns_gates: bool = False,
-) -> bytes:
+def network_graph(writer: Writer, *, takes_gates: bool = False, returns_gates: bool = False) -> bytes:
     """All stages: (1, 3, H, W) as the border rule wants it, in the network's range -> ``output`` in that range.
 
     ``takes_gates``: the gates are inputs, alpha in them. ``returns_gates``: they are outputs, for which runtimes give
     up some of their fusing.
     """
-    architecture = weights.architecture
-    names = [gate.name for gate in architecture.gates]
-    takes_alpha = architecture.takes_alpha and not takes_gates
-    writer = GraphWriter(weights, quantisation, takes_alpha=takes_alpha)
-    given = {name: Symbol(writer, name) for name in names} if takes_gates else {}
-    whole = run_network(architecture.stages, writer, Symbol(writer, "input"), given)
-    inputs = {"input": _shape(architecture, "input")} | _gate_shapes(architecture, given)
-    if takes_alpha:
-        inputs["alpha"] = [1, 1, 1, 1]
-    outputs = {"output": (whole.maps["output"], _shape(architecture, "output"))}
+    architecture = writer.architecture
+    channels = _channels(architecture, architecture.gates)
+    x = writer.map_input("input")
+    given = _inputs(writer, channels) if takes_gates else {}
+    alpha = writer.vector_input("alpha", 1) if architecture.takes_alpha and not takes_gates else None
+
+    def make_gate(gate: Gate, of: Any) -> Any:
+        return writer.gate(gate, of, alpha if gate.takes_alpha else None)
+
+    whole = run_network(architecture.stages, writer, x, given, make_gate=make_gate)
+    writer.map_output("output", whole.maps["output"])
     if returns_gates:
-        outputs |= {name: (whole.gates[name], shape) for name, shape in _gate_shapes(architecture, names).items()}
-    return writer.model(inputs, outputs)
+        for name, count in channels.items():
+            writer.vector_output(name, whole.gates[name], count)
+    return writer.model()
 
 
-def frame_model(weights: Weights) -> bytes:
-    """The network for other programs: RGB (1, 3, H, W) in 0..1 -> ``output`` (1, 3, scale*H, scale*W), alpha 1.
+def prefix_graph(writer: Writer, last: int) -> bytes:
+    """The stages up to ``last`` on a window of the picture, with their gates given -> sums of the map of its gate.
 
-    H and W must be multiples of the architecture's ``multiple`` and larger than its ``pad_px``.
+    ``mask``: 1 for the map's columns that are summed, 0 for others. ``row_sums``: (1, C, H, 1).
     """
-    architecture, values = weights.architecture, weights.architecture.input_range
-    writer = GraphWriter(weights)
-    x = Symbol(writer, "input")
-    if values != FULL_RANGE:
-        x = x * writer.scalar(values.gain) + writer.scalar(values.offset)
-    if architecture.pad_px:
-        edge = [0, 0, architecture.pad_px, architecture.pad_px]
-        x = writer.node("Pad", x, writer.constant(np.array(edge * 2, np.int64)), mode="reflect")
-    y: Symbol = run_network(architecture.stages, writer, x).maps["output"]
-    if values != FULL_RANGE:
-        y = (y + writer.scalar(-values.offset)) * writer.scalar(1 / values.gain)
-    return writer.model({"input": _shape(architecture, "input")}, {"output": (y, _shape(architecture, "output"))})
+    architecture, stages = writer.architecture, writer.architecture.stages[: last + 1]
+    gate = stages[last].gate
+    assert gate is not None
+    taken = {name for stage in stages for name in stage.takes}
+    x = writer.map_input("input")
+    gates = _inputs(writer, _channels(architecture, (g for g in architecture.gates if g.name in taken)))
+    mask = writer.mask_input(MASK)
+    maps = run_network(stages, writer, x, gates, make_gate=None).maps
+    writer.row_sums_output(ROW_SUMS, maps[gate.map], mask, architecture.shapes.maps[gate.map].channels)
+    return writer.model()

@@ -15,6 +15,7 @@ from torch import Tensor
 from vscugan.architectures.parts import Gate, Stage
 from vscugan.models.int8 import Quantisation, prepared
 from vscugan.models.weights import Weights
+from vscugan.runtime import graph
 from vscugan.runtime.exported import exported
 from vscugan.runtime.gates import GateLayers
 from vscugan.runtime.protocol import Gates, PassOptions
@@ -35,6 +36,8 @@ class GraphRuntime(ABC):
     memory_format = torch.contiguous_format  #: of the maps that stages read and write
     dense_windows = True
     returns_gates = True
+    keeps_maps = True
+    format = "onnx"  #: of its graphs
     fixed_shapes = 0  #: how many shapes of a graph get a session of their own; the others share one for any shape
     preferred_tile_px = 0
 
@@ -50,11 +53,11 @@ class GraphRuntime(ABC):
 
     @abstractmethod
     def load(self, model: bytes, outputs: Sequence[str], shapes: Mapping[str, Sequence[int]] | None) -> Session:
-        """Make a session of a serialised ONNX model with these outputs, for inputs of ``shapes``, None = of any."""
+        """Make a session of a model in ``format`` with these outputs, for inputs of ``shapes``, None = of any."""
 
     def _run(
         self,
-        graph: tuple[object, ...],
+        key: tuple[object, ...],
         outputs: Sequence[str],
         model: Callable[[], bytes],
         inputs: Mapping[str, NDArray[np.float32]],
@@ -65,13 +68,20 @@ class GraphRuntime(ABC):
         """Run a graph, whose session is made when it is first asked for."""
         shapes = {name: x.shape for name, x in inputs.items()}
         with self._sessions_lock:
-            sessions = self._sessions.setdefault(graph, {})
+            sessions = self._sessions.setdefault(key, {})
             fixed = tuple(shapes.values())
-            key = fixed if not shapes_vary and (fixed in sessions or len(sessions) < self.fixed_shapes) else ()
-            if key not in sessions:
-                sessions[key] = self.load(model(), outputs, shapes if key else None)
-            session = sessions[key]
+            own = fixed if not shapes_vary and (fixed in sessions or len(sessions) < self.fixed_shapes) else ()
+            if own not in sessions:
+                sessions[own] = self.load(model(), outputs, shapes if own else None)
+            session = sessions[own]
         return session(inputs, workspace)
+
+    def _exported(self, function: Callable[..., bytes], *arguments: object, **named: object) -> Callable[[], bytes]:
+        """What makes a model of ``vscugan.runtime.graph``."""
+        writer: dict[str, object] = {} if self._quantisation is None else {"quantisation": self._quantisation}
+        if self.memory_format == torch.channels_last and function is graph.stage_graph:
+            writer["channels_last"] = True
+        return partial(exported, self.format, self._weights, function, *arguments, writer=writer, **named)
 
     def run_stage(
         self, k: int, stage: Stage, read: Mapping[str, Tensor], gates: Mapping[str, Tensor], workspace: Workspace
@@ -84,7 +94,7 @@ class GraphRuntime(ABC):
         ran = self._run(
             (k, stage.writes, *stage.reads),
             stage.writes,
-            partial(exported, "stage_model", self._weights, stage, self._quantisation, channels_last=last),
+            self._exported(graph.stage_graph, stage),
             inputs,
             workspace,
         )
@@ -101,16 +111,38 @@ class GraphRuntime(ABC):
         elif self.architecture.takes_alpha:
             inputs["alpha"] = np.full((1, 1, 1, 1), options.alpha, np.float32)
         asked = names if options.returns_gates and given is None else []
-        graph = {"takes_gates": given is not None, "returns_gates": bool(asked)}
+        about_gates = {"takes_gates": given is not None, "returns_gates": bool(asked)}
         ran = self._run(
-            ("network", *graph.values()),
+            ("network", *about_gates.values()),
             ("output", *asked),
-            partial(exported, "network_model", self._weights, self._quantisation, **graph),
+            self._exported(graph.network_graph, **about_gates),
             inputs,
             workspace,
             shapes_vary=given is not None,
         )
         return torch.from_numpy(ran["output"]), given or tuple(torch.from_numpy(ran[name]) for name in asked)
+
+    def map_sum(
+        self, k: int, padded: Tensor, own: tuple[slice, slice], gates: Mapping[str, Tensor], workspace: Workspace
+    ) -> Tensor:
+        """See ``Runtime``."""
+        taken = {name for stage in self.architecture.stages[: k + 1] for name in stage.takes}
+        gate = self.architecture.stages[k].gate
+        assert gate is not None
+        rows, columns = own
+        feature, edge = self.architecture.shapes.maps[gate.map], 2 * self.architecture.pad_px
+        mask = np.zeros((1, 1, 1, feature.size(int(padded.shape[3]) - edge)), np.float32)
+        mask[..., columns.start : columns.stop] = 1
+        inputs = {"input": padded.contiguous().numpy()}
+        inputs |= {name: gates[name].numpy() for name in gates if name in taken}
+        sums = self._run(
+            ("prefix", k),
+            (graph.ROW_SUMS,),
+            self._exported(graph.prefix_graph, k),
+            inputs | {graph.MASK: mask},
+            workspace,
+        )[graph.ROW_SUMS]
+        return torch.from_numpy(sums[:, :, rows.start : rows.stop, 0].sum(2, dtype=np.float64))
 
     def gate(self, gate: Gate, mean: Tensor, alpha: float) -> Tensor:
         """See ``Runtime``."""

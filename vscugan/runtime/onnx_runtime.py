@@ -9,13 +9,13 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 import xxhash
 from numpy.typing import NDArray
 
 from vscugan.cache import ensure_folder
 from vscugan.models.weights import Weights
 from vscugan.runtime.backends import Backend
+from vscugan.runtime.device import Device
 from vscugan.runtime.graph_runtime import Arrays, GraphRuntime, Session
 from vscugan.runtime.workspace import Workspace
 
@@ -34,9 +34,9 @@ def available_providers() -> list[str]:
     return list(package().get_available_providers())
 
 
-def native_precisions(device: torch.device) -> tuple[str, ...]:
+def native_precisions(device: Device) -> tuple[str, ...]:
     """The precisions below fp32 that a device has instructions for: TensorRT's own, on every GPU that it takes."""
-    return ("fp16",) if device.type == "cuda" else ()
+    return ("fp16",) if device.kind == "cuda" else ()
 
 
 class OnnxRuntime(GraphRuntime):
@@ -69,23 +69,23 @@ class OnnxRuntime(GraphRuntime):
         return [(name, options | prefix if name == TENSORRT else options) for name, options in self._providers]
 
 
-def _lacks(provider: str, device: torch.device) -> str | None:
+def _lacks(provider: str, device: Device) -> str | None:
     """ONNX Runtime would go on with the CPU where it does not have the provider, and only warn."""
-    if device.type == "cpu" or provider in available_providers():
+    if device.kind == "cpu" or provider in available_providers():
         return None
     return f"an onnxruntime without {provider}"
 
 
-def _make(name: str, provider: str, weights: Weights, device: torch.device, precision: str) -> OnnxRuntime:
+def _make(name: str, provider: str, weights: Weights, device: Device, precision: str) -> OnnxRuntime:
     """A runtime that takes ``provider`` on other devices than the CPU."""
-    options: dict[str, Any] = {"device_id": device.index or 0}
+    options: dict[str, Any] = {"device_id": device.index}
     providers: Providers = [("CPUExecutionProvider", {})]
     if provider == TENSORRT:
         providers.insert(0, ("CUDAExecutionProvider", options))  # for what TensorRT does not take
         options = options | {"trt_fp16_enable": precision == "fp16"}
         with suppress(OSError):  # a cache that can't be written costs minutes, not the clip
             options |= {"trt_engine_cache_path": str(ensure_folder("tensorrt")), "trt_engine_cache_enable": True}
-    if device.type != "cpu":
+    if device.kind != "cpu":
         providers.insert(0, (provider, options))
     return OnnxRuntime(weights, name=name, providers=providers)
 

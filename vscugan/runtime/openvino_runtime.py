@@ -16,6 +16,7 @@ from vscugan.errors import DeviceError
 from vscugan.models.int8 import Quantisation, quantisation_of
 from vscugan.models.weights import Weights
 from vscugan.runtime.backends import Backend
+from vscugan.runtime.device import Device
 from vscugan.runtime.graph_runtime import Arrays, GraphRuntime, Session
 from vscugan.runtime.workspace import Workspace
 
@@ -42,12 +43,12 @@ def package() -> Any:
 PRECISIONS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16"}
 
 
-def device_name(device: torch.device) -> str:
-    """OpenVINO's name of a device: torch's xpu devices are its GPUs."""
-    return "CPU" if device.type == "cpu" else f"GPU.{device.index or 0}"
+def device_name(device: Device) -> str:
+    """OpenVINO's name of a device: xpu devices are its GPUs."""
+    return "CPU" if device.kind == "cpu" else f"GPU.{device.index}"
 
 
-def native_precisions(device: torch.device) -> tuple[str, ...]:
+def native_precisions(device: Device) -> tuple[str, ...]:
     """The precisions below fp32 that a device has instructions for, by OpenVINO's own account."""
     found = package().Core().get_property(device_name(device), "OPTIMIZATION_CAPABILITIES")
     return tuple(precision for precision in ("fp16", "bf16") if precision.upper() in found)
@@ -123,7 +124,7 @@ def _taken(workspace: Workspace, shape: Sequence[int]) -> NDArray[np.float32]:
     return np.asarray(taken.numpy())
 
 
-def _make(weights: Weights, device: torch.device, precision: str) -> OpenVinoRuntime:
+def _make(weights: Weights, device: Device, precision: str) -> OpenVinoRuntime:
     quantisation = quantisation_of(weights) if precision == "int8" else None
     return OpenVinoRuntime(weights, device=device_name(device), precision=precision, quantisation=quantisation)
 

@@ -53,6 +53,13 @@ class Runtime(Protocol):
         """In which stages read and write maps without copying. Whole pictures are contiguous."""
 
     @property
+    def keeps_maps(self) -> bool:
+        """Whether its stages are run one at a time, on maps in memory of ``device``.
+
+        Else tiles are computed again from the input, by ``map_sum`` and ``run_network``.
+        """
+
+    @property
     def dense_windows(self) -> bool:
         """Whether it needs windows of maps in one piece, or takes views."""
 
@@ -83,6 +90,14 @@ class Runtime(Protocol):
 
         With gates that are given it may be a part of a picture, of any size. Returns None where stage by stage is as
         good.
+        """
+
+    def map_sum(
+        self, k: int, padded: Tensor, own: tuple[slice, slice], gates: Mapping[str, Tensor], workspace: Workspace
+    ) -> Tensor:
+        """Stages up to ``k`` on a padded window of a picture -> (1, C) sums of the map of stage ``k``'s gate.
+
+        ``own``: the rows and columns of the map that are summed, in ``sum_dtype``.
         """
 
     def gate(self, gate: Gate, mean: Tensor, alpha: float) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 from vscugan.architectures.parts import Gate, Stage
 from vscugan.models.weights import Weights
 from vscugan.runtime.backends import Backend
+from vscugan.runtime.device import TORCH_GPUS, Device
 from vscugan.runtime.gates import GateLayers
 from vscugan.runtime.protocol import PassOptions
 from vscugan.runtime.workspace import Workspace
@@ -18,15 +19,15 @@ from vscugan.runtime.workspace import Workspace
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
-def native_precisions(device: torch.device) -> tuple[str, ...]:
+def native_precisions(device: Device) -> tuple[str, ...]:
     """The precisions below fp32 that a device has instructions for.
 
     On a CPU what the CPU has and oneDNN, which computes the convolutions, may use; where torch does not
     report what the CPU has (before 2.10) that counts as none.
     """
-    if device.type == "cuda":
-        return ("fp16", "bf16") if torch.cuda.get_device_capability(device) >= (8, 0) else ("fp16",)
-    if device.type != "cpu":
+    if device.kind == "cuda":
+        return ("fp16", "bf16") if torch.cuda.get_device_capability(device.tensors) >= (8, 0) else ("fp16",)
+    if device.kind != "cpu":
         return ("fp16", "bf16")
     cpu: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return tuple(
@@ -43,6 +44,7 @@ class TorchRuntime:
     name = "torch"
     memory_format = torch.channels_last
     returns_gates = True
+    keeps_maps = True
     dense_windows = False  # its first step on a window is a product or a sum
 
     def __init__(self, weights: Weights, device: torch.device, dtype: torch.dtype) -> None:
@@ -86,6 +88,12 @@ class TorchRuntime:
     def run_network(self, padded: Tensor, workspace: Workspace, options: PassOptions) -> None:
         """See ``Runtime``: torch has no whole graph."""
 
+    def map_sum(
+        self, k: int, padded: Tensor, own: tuple[slice, slice], gates: Mapping[str, Tensor], workspace: Workspace
+    ) -> Tensor:
+        """See ``Runtime``: torch keeps its maps."""
+        raise NotImplementedError
+
     def gate(self, gate: Gate, mean: Tensor, alpha: float) -> Tensor:
         """See ``Runtime``."""
         return self._gates(gate, mean, alpha).to(self.dtype)
@@ -96,9 +104,9 @@ ROWS = (
         name="torch",
         package="torch",
         distributions=("torch",),
-        devices=dict.fromkeys(("cpu", "cuda", "mps", "xpu"), tuple(DTYPES)),
+        devices=dict.fromkeys(("cpu", *TORCH_GPUS), tuple(DTYPES)),
         load=lambda: torch,
-        make=lambda weights, device, precision: TorchRuntime(weights, device, DTYPES[precision]),
+        make=lambda weights, device, precision: TorchRuntime(weights, device.tensors, DTYPES[precision]),
         native_precisions=lambda device: native_precisions(device),  # which tests replace
         out_of_memory=("can't allocate memory", "not enough memory"),  # of a CPU; Linux and Windows
         # on two CPU cores two frames gain torch 10 % and OpenVINO nothing, while each has half of the memory: not worth

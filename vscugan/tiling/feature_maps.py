@@ -13,7 +13,7 @@ from vscugan.architectures.parts import Stage
 from vscugan.architectures.stages import WholeMaps, run_stages
 from vscugan.runtime.protocol import Runtime
 from vscugan.runtime.workspace import Workspace
-from vscugan.tiling.geometry import Span, window
+from vscugan.tiling.geometry import Rectangle, Span, window
 
 
 class FeatureMaps(Protocol):
@@ -22,7 +22,7 @@ class FeatureMaps(Protocol):
     def compute(self, k: int, at: tuple[Span, ...], gates: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What stage ``k`` writes when it runs on the px ``at`` of the picture."""
 
-    def keep(self, name: str, whole: Tensor, part: Tensor, own: Sequence[Span]) -> None:
+    def keep(self, name: str, whole: Tensor, part: Tensor, own: Rectangle) -> None:
         """Store the ``part`` of a map that a tile owns; ``whole`` is all that the stage has computed there."""
 
     def free(self, needed: Collection[str]) -> None:
@@ -120,20 +120,20 @@ class StoredMaps:
             return self._windows.ready(pieces[0])
         return self._windows.joined(pieces, places, (rows.size, columns.size))
 
-    def keep(self, name: str, whole: Tensor, part: Tensor, own: Sequence[Span]) -> None:
+    def keep(self, name: str, whole: Tensor, part: Tensor, own: Rectangle) -> None:
         """See ``FeatureMaps``."""
         feature, parts = self._features[name], self._parts.setdefault(name, [])
         full = tuple(feature.size(s) for s in self._size)
         as_is = self._runtime.dense_windows or part.shape[2:] == full
         if as_is and part.device == self._device:
-            parts.append(_Part(values=part, rows=own[0], columns=own[1], memory=whole))
+            parts.append(_Part(values=part, rows=own.rows, columns=own.columns, memory=whole))
             return
         if not parts:
             shape = (1, feature.channels, *full)
             values = self._workspace.take(shape, part.dtype, self._runtime.memory_format, self._device)
             rows, columns = (Span(start=0, stop=s) for s in full)
             parts.append(_Part(values=values, rows=rows, columns=columns, memory=values))
-        parts[0].values[:, :, own[0].start : own[0].stop, own[1].start : own[1].stop] = part
+        parts[0].values[:, :, *own.index] = part
         self._workspace.give(whole)
 
     def free(self, needed: Collection[str]) -> None:
@@ -156,7 +156,7 @@ class RecomputedMaps:
         view = self._padded[:, :, rows.start : rows.stop, columns.start : columns.stop]
         return run_chain(self._runtime, view, k, self._stages[k].writes, gates, self._workspace)
 
-    def keep(self, name: str, whole: Tensor, part: Tensor, own: Sequence[Span]) -> None:
+    def keep(self, name: str, whole: Tensor, part: Tensor, own: Rectangle) -> None:
         """Nothing is kept."""
         self._workspace.give(whole)
 

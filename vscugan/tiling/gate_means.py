@@ -35,6 +35,10 @@ class GateMeans:
             total = rows.sum(1, dtype=self._runtime.sum_dtype)
         else:
             total = part.sum(3, dtype=torch.float32).sum(2, dtype=self._runtime.sum_dtype)
+        self.add_sum(total)
+
+    def add_sum(self, total: Tensor) -> None:
+        """The sums of a tile's part, (1, C)."""
         self._total = total if self._total is None else self._total + total
 
     def close(self, gate: Gate) -> None:

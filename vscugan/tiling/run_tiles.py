@@ -16,7 +16,7 @@ from vscugan.runtime.protocol import Gates, PassOptions, Runtime
 from vscugan.runtime.workspace import Workspace
 from vscugan.tiling.feature_maps import FeatureMaps, RecomputedMaps, StoredMaps
 from vscugan.tiling.gate_means import GateMeans
-from vscugan.tiling.geometry import Rectangle, Span, compute_spans, owned, split
+from vscugan.tiling.geometry import Rectangle, Span, compute_spans, owned, split, window
 from vscugan.tiling.tile_plan import FeatureStorage, TilePlan
 
 
@@ -65,6 +65,7 @@ class _Tiles:
         self._means = means
         self._architecture, self._size, self._workspace = runtime.architecture, size, workspace
         self._output_area = output_area
+        self._runtime, self._padded = runtime, padded
         self._recomputes = plan.storage is FeatureStorage.RECOMPUTE
         self.stages = self._architecture.stages_for(lean=plan.is_lean)
         self._maps: FeatureMaps
@@ -83,19 +84,37 @@ class _Tiles:
         if self._recomputes and k < len(self.stages) - 1 and not wants_mean:
             return  # a later stage runs this one
         for tile, at in zip(product(*self._axes), product(*self._spans(stage)), strict=True):
+            if not self._runtime.keeps_maps:
+                self._run_from_input(k, stage.gate if wants_mean else None, at, tile)
+                continue
             for name, whole in self._maps.compute(k, at, self._means.gates).items():
                 self._take(name, whole, at, tile, stage.gate if wants_mean else None)
             del whole  # the next tile is computed without it
+
+    def _run_from_input(self, k: int, gate: Gate | None, at: tuple[Span, ...], tile: tuple[Span, ...]) -> None:
+        """All stages up to ``k`` on a tile, for the mean of ``gate`` or, where there is none, for the result."""
+        of_input = self._architecture.shapes.maps["input"]
+        rows, columns = (window(of_input, s, 0) for s in at)
+        padded = self._padded[:, :, rows.start : rows.stop, columns.start : columns.stop]
+        if gate is not None:
+            _, own = _own_part(self._architecture.shapes.maps[gate.map], at, tile, self._size)
+            self._means.add_sum(self._runtime.map_sum(k, padded, own.index, self._means.gates, self._workspace))
+            return
+        gates = tuple(self._means.gates[each.name] for each in self._architecture.gates)
+        result = self._runtime.run_network(padded, self._workspace, PassOptions(gates=gates))
+        assert result is not None  # what keeps no maps runs whole networks
+        self._paste(result[0], at, tile)
 
     def _take(self, name: str, whole: Tensor, at: tuple[Span, ...], tile: tuple[Span, ...], gate: Gate | None) -> None:
         """Keep a tile's part of a map that was computed on ``at``; ``gate``: whose mean is to be taken."""
         if name == "output":
             self._paste(whole, at, tile)
             return
-        part, own = _own_part(self._architecture.shapes.maps[name], whole, at, tile, self._size)
+        in_map, own = _own_part(self._architecture.shapes.maps[name], at, tile, self._size)
+        part = whole[:, :, *own.index]
         if gate is not None and name == gate.map:
             self._means.add(part)
-        self._maps.keep(name, whole, part, own)
+        self._maps.keep(name, whole, part, in_map)
 
     def _spans(self, stage: Stage) -> list[list[Span]]:
         """Of each axis, what each tile's stage runs on."""
@@ -129,10 +148,9 @@ class _Tiles:
 
 
 def _own_part(
-    feature: FeatureMap, x: Tensor, at: tuple[Span, ...], tile: tuple[Span, ...], size: tuple[int, int]
-) -> tuple[Tensor, list[Span]]:
-    """The part of ``x``, computed on the px ``at`` of the picture, that the tile owns, and where in the map it lies."""
-    own = [owned(feature, t, s) for t, s in zip(tile, size, strict=True)]
+    feature: FeatureMap, at: tuple[Span, ...], tile: tuple[Span, ...], size: tuple[int, int]
+) -> tuple[Rectangle, Rectangle]:
+    """What a tile owns of a map: where it lies in the map, and in what was computed on the px ``at`` of the picture."""
+    rows, columns = (owned(feature, t, s) for t, s in zip(tile, size, strict=True))
     top, left = (int(a.start * feature.rate) for a in at)
-    part = x[:, :, own[0].start - top : own[0].stop - top, own[1].start - left : own[1].stop - left]
-    return part, own
+    return Rectangle(rows=rows, columns=columns), Rectangle(rows=rows.moved(-top), columns=columns.moved(-left))

@@ -1,0 +1,129 @@
+"""Which device computes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from vscugan.errors import DeviceError
+from vscugan.runtime.backends import backend_row, backend_rows
+from vscugan.runtime.device import CPU, TORCH_GPUS, Adapter, Device, numbered
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gpu:
+    """A GPU of this machine.
+
+    ``of_torch``: as torch knows it, None where it does not; ``reached_by``: the backends that reach it by themselves.
+    """
+
+    adapter: Adapter
+    of_torch: Device | None
+    reached_by: tuple[str, ...]
+
+    def device(self, index: int, backend: str) -> Device | None:
+        """As ``backend`` knows it, None where it does not reach it; ``index``: in ``gpus``."""
+        if self.of_torch is not None and (backend == "auto" or self.of_torch.kind in backend_row(backend).devices):
+            return self.of_torch
+        if self.reached_by if backend == "auto" else backend in self.reached_by:
+            return Device("gpu", index, self.adapter)
+        return None
+
+
+def torch_count(kind: str) -> int:
+    """How many devices of a kind torch sees."""
+    if kind == "cpu":
+        return 1
+    if kind == "mps":
+        return int(torch.backends.mps.is_available())
+    module = {"cuda": torch.cuda, "xpu": torch.xpu}[kind]
+    return module.device_count() if module.is_available() else 0
+
+
+def _of_torch() -> Iterator[tuple[Adapter, Device]]:
+    found = [Device(kind, n) for kind in TORCH_GPUS for n in range(torch_count(kind))]
+    names = numbered(Adapter(name=_torch_name(device)) for device in found)
+    return zip(names, found, strict=True)
+
+
+def _torch_name(device: Device) -> str:
+    return "Apple GPU" if device.kind == "mps" else str(getattr(torch, device.kind).get_device_name(device.index))
+
+
+def gpus() -> list[Gpu]:
+    """The GPUs that a runtime here reaches, in the order of ``gpu:N``: torch's first, those in software last."""
+    of_torch = dict(_of_torch())
+    reached: dict[Adapter, list[str]] = {adapter: [] for adapter in of_torch}
+    for row in backend_rows():
+        for adapter in row.adapters():
+            reached.setdefault(adapter, []).append(row.name)
+    found = [
+        Gpu(adapter=adapter, of_torch=of_torch.get(adapter), reached_by=tuple(names))
+        for adapter, names in reached.items()
+    ]
+    return sorted(found, key=lambda gpu: gpu.adapter.is_software)
+
+
+def pick_device(name: str, backend: str = "auto", precision: str = "auto") -> Device:
+    """The device for ``auto``, ``cpu``, ``mps``, ``cuda``, ``xpu`` or ``gpu``, the last three with or without ``:N``.
+
+    ``auto`` is the first that is there, of those that ``backend`` and ``precision`` can use where they can use any of
+    them. Raises: DeviceError when it is not there.
+    """
+    if name == "auto":
+        return _auto(backend, precision)
+    kind, _, index = name.partition(":")
+    if kind == "gpu":
+        return _named_gpu(name, int(index) if index else None, backend)
+    count = torch_count(kind)
+    if int(index or 0) >= count:
+        raise DeviceError(
+            f"device={name} must be one that torch sees, got {count} {kind.upper()} devices; "
+            "use device=cpu, or check the driver and that torch is built for it"
+        )
+    return Device(kind, int(index or 0))
+
+
+def _auto(backend: str, precision: str) -> Device:
+    rows = backend_rows() if backend == "auto" else (backend_row(backend),)
+    usable = {
+        kind
+        for row in rows
+        for kind, precisions in row.devices.items()
+        if precision == "auto" or precision in precisions
+    }
+    present = [kind for kind in TORCH_GPUS if torch_count(kind)]
+    for kind in present:
+        if kind in usable:
+            return Device(kind)
+    if "gpu" in usable:
+        for index, gpu in enumerate(gpus()):
+            device = gpu.device(index, backend)
+            if device is not None and not gpu.adapter.is_software:
+                return device
+    return CPU if "cpu" in usable or not present else Device(present[0])
+
+
+def _named_gpu(name: str, number: int | None, backend: str) -> Device:
+    found = gpus()
+    devices = [(gpu, gpu.device(index, backend)) for index, gpu in enumerate(found)]
+    if number is None:
+        device = next((d for gpu, d in devices if d is not None and not gpu.adapter.is_software), None)
+    else:
+        device = devices[number][1] if number < len(devices) else None
+    if device is None:
+        by = "a runtime here" if backend == "auto" else f"backend={backend}"
+        listed = ", ".join(f"gpu:{n} {_described(gpu)}" for n, gpu in enumerate(found)) or "none"
+        raise DeviceError(
+            f"device={name} must be a GPU that {by} reaches, got {listed}; "
+            "use device=cpu, or install the GPU's driver and see vscugan doctor"
+        )
+    return device
+
+
+def _described(gpu: Gpu) -> str:
+    reached = [*(["torch"] if gpu.of_torch else []), *gpu.reached_by]
+    software = ", in software" if gpu.adapter.is_software else ""
+    return f"{gpu.adapter.name} (reached by {' and '.join(reached)}{software})"
