@@ -235,7 +235,7 @@ def draw(rows: list[dict[str, Any]], plot: Path) -> None:
     for axis, (scale, size) in zip(axes if len(cases) > 1 else [axes], cases, strict=True):
         fps = {r["contestant"]: float(r["fps"]) for r in rows if (r["size"], r["scale"]) == (size, scale)}
         values = [fps.get(name, 0.0) for name in names[::-1]]
-        own = [name.split(",")[0] in ("openvino", "onnxruntime", "torch") for name in names[::-1]]
+        own = [name.split(",")[0] in ("openvino", "onnxruntime", "ncnn", "torch") for name in names[::-1]]
         axis.barh(names[::-1], values, color=["#2a6f97" if o else "#b0b0b0" for o in own])
         axis.set_title(f"{size}, {scale}x")
         axis.set_xlabel("frames per second")

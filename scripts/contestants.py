@@ -183,6 +183,7 @@ def mlrt(plugin: str, **options: Any) -> Callable[[int, int, int], Frames]:
 CONTESTANTS: dict[str, Callable[[int, int, int], Frames]] = {
     "openvino": lambda w, h, s: ours(w, h, s, backend="openvino"),
     "onnxruntime": lambda w, h, s: ours(w, h, s, backend="onnxruntime"),
+    "ncnn": lambda w, h, s: ours(w, h, s, backend="ncnn"),
     "torch": lambda w, h, s: ours(w, h, s, backend="torch"),
     "openvino, bf16": lambda w, h, s: ours(w, h, s, backend="openvino", precision="bf16"),
     "openvino, int8": lambda w, h, s: ours(w, h, s, backend="openvino", precision="int8"),
@@ -190,7 +191,7 @@ CONTESTANTS: dict[str, Callable[[int, int, int], Frames]] = {
     "torch, tile=256": lambda w, h, s: ours(w, h, s, backend="torch", tile=256),
     "raw OpenVINO": raw_openvino,
     "plain torch": plain_torch,
-    "ncnn": raw_ncnn,
+    "raw ncnn": raw_ncnn,
     "mlrt-ort": mlrt("ort"),
     "mlrt-ov, f32": mlrt("ov", f32=True),
     "mlrt-ov": mlrt("ov"),
