@@ -36,8 +36,8 @@ def _size(text: str) -> tuple[int, int]:
     return width, height
 
 
-def _clips(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str]]:
-    """A clip for each runtime that works here, and for the others the reason why they do not."""
+def _clips(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str], dict[str, str]]:
+    """For each runtime that works here a clip and what computes it; for the others the reason why they do not."""
     import vapoursynth as vs
 
     from vscugan.clip.error_text import first_line
@@ -51,23 +51,23 @@ def _clips(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str
     moving = core.std.FrameEval(
         blank, lambda n: core.std.BlankClip(blank, length=1, color=[40 + n % 160, 100 + n % 50, 128])
     )
-    clips, reasons = {}, {}
+    clips, devices, reasons = {}, {}, {}
     for backend in BACKENDS:
         try:
             clip = upscale(moving, scale=arguments.scale, backend=backend, device=arguments.device, report=True)
-            describe(clip)
-            clips[backend] = clip
+            report = describe(clip)
+            clips[backend], devices[backend] = clip, f"{report['device']}, {report['precision']}"
         except vs.Error as error:
             raise_swallowed()
             reasons[backend] = first_line(error)
-    return clips, reasons
+    return clips, devices, reasons
 
 
 def _benchmark(arguments: argparse.Namespace) -> int:
     for name, value in (("frames", arguments.frames), ("turns", arguments.turns)):
         if value < 1:
             raise ArgumentError(f"{name} must be at least 1, got {value}; leave it out for the default")
-    clips, reasons = _clips(arguments)
+    clips, devices, reasons = _clips(arguments)
     seconds: dict[str, list[float]] = {name: [] for name in clips}
     for turn in range(arguments.turns):
         for name, clip in clips.items():
@@ -79,7 +79,7 @@ def _benchmark(arguments: argparse.Namespace) -> int:
     print(f"{arguments.size}, {arguments.scale}x, {arguments.turns} turns of {arguments.frames} frames, in s a frame")
     for name, times in sorted(seconds.items(), key=lambda item: min(item[1])):
         listed = ", ".join(f"{t:.3f}" for t in times)
-        print(f"{name:<12} {1 / min(times):7.2f} fps  ({listed})")
+        print(f"{name:<12} {1 / min(times):7.2f} fps on {devices[name]}  ({listed})")
     for name, reason in reasons.items():
         print(f"{name:<12} not here: {reason}")
     return 0 if clips else 1
