@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import torch
 
 from vscugan.engine.network_pass import shared_runtime
@@ -13,7 +14,7 @@ from vscugan.models.registry import find
 from vscugan.models.weights import load_released
 from vscugan.runtime.device import CPU
 from vscugan.runtime.protocol import Runtime
-from vscugan.tiling.tile_plan import FeatureStorage, TilePlan, stored_bytes, working_bytes
+from vscugan.tiling.tile_plan import FeatureStorage, TilePlan, stored_bytes, widest_map_bytes, working_bytes
 
 
 def runtime_of(backend: str) -> Runtime:
@@ -46,6 +47,7 @@ def test_a_named_tile_stays_and_its_features_follow_the_budget() -> None:
         device=torch.device("cuda"),
         preferred_tile_px=0,
         keeps_maps=True,
+        largest_buffer=None,
     )
     gib = 1 << 30
     for runtime, device, host, storage in (
@@ -63,3 +65,20 @@ def test_a_named_tile_stays_and_its_features_follow_the_budget() -> None:
         assert plan == TilePlan(tile=(256, 256), storage=storage)
     # a whole frame's features are in the graph, on the device
     assert not choose_plan(on_host, 1080, 1920, Budget(device=3 * gib, host=64 * gib)).whole(1080, 1920)
+
+
+def test_maps_stay_below_what_the_device_holds_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = runtime_of("openvino")
+    mib, plenty = 1 << 20, Budget(device=64 << 30, host=None)
+    tiles = []
+    for most in (None, 4096 * mib, 256 * mib, 128 * mib, 1):
+        monkeypatch.setattr(runtime, "largest_buffer", most, raising=False)
+        plan = choose_plan(runtime, 1080, 1920, plenty)
+        tiles.append(plan.tile[0])
+        if most is not None and most > 1:
+            assert widest_map_bytes(runtime.architecture, 1080, 1920, plan, 4) <= most
+    assert tiles == [0, 0, 384, 256, 32]
+    monkeypatch.setattr(runtime, "largest_buffer", 128 * mib)
+    assert choose_plan(runtime, 1080, 1920, plenty, (300, 300)).tile == (300, 300)
+    assert choose_plan(runtime, 1080, 1920, plenty, (0, 400)).tile == (270, 100)
+    assert choose_plan(runtime, 64, 48, plenty, (0, 0)).whole(64, 48)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from vscugan.runtime.protocol import Runtime
 from vscugan.settings import SMALLEST_TILE_PX
-from vscugan.tiling.tile_plan import FeatureStorage, TilePlan, stored_bytes, working_bytes
+from vscugan.tiling.tile_plan import FeatureStorage, TilePlan, stored_bytes, widest_map_bytes, working_bytes
 
 #: Tiles that are tried when the whole frame does not fit, in px. Larger ones do not fit into a CPU's caches: at 1080p
 #: OpenVINO takes 1.17 times as long with 1024 px as with 512.
@@ -26,7 +26,8 @@ def choose_plan(
 ) -> TilePlan:
     """The fastest plan whose features and work fit into the budget; the leanest where none does.
 
-    ``tile``: (height, width) in px where the user named one; else up to the runtime's preferred one.
+    ``tile``: (height, width) in px where the user named one, which is halved where the device can't hold its maps in
+    one piece; else up to the runtime's preferred one.
     """
     features_on_host = runtime.device.type == "cpu"
     plans = _candidates(runtime, height, width, tile, features_on_host=features_on_host)
@@ -43,17 +44,28 @@ def choose_plan(
     return plans[-1]
 
 
+def _is_too_wide(runtime: Runtime, height: int, width: int, tile: tuple[int, int]) -> bool:
+    """Whether one of the tile's maps is larger than what the device can hold in one piece."""
+    if runtime.largest_buffer is None:
+        return False
+    bytes_ = widest_map_bytes(runtime.architecture, height, width, TilePlan(tile=tile), runtime.dtype.itemsize)
+    return bytes_ > runtime.largest_buffer
+
+
 def _candidates(
     runtime: Runtime, height: int, width: int, tile: tuple[int, int] | None, *, features_on_host: bool
 ) -> list[TilePlan]:
     """The plans that may be taken, the fastest first."""
     preferred = runtime.preferred_tile_px
     if tile is not None:
+        while _is_too_wide(runtime, height, width, tile) and (smaller := _halved(tile, height, width)) != tile:
+            tile = smaller
         tiles = [tile]
     else:
         tiles = [(t, t) for t in AUTO_TILES_PX if t < max(height, width) and (not preferred or t <= preferred)]
         if not preferred or max(height, width) <= preferred:
             tiles.insert(0, (0, 0))
+        tiles = [t for t in tiles if not _is_too_wide(runtime, height, width, t)] or tiles[-1:]
     whole = [TilePlan(tile=t) for t in tiles if TilePlan(tile=t).whole(height, width)]
     tiles = [t for t in tiles if not TilePlan(tile=t).whole(height, width)]
     kept = [FeatureStorage.DEVICE] + ([FeatureStorage.LEAN] if runtime.architecture.lean_stages else [])
@@ -76,9 +88,15 @@ def leaner_plan(runtime: Runtime, failed: TilePlan, height: int, width: int) -> 
     if not runtime.keeps_maps:
         storage = FeatureStorage.RECOMPUTE
     old = [min(t or s, s) for t, s in zip(failed.tile, (height, width), strict=True)]
-    new = [max(SMALLEST_TILE_PX, o // 2) for o in old]
+    new = _halved(failed.tile, height, width)
     if any(n < o for n, o in zip(new, old, strict=True)):
-        return TilePlan(tile=(new[0], new[1]), storage=storage)
+        return TilePlan(tile=new, storage=storage)
     if storage is FeatureStorage.RECOMPUTE or max(height, width) <= SMALLEST_TILE_PX:
         return None
-    return TilePlan(tile=(new[0], new[1]), storage=FeatureStorage.RECOMPUTE)
+    return TilePlan(tile=new, storage=FeatureStorage.RECOMPUTE)
+
+
+def _halved(tile: tuple[int, int], height: int, width: int) -> tuple[int, int]:
+    """Half the tile's sides, but not less than the smallest."""
+    rows, columns = (max(SMALLEST_TILE_PX, min(t or s, s) // 2) for t, s in zip(tile, (height, width), strict=True))
+    return rows, columns

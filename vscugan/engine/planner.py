@@ -83,6 +83,8 @@ class Planner:
             plan = worked
         size = "whole frame" if plan.whole(height, width) else tile_text(plan.tile, height, width)
         room = f"{self._limits.memory >> 20} MiB of memory" if self._limits.memory else f"{free >> 20} MiB free"
+        if self._runtime.largest_buffer is not None:
+            room += f" and maps of up to {self._runtime.largest_buffer >> 20} MiB"
         why = "what worked after an earlier out-of-memory" if worked else f"chosen for {room}"
         self._notify(f"tile: {size} of {width}x{height}, features {plan.storage} ({why} on {self._device})")
         return plan

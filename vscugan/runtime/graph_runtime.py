@@ -40,6 +40,7 @@ class GraphRuntime(ABC):
     format = "onnx"  #: of its graphs
     fixed_shapes = 0  #: how many shapes of a graph get a session of their own; the others share one for any shape
     preferred_tile_px = 0
+    largest_buffer: int | None = None
 
     def __init__(self, weights: Weights, quantisation: Quantisation | None = None) -> None:
         self.architecture = weights.architecture

@@ -68,6 +68,10 @@ class Runtime(Protocol):
         """The tile that it is fastest with, 0 = whole frames."""
 
     @property
+    def largest_buffer(self) -> int | None:
+        """Bytes of the largest map that its device can hold in one piece, None = no limit but memory."""
+
+    @property
     def sum_dtype(self) -> torch.dtype:
         """In which the device can sum exactly enough."""
 

@@ -45,6 +45,7 @@ class TorchRuntime:
     memory_format = torch.channels_last
     returns_gates = True
     keeps_maps = True
+    largest_buffer: int | None = None
     dense_windows = False  # its first step on a window is a product or a sum
 
     def __init__(self, weights: Weights, device: torch.device, dtype: torch.dtype) -> None:

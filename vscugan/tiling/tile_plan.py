@@ -54,15 +54,27 @@ def stored_bytes(architecture: Architecture, height: int, width: int, plan: Tile
     return peak * item_bytes
 
 
+def widest_map_bytes(architecture: Architecture, height: int, width: int, plan: TilePlan, item_bytes: int) -> int:
+    """Bytes of the network's widest map while it computes one tile."""
+    rows, columns = _window_px(architecture, height, width, plan)
+    return int(architecture.shapes.widest * rows * columns) * item_bytes
+
+
+def _window_px(architecture: Architecture, height: int, width: int, plan: TilePlan) -> tuple[int, int]:
+    """Rows and columns of the picture that one tile reads, with its halo."""
+    read = [min(t or s, s) + 2 * architecture.halo_px for t, s in zip(plan.tile, (height, width), strict=True)]
+    if architecture.border is Border.SAME:  # a window ends with the frame
+        read = [min(px, s) for px, s in zip(read, (height, width), strict=True)]
+    return read[0], read[1]
+
+
 def working_bytes(architecture: Architecture, height: int, width: int, plan: TilePlan, item_bytes: int) -> int:
     """Bytes that a stage needs beside the kept maps while it computes one tile.
 
     Three of the network's widest maps: with UpCunet 1.4 (2x), 1.3 (3x) and 2.2 (4x) were measured on the CPU as peak
     resident memory of whole frames, less ``stored_bytes``.
     """
-    read = [min(t or s, s) + 2 * architecture.halo_px for t, s in zip(plan.tile, (height, width), strict=True)]
-    if architecture.border is Border.SAME:  # a window ends with the frame
-        read = [min(px, s) for px, s in zip(read, (height, width), strict=True)]
+    read = _window_px(architecture, height, width, plan)
     work = int(3 * architecture.shapes.widest * read[0] * read[1]) * item_bytes
     if plan.storage is FeatureStorage.RECOMPUTE:  # the tile's own maps are kept meanwhile
         work += stored_bytes(architecture, read[0], read[1], TilePlan(tile=(0, 0)), item_bytes)
