@@ -1,0 +1,88 @@
+"""The GPUs that Vulkan's loader lists, read from a loader that stands in."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import pytest
+
+from vscugan.runtime import vulkan
+from vscugan.runtime.device import Adapter
+
+GIB = 1 << 30
+
+
+class Loader:
+    """Two graphics cards that are alike, and a CPU that plays one; the second card's driver tells its budget."""
+
+    instances = 0
+
+    def vkCreateInstance(self, wanted: Any, _: None, instance: Any) -> int:
+        assert wanted._obj.application[0].api_version == 4198400
+        self.instances += 1
+        return 0
+
+    def vkDestroyInstance(self, *_: Any) -> None:
+        self.instances -= 1
+
+    def vkEnumeratePhysicalDevices(self, _: Any, count: Any, handles: Any) -> int:
+        count._obj.value = 3
+        if handles is not None:
+            handles[:] = (1, 2, 3)
+        return 0
+
+    def vkGetPhysicalDeviceProperties2(self, device: Any, properties: Any) -> None:
+        found = properties._obj
+        found.kind, found.name = (4, b"llvmpipe") if device.value == 3 else (2, b"Card 9000")
+        found.limits.largest_storage_buffer = 4 * GIB - 1
+        sizes = ctypes.cast(found.next, ctypes.POINTER(vulkan._Maintenance3))[0]
+        sizes.largest_allocation = 2 * GIB if device.value == 2 else 0
+        driver = ctypes.cast(sizes.next, ctypes.POINTER(vulkan._Driver))[0]
+        if device.value != 1:  # one older than Vulkan 1.2 does not tell
+            driver.name, driver.info = b"radv", b"Mesa 25.0.7"
+
+    def vkGetPhysicalDeviceMemoryProperties2(self, device: Any, properties: Any) -> None:
+        memory = properties._obj
+        memory.heaps = 2
+        memory.heap_rows[0].bytes, memory.heap_rows[0].flags = 8 * GIB, 1
+        memory.heap_rows[1].bytes = 32 * GIB  # the host's
+        if device.value == 2:
+            budget = ctypes.cast(memory.next, ctypes.POINTER(vulkan._Budget))[0]
+            budget.budget[0], budget.usage[0] = 7 * GIB, GIB
+
+
+def test_devices_have_name_driver_memory_and_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    loader = Loader()
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: loader)
+    devices = vulkan.vulkan_devices()
+    assert loader.instances == 0
+    assert [device.adapter for device in devices] == [
+        Adapter(name="Card 9000", nth=0),
+        Adapter(name="Card 9000", nth=1),
+        Adapter(name="llvmpipe", nth=0),
+    ]
+    shown = [(d.adapter.driver, d.adapter.memory_bytes, d.adapter.is_software, d.largest_buffer) for d in devices]
+    assert shown == [
+        ("", 8 * GIB, False, 4 * GIB - 1),
+        ("radv Mesa 25.0.7", 6 * GIB, False, 2 * GIB),
+        ("radv Mesa 25.0.7", None, True, 4 * GIB - 1),
+    ]
+
+
+def test_structures_are_as_large_as_vulkans() -> None:
+    sizes = [ctypes.sizeof(each) for each in (vulkan._Limits, vulkan._Properties2, vulkan._Memory2, vulkan._Budget)]
+    assert sizes == [504, 840, 536, 272]
+
+
+def test_no_loader_or_no_driver_is_no_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str) -> None:
+        raise OSError(name)
+
+    monkeypatch.setattr(ctypes, "CDLL", absent)
+    assert vulkan.vulkan_devices() == []
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
+    assert vulkan.vulkan_devices() == []
+    monkeypatch.setattr(Loader, "vkCreateInstance", lambda *_: -9)  # VK_ERROR_INCOMPATIBLE_DRIVER
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: Loader())
+    assert vulkan.vulkan_devices() == []

@@ -1,0 +1,189 @@
+"""The GPUs that the system's Vulkan loader lists, and what runtimes do not say of them: driver, memory, limits."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from ctypes import c_char, c_uint8, c_uint32, c_uint64, c_void_p
+from dataclasses import dataclass
+from typing import Any
+
+from vscugan.runtime.device import Adapter, numbered
+
+VERSION_1_1 = 1 << 22 | 1 << 12
+#: VkStructureType
+APPLICATION, INSTANCE, MEMORY_2, PROPERTIES_2 = 0, 1, 1000059006, 1000059001
+MAINTENANCE_3, DRIVER, BUDGET = 1000168000, 1000196000, 1000237000
+#: VkPhysicalDeviceType
+INTEGRATED, DISCRETE, VIRTUAL, SOFTWARE = 1, 2, 3, 4
+DEVICE_LOCAL = 1  #: of VkMemoryHeapFlagBits
+
+
+@dataclass(frozen=True, kw_only=True)
+class VulkanDevice:
+    """A GPU by Vulkan's account.
+
+    ``kind``: VkPhysicalDeviceType. ``largest_buffer``: bytes of one buffer that a shader may see.
+    """
+
+    adapter: Adapter
+    kind: int
+    largest_buffer: int
+
+
+class _Application(ctypes.Structure):
+    _fields_ = (
+        ("type", c_uint32),
+        ("next", c_void_p),
+        ("name", c_void_p),
+        ("version", c_uint32),
+        ("engine", c_void_p),
+        ("engine_version", c_uint32),
+        ("api_version", c_uint32),
+    )
+
+
+class _Instance(ctypes.Structure):
+    _fields_ = (
+        ("type", c_uint32),
+        ("next", c_void_p),
+        ("flags", c_uint32),
+        ("application", ctypes.POINTER(_Application)),
+        ("layers", c_uint32),
+        ("layer_names", c_void_p),
+        ("extensions", c_uint32),
+        ("extension_names", c_void_p),
+    )
+
+
+class _Driver(ctypes.Structure):
+    _fields_ = (
+        ("type", c_uint32),
+        ("next", c_void_p),
+        ("id", c_uint32),
+        ("name", c_char * 256),
+        ("info", c_char * 256),
+        ("conformance", c_uint32),
+    )
+
+
+class _Maintenance3(ctypes.Structure):
+    _fields_ = (
+        ("type", c_uint32),
+        ("next", c_void_p),
+        ("descriptors", c_uint32),
+        ("largest_allocation", c_uint64),
+    )
+
+
+class _Limits(ctypes.Structure):
+    """VkPhysicalDeviceLimits up to what is read, and the size of the rest."""
+
+    _fields_ = (
+        ("images", c_uint32 * 7),
+        ("largest_storage_buffer", c_uint32),
+        ("rest", c_uint64 * 59),
+    )
+
+
+class _Properties2(ctypes.Structure):
+    _fields_ = (
+        ("type", c_uint32),
+        ("next", c_void_p),
+        ("api_version", c_uint32),
+        ("driver_version", c_uint32),
+        ("vendor", c_uint32),
+        ("device", c_uint32),
+        ("kind", c_uint32),
+        ("name", c_char * 256),
+        ("cache_uuid", c_uint8 * 16),
+        ("limits", _Limits),
+        ("sparse", c_uint32 * 5),
+    )
+
+
+class _MemoryType(ctypes.Structure):
+    _fields_ = (("flags", c_uint32), ("heap", c_uint32))
+
+
+class _Heap(ctypes.Structure):
+    _fields_ = (("bytes", c_uint64), ("flags", c_uint32))
+
+
+class _Memory2(ctypes.Structure):
+    _fields_ = (
+        ("type", c_uint32),
+        ("next", c_void_p),
+        ("types", c_uint32),
+        ("type_rows", _MemoryType * 32),
+        ("heaps", c_uint32),
+        ("heap_rows", _Heap * 16),
+    )
+
+
+class _Budget(ctypes.Structure):
+    """What this process may take of each heap, and what it has; all zero where the driver does not tell."""
+
+    _fields_ = (
+        ("type", c_uint32),
+        ("next", c_void_p),
+        ("budget", c_uint64 * 16),
+        ("usage", c_uint64 * 16),
+    )
+
+
+def vulkan_devices() -> list[VulkanDevice]:
+    """The GPUs in the loader's order, software ones among them; none where there is no loader, or no driver."""
+    try:
+        library = ctypes.CDLL("vulkan-1.dll" if sys.platform == "win32" else "libvulkan.so.1")
+        return _listed(library)
+    except (OSError, AttributeError):  # no loader, or one older than Vulkan 1.1
+        return []
+
+
+def _listed(library: Any) -> list[VulkanDevice]:
+    application = _Application(type=APPLICATION, api_version=VERSION_1_1)
+    wanted = _Instance(type=INSTANCE, application=ctypes.pointer(application))
+    instance = c_void_p()
+    if library.vkCreateInstance(ctypes.byref(wanted), None, ctypes.byref(instance)) != 0:
+        return []
+    try:
+        count = c_uint32()
+        library.vkEnumeratePhysicalDevices(instance, ctypes.byref(count), None)
+        handles = (c_void_p * count.value)()
+        library.vkEnumeratePhysicalDevices(instance, ctypes.byref(count), handles)
+        found = [_described(library, c_void_p(handle)) for handle in handles[: count.value]]
+    finally:
+        library.vkDestroyInstance(instance, None)
+    adapters = numbered(device.adapter for device in found)
+    return [
+        VulkanDevice(adapter=adapter, kind=device.kind, largest_buffer=device.largest_buffer)
+        for adapter, device in zip(adapters, found, strict=True)
+    ]
+
+
+def _described(library: Any, device: c_void_p) -> VulkanDevice:
+    driver = _Driver(type=DRIVER)
+    sizes = _Maintenance3(type=MAINTENANCE_3, next=ctypes.addressof(driver))
+    found = _Properties2(type=PROPERTIES_2, next=ctypes.addressof(sizes))
+    library.vkGetPhysicalDeviceProperties2(device, ctypes.byref(found))
+    is_software = found.kind == SOFTWARE
+    adapter = Adapter(
+        name=found.name.decode(errors="replace"),
+        driver=b" ".join(text for text in (driver.name, driver.info) if text).decode(errors="replace"),
+        memory_bytes=None if is_software else _free_bytes(library, device),
+        is_software=is_software,
+    )
+    largest = found.limits.largest_storage_buffer
+    return VulkanDevice(
+        adapter=adapter, kind=found.kind, largest_buffer=min(largest, sizes.largest_allocation or largest)
+    )
+
+
+def _free_bytes(library: Any, device: c_void_p) -> int:
+    """What is free of the GPU's own memory; all of it where the driver does not tell."""
+    budget = _Budget(type=BUDGET)
+    memory = _Memory2(type=MEMORY_2, next=ctypes.addressof(budget))
+    library.vkGetPhysicalDeviceMemoryProperties2(device, ctypes.byref(memory))
+    heaps = zip(memory.heap_rows[: memory.heaps], budget.budget, budget.usage, strict=False)
+    return sum(max(0, free - used) if free else heap.bytes for heap, free, used in heaps if heap.flags & DEVICE_LOCAL)
