@@ -31,7 +31,7 @@ class Plugin(Protocol):
         linear: bool | None = None,
         overshoot: Literal["clip", "restore"] | None = None,
         alpha_clip: vs.VideoNode | None = None,
-        backend: Literal["auto", "torch", "openvino", "onnxruntime", "tensorrt", "directml"] | None = None,
+        backend: Literal["auto", "torch", "openvino", "onnxruntime", "tensorrt", "directml", "webgpu"] | None = None,
         report: bool | None = None,
         memory: int | None = None,
         reuse: Literal["off", "exact", "still"] | None = None,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.abc
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,8 +15,10 @@ import vapoursynth as vs
 
 from vscugan.cli import doctor_command
 from vscugan.encode.encoders import programs as encoders
+from vscugan.engine import device_choice
 from vscugan.install import how_to_reinstall
 from vscugan.runtime import openvino_runtime
+from vscugan.runtime.device import Adapter
 
 
 def test_doctor_finds_everything_well(capsys: pytest.CaptureFixture[str]) -> None:
@@ -49,7 +53,8 @@ class Bare:
 def test_doctor_fails_nobody_for_what_nobody_asked_for(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    optional = {"vapoursynth-bestsource", "imageio-ffmpeg", "av", "pillow", "openvino", "onnxruntime"}
+    optional = {"vapoursynth-bestsource", "imageio-ffmpeg", "av", "pillow"}
+    optional |= {"openvino", "onnxruntime", "onnxruntime-ep-webgpu"}
     version = doctor_command.version
     checks = [check for check in doctor_command.CHECKS if check[0] not in ("bridge", "weights", "VapourSynth")]
     monkeypatch.setattr(doctor_command, "CHECKS", checks)
@@ -111,13 +116,27 @@ def test_doctor_says_the_way_out_of_what_is_broken(
 
 
 def test_doctor_names_every_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch's, and those that a runtime reaches by itself; what several reach is named once."""
     for kind, names in ((torch.cuda, ["A", "B"]), (torch.xpu, ["C"])):
         monkeypatch.setattr(kind, "is_available", lambda: True)
         monkeypatch.setattr(kind, "device_count", names.__len__)
         monkeypatch.setattr(kind, "get_device_name", names.__getitem__)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    b = Adapter(name="B", driver="NVIDIA 580.95", memory_bytes=7 << 30)
+    radeon = Adapter(name="Radeon", driver="radv Mesa 25.0.7", memory_bytes=15 << 30)
+    software = Adapter(name="llvmpipe", driver="llvmpipe Mesa 25.0.7", is_software=True)
+    rows = [
+        SimpleNamespace(name="ncnn", adapters=lambda: [replace(radeon, driver="", memory_bytes=None), software, b]),
+        SimpleNamespace(name="webgpu", adapters=lambda: [radeon]),
+    ]
+    monkeypatch.setattr(device_choice, "backend_rows", lambda: rows)
     threads = torch.get_num_threads()
-    assert doctor_command.device() == f"cuda:0 A, cuda:1 B, xpu:0 C, cpu with {threads} threads"
+    assert doctor_command.device() == (
+        "cuda:0 or gpu:0 A (by torch), cuda:1 or gpu:1 B (by torch and ncnn, NVIDIA 580.95, 7168 MiB free), "
+        "xpu:0 or gpu:2 C (by torch), gpu:3 Radeon (by ncnn and webgpu, radv Mesa 25.0.7, 15360 MiB free), "
+        "gpu:4 llvmpipe (by ncnn, llvmpipe Mesa 25.0.7, in software: taken only as gpu:N), "
+        f"cpu with {threads} threads"
+    )
 
 
 def test_doctor_names_every_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

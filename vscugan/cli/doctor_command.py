@@ -124,15 +124,20 @@ def device() -> str:
     _needs_torch()
     import torch as module
 
-    kinds = {"cuda": module.cuda, "xpu": module.xpu}
-    found = [
-        f"{name}:{n} {kind.get_device_name(n)}"
-        for name, kind in kinds.items()
-        if kind.is_available()
-        for n in range(kind.device_count())
-    ]
-    if module.backends.mps.is_available():
-        found.append("mps")
+    from vscugan.engine.device_choice import Gpu, gpus
+
+    def described(n: int, gpu: Gpu) -> str:
+        adapter = gpu.adapter
+        facts = [
+            f"by {' and '.join(gpu.runtimes)}",
+            adapter.driver,
+            f"{adapter.memory_bytes >> 20} MiB free" if adapter.memory_bytes else "",
+            "in software: taken only as gpu:N" if adapter.is_software else "",
+        ]
+        names = " or ".join([*([str(gpu.of_torch)] if gpu.of_torch else []), f"gpu:{n}"])
+        return f"{names} {adapter.name} ({', '.join(fact for fact in facts if fact)})"
+
+    found = [described(n, gpu) for n, gpu in enumerate(gpus())]
     return ", ".join([*found, f"cpu with {module.get_num_threads()} threads"])
 
 
@@ -174,7 +179,7 @@ def runtimes() -> str:
             row.load()
         except Exception as error:
             why = why_not(row.package, error)
-            hint = f"{how_to_repair(row.extras['cpu'], why)}, or use backend=auto"
+            hint = f"{how_to_repair(next(iter(row.extras.values())), why)}, or use backend=auto"
             raise CheckFailed(f"{row.package} does not load: {why}", hint) from None
         found += installed
     if not found:

@@ -23,6 +23,11 @@ class Gpu:
     of_torch: Device | None
     reached_by: tuple[str, ...]
 
+    @property
+    def runtimes(self) -> tuple[str, ...]:
+        """What reaches it, torch first."""
+        return (*(["torch"] if self.of_torch else []), *self.reached_by)
+
     def device(self, index: int, backend: str) -> Device | None:
         """As ``backend`` knows it, None where it does not reach it; ``index``: in ``gpus``."""
         if self.of_torch is not None and (backend == "auto" or self.of_torch.kind in backend_row(backend).devices):
@@ -56,11 +61,14 @@ def gpus() -> list[Gpu]:
     """The GPUs that a runtime here reaches, in the order of ``gpu:N``: torch's first, those in software last."""
     of_torch = dict(_of_torch())
     reached: dict[Adapter, list[str]] = {adapter: [] for adapter in of_torch}
+    described = {adapter: adapter for adapter in of_torch}
     for row in backend_rows():
         for adapter in row.adapters():
             reached.setdefault(adapter, []).append(row.name)
+            if not described.setdefault(adapter, adapter).driver:  # torch, and not each runtime, tells it
+                described[adapter] = adapter
     found = [
-        Gpu(adapter=adapter, of_torch=of_torch.get(adapter), reached_by=tuple(names))
+        Gpu(adapter=described[adapter], of_torch=of_torch.get(adapter), reached_by=tuple(names))
         for adapter, names in reached.items()
     ]
     return sorted(found, key=lambda gpu: gpu.adapter.is_software)
@@ -124,6 +132,5 @@ def _named_gpu(name: str, number: int | None, backend: str) -> Device:
 
 
 def _described(gpu: Gpu) -> str:
-    reached = [*(["torch"] if gpu.of_torch else []), *gpu.reached_by]
     software = ", in software" if gpu.adapter.is_software else ""
-    return f"{gpu.adapter.name} (reached by {' and '.join(reached)}{software})"
+    return f"{gpu.adapter.name} (reached by {' and '.join(gpu.runtimes)}{software})"

@@ -7,4 +7,5 @@ BACKENDS: dict[str, str] = {
     "onnxruntime": "vscugan.runtime.onnx_runtime",
     "tensorrt": "vscugan.runtime.onnx_runtime",
     "directml": "vscugan.runtime.onnx_runtime",
+    "webgpu": "vscugan.runtime.webgpu_runtime",
 }

@@ -1,0 +1,155 @@
+"""WebGPU by ONNX Runtime's plugin, with a stand-in for both: which GPU is taken, and what is refused."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vscugan.errors import DeviceError
+from vscugan.models.registry import find
+from vscugan.models.weights import Weights, load_released
+from vscugan.runtime import webgpu_runtime
+from vscugan.runtime.backends import pick_backend
+from vscugan.runtime.device import Adapter, Device
+from vscugan.runtime.vulkan import DISCRETE, INTEGRATED, SOFTWARE, VulkanDevice
+from vscugan.runtime.webgpu_runtime import PROVIDER, WebGpuRuntime, adapters
+from vscugan.runtime.workspace import Workspace
+
+CARD = Adapter(name="Card 9000", driver="radv Mesa 25.0.7", memory_bytes=8 << 30)
+REFUSED = (
+    "backend=webgpu must have a GPU that WebGPU takes, got Card 9000 ({}); "
+    "update its driver (Mesa: 24 or newer), or use another backend or device=cpu"
+)
+
+
+class Plugin:
+    """onnxruntime with the plugin. ``devices``: kind, Discrete and Description of what it lists."""
+
+    def __init__(self, *devices: tuple[str, str, str]) -> None:
+        self.provider, self.error, self.at_work, self.most_at_work = PROVIDER, "", 0, 0
+        self.devices = [
+            SimpleNamespace(
+                ep_name=PROVIDER,
+                device=SimpleNamespace(
+                    metadata={"Discrete": discrete, "Description": name} if name else {},
+                    type=SimpleNamespace(name=kind),
+                    vendor="AMD",
+                    device_id=0x744C,
+                ),
+            )
+            for kind, discrete, name in devices
+        ]
+
+    def get_ep_devices(self) -> list[Any]:
+        return [SimpleNamespace(ep_name="CPUExecutionProvider"), *self.devices]
+
+    def SessionOptions(self) -> Any:
+        ignore = lambda *_: None  # noqa: E731
+        return SimpleNamespace(add_session_config_entry=ignore, add_provider_for_devices=ignore)
+
+    def InferenceSession(self, model: bytes, options: Any) -> Any:
+        if self.error:
+            raise RuntimeError(self.error)
+        return SimpleNamespace(get_providers=lambda: [self.provider, "CPUExecutionProvider"], run=self.run)
+
+    def run(self, outputs: list[str], inputs: dict[str, Any]) -> list[Any]:
+        self.at_work += 1
+        self.most_at_work = max(self.most_at_work, self.at_work)
+        time.sleep(0.005)
+        self.at_work -= 1
+        return [np.zeros(1, np.float32) for _ in outputs]
+
+
+@pytest.fixture
+def plugin(monkeypatch: pytest.MonkeyPatch) -> Plugin:
+    """One discrete card, that Vulkan lists after the integrated one."""
+    plugin = Plugin(("GPU", "1", "Card 9000"))
+    listed = [
+        VulkanDevice(adapter=Adapter(name="llvmpipe", is_software=True), kind=SOFTWARE, largest_buffer=128 << 20),
+        VulkanDevice(adapter=Adapter(name="Integrated"), kind=INTEGRATED, largest_buffer=1 << 30),
+        VulkanDevice(adapter=CARD, kind=DISCRETE, largest_buffer=(4 << 30) - 1),
+        VulkanDevice(adapter=Adapter(name="Card 9000", nth=1), kind=DISCRETE, largest_buffer=1),
+    ]
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(webgpu_runtime, "package", lambda: plugin)
+    monkeypatch.setattr(webgpu_runtime, "vulkan_devices", lambda: listed)
+    return plugin
+
+
+@pytest.fixture(scope="module")
+def weights() -> Weights:
+    return load_released(find(model="se", scale=2, noise="no-denoise"))
+
+
+def test_on_linux_the_adapter_is_vulkans_first_discrete_one(plugin: Plugin, monkeypatch: pytest.MonkeyPatch) -> None:
+    (found,) = adapters()
+    assert (found, found.driver, found.memory_bytes) == (CARD, CARD.driver, CARD.memory_bytes)
+    plugin.devices = []
+    assert adapters() == []  # the plugin lists none, as in a container without /sys
+    monkeypatch.setattr(webgpu_runtime, "vulkan_devices", list)
+    assert adapters() == []
+
+
+def test_elsewhere_the_adapter_is_what_the_plugin_says(plugin: Plugin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    plugin.devices = Plugin(("GPU", "0", "Graphics"), ("GPU", "1", "Card 9000"), ("GPU", "1", "Other")).devices
+    assert adapters() == [Adapter(name="Card 9000")]
+    plugin.devices = Plugin(("GPU", "", "")).devices
+    assert adapters() == [Adapter(name="AMD 0x744c")]
+    plugin.devices = Plugin(("CPU", "", "")).devices
+    assert [adapter.is_software for adapter in adapters()] == [True]
+
+
+def test_a_plugin_that_does_not_load_has_no_adapters(plugin: Plugin, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise ImportError("no onnxruntime_ep_webgpu")
+
+    monkeypatch.setattr(webgpu_runtime, "package", broken)
+    assert adapters() == []
+
+
+@pytest.mark.usefixtures("plugin")
+def test_only_the_adapter_that_is_taken_can_be_named() -> None:
+    assert pick_backend("webgpu", Device("gpu", 0, CARD), "fp32") == ("webgpu", None)
+    with pytest.raises(DeviceError) as error:
+        pick_backend("webgpu", Device("gpu", 1, Adapter(name="Card 9000", nth=1)), "fp32")
+    assert str(error.value).startswith("backend=webgpu must be installed, got a WebGPU without Card 9000; run pip")
+
+
+def test_buffers_are_those_of_the_adapter(plugin: Plugin, weights: Weights, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert WebGpuRuntime(weights, CARD).largest_buffer == (4 << 30) - 1
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert WebGpuRuntime(weights, CARD).largest_buffer == 128 << 20
+
+
+def test_a_gpu_that_is_refused_is_named(plugin: Plugin, weights: Weights) -> None:
+    plugin.provider = "CPUExecutionProvider"
+    with pytest.raises(DeviceError) as error:
+        WebGpuRuntime(weights, CARD)
+    assert str(error.value) == REFUSED.format("CPUExecutionProvider in its place")
+    plugin.error = "EP_FAIL : webgpu_context.cc:136 status == Success was false. Failed to get an adapter:\n none\n\n"
+    with pytest.raises(DeviceError) as error:
+        WebGpuRuntime(weights, CARD)
+    assert str(error.value) == REFUSED.format("Failed to get an adapter: none")
+
+
+def test_sessions_work_and_end_one_at_a_time(plugin: Plugin, weights: Weights) -> None:
+    runs = [WebGpuRuntime(weights, CARD).load(b"", ["output"], None) for _ in range(4)]
+    workspace = Workspace()
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(5):
+            list(pool.map(lambda run: run({}, workspace), runs))
+    assert plugin.most_at_work == 1
+    with webgpu_runtime._lock:
+        thread = threading.Thread(target=runs.clear)
+        thread.start()
+        thread.join(0.05)
+        assert thread.is_alive()  # waits for the session at work
+    thread.join()

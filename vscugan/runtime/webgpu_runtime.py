@@ -1,0 +1,161 @@
+"""WebGPU, by a plugin of ONNX Runtime: one GPU of any maker, by Vulkan, Direct3D 12 or Metal."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vscugan.errors import DeviceError
+from vscugan.models.weights import Weights
+from vscugan.runtime import graph
+from vscugan.runtime.backends import Backend
+from vscugan.runtime.device import Adapter, Device
+from vscugan.runtime.graph_runtime import Arrays, GraphRuntime, Session
+from vscugan.runtime.vulkan import DISCRETE, INTEGRATED, VIRTUAL, VulkanDevice, vulkan_devices
+from vscugan.runtime.workspace import Workspace
+
+PROVIDER = "WebGpuExecutionProvider"
+#: maxStorageBufferBindingSize that every WebGPU has, for where its own is not known
+LEAST_BUFFER = 128 << 20
+#: in which the plugin takes a GPU, as it asks for high performance
+ORDER = (DISCRETE, INTEGRATED, VIRTUAL)
+
+#: for all sessions of the process: two at work at once crash (onnxruntime issues 31627 and 32561)
+_lock = threading.RLock()
+
+
+@cache
+def _registered() -> Any:
+    """onnxruntime, with the plugin in it; both are imported when they are first needed."""
+    plugin, package = (importlib.import_module(name) for name in ("onnxruntime_ep_webgpu", "onnxruntime"))
+    if not any(device.ep_name == PROVIDER for device in package.get_ep_devices()):
+        package.register_execution_provider_library(PROVIDER, plugin.get_library_path())
+    return package
+
+
+def package() -> Any:
+    """See ``_registered``, which may run once only."""
+    with _lock:
+        return _registered()
+
+
+def _plugin_devices() -> list[Any]:
+    """What the plugin says it can run on: GPUs of the system's list; software where the environment allows it."""
+    return [device for device in package().get_ep_devices() if device.ep_name == PROVIDER]
+
+
+def _by_vulkan() -> VulkanDevice | None:
+    """The GPU that the plugin takes where it goes by Vulkan, which is on Linux."""
+    devices = vulkan_devices() if sys.platform == "linux" else []
+    kinds = {kind: at for at, kind in enumerate(ORDER)}
+    return min(devices, key=lambda device: kinds.get(device.kind, len(kinds)), default=None)
+
+
+def adapters() -> list[Adapter]:
+    """The one GPU that the plugin takes by itself; none where there is none, or no plugin that loads."""
+    device = _by_vulkan()
+    if sys.platform == "linux" and device is None:
+        return []
+    try:
+        hardware = [each.device for each in _plugin_devices()]
+    except Exception:  # whatever a broken installation raises; ``load`` says it
+        return []
+    hardware.sort(key=lambda each: each.metadata.get("Discrete") != "1")
+    return [device.adapter if device else _described(each) for each in hardware[:1]]
+
+
+def _described(hardware: Any) -> Adapter:
+    """What ONNX Runtime says of a GPU, on systems where that has a name."""
+    name = hardware.metadata.get("Description") or f"{hardware.vendor} {hardware.device_id:#06x}"
+    return Adapter(name=name, is_software=hardware.type.name == "CPU")
+
+
+class _ClosedAlone:
+    """A session that is freed under the lock."""
+
+    def __init__(self, session: Any) -> None:
+        self.session = session
+
+    def __del__(self) -> None:
+        with _lock:
+            del self.session
+
+
+class WebGpuRuntime(GraphRuntime):
+    """Runs graphs on ``adapter``, and on nothing else. Raises: DeviceError where WebGPU does not take it."""
+
+    name = "webgpu"
+
+    def __init__(self, weights: Weights, adapter: Adapter) -> None:
+        super().__init__(weights)
+        self._adapter = adapter
+        device = _by_vulkan()
+        self.largest_buffer = LEAST_BUFFER if device is None else device.largest_buffer
+        # so that a GPU that is refused is an error now; kept, as the GPU is let go with the last session
+        self._first = self.load(self._exported(graph.stage_graph, self.architecture.stages[0])(), [], None)
+
+    def load(self, model: bytes, outputs: Sequence[str], shapes: Mapping[str, Sequence[int]] | None) -> Session:
+        """See ``GraphRuntime``."""
+        kept = _ClosedAlone(self._session(model))
+
+        def run(inputs: Mapping[str, NDArray[np.float32]], workspace: Workspace) -> Arrays:
+            with _lock:
+                return dict(zip(outputs, kept.session.run(list(outputs), dict(inputs)), strict=True))
+
+        return run
+
+    def _session(self, model: bytes) -> Any:
+        """A session whose every node is WebGPU's."""
+        options = package().SessionOptions()
+        options.log_severity_level = 3  # errors: warnings go to stderr for each graph
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        with _lock:
+            try:
+                options.add_provider_for_devices(_plugin_devices()[:1], {})
+                session = package().InferenceSession(model, options)
+            except Exception as error:
+                raise self._refused(" ".join(str(error).split()).rpartition("was false. ")[2]) from error
+            first = session.get_providers()[0]
+            if first != PROVIDER:
+                raise self._refused(f"{first} in its place")
+            return session
+
+    def _refused(self, why: str) -> DeviceError:
+        return DeviceError(
+            f"backend=webgpu must have a GPU that WebGPU takes, got {self._adapter.name} ({why}); "
+            "update its driver (Mesa: 24 or newer), or use another backend or device=cpu"
+        )
+
+
+def _lacks(device: Device) -> str | None:
+    """What WebGPU would not take as the only GPU."""
+    return None if device.adapter in adapters() else f"a WebGPU without {device.adapter and device.adapter.name}"
+
+
+def _make(weights: Weights, device: Device, precision: str) -> WebGpuRuntime:
+    assert device.adapter is not None  # the kinds of devices are the row's
+    return WebGpuRuntime(weights, device.adapter)
+
+
+ROWS = (
+    Backend(
+        name="webgpu",
+        package="onnxruntime_ep_webgpu",
+        distributions=("onnxruntime-ep-webgpu",),
+        devices={"gpu": ("fp32",)},
+        extras={"gpu": "gpu"},
+        load=package,
+        make=_make,
+        native_precisions=lambda device: (),
+        lacks=_lacks,
+        out_of_memory=("Too many storage buffers", "exceeds the max buffer size", "Out of memory"),
+        adapters=adapters,
+    ),
+)
