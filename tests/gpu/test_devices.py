@@ -1,0 +1,62 @@
+"""Which GPU computes: the one that was named or an error, in tiles that its buffers can hold."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from support.gpu_runtime import GpuRuntime
+
+from vscugan.engine.device_choice import gpus, pick_device
+from vscugan.errors import DeviceError
+from vscugan.runtime.backends import pick_backend
+from vscugan.runtime.device import Adapter, Device
+from vscugan.tiling.tile_plan import widest_map_bytes
+
+
+def test_a_gpu_in_software_is_never_taken_unasked(gpu: GpuRuntime) -> None:
+    if all(each.adapter.is_software for each in gpus()):
+        assert pick_device("auto").kind == pick_device("auto", gpu.backend).kind == "cpu"
+    named = pick_device(gpu.device, gpu.backend)
+    assert (named.kind, named.adapter, named.tensors) == ("gpu", gpu.adapter, torch.device("cpu"))
+
+
+def test_an_adapter_that_is_hidden_is_named(gpu: GpuRuntime) -> None:
+    with pytest.raises(DeviceError) as error:
+        pick_backend(gpu.backend, Device("gpu", 0, Adapter(name="Card that was there")), "fp32")
+    assert "Card that was there" in str(error.value)
+    with pytest.raises(DeviceError) as error:
+        pick_device("gpu:99", gpu.backend)
+    assert gpu.adapter.name in str(error.value)
+
+
+#: Lists the adapters, hides them from what asks Vulkan anew, and computes.
+HIDDEN = """
+import os, sys
+import numpy as np
+from vscugan.engine.device_choice import pick_device
+from vscugan.runtime.backends import backend_row
+from vscugan.models.registry import find
+from vscugan.models.weights import load_released
+device = pick_device(sys.argv[1], "webgpu")
+os.environ["VK_DRIVER_FILES"] = os.environ["VK_ICD_FILENAMES"] = os.devnull
+backend_row("webgpu").make(load_released(find(model="se", scale=2, noise="no-denoise")), device, "fp32")
+"""
+
+
+def test_webgpu_never_goes_on_with_the_cpu(gpu: GpuRuntime) -> None:
+    if gpu.backend != "webgpu":
+        pytest.skip("only ONNX Runtime would")
+    command = [sys.executable, "-P", "-c", HIDDEN, gpu.device]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert f"backend=webgpu must have a GPU that WebGPU takes, got {gpu.adapter.name} (" in run.stderr
+
+
+def test_tiles_fit_into_the_buffers_of_the_gpu(gpu: GpuRuntime) -> None:
+    network = gpu.engine().passes[0]
+    runtime = network.runtime
+    assert runtime.largest_buffer is not None
+    plan = network.planner.plan_for(1080, 1920)
+    assert widest_map_bytes(runtime.architecture, 1080, 1920, plan, 4) <= runtime.largest_buffer
