@@ -125,16 +125,18 @@ def test_doctor_names_every_device(monkeypatch: pytest.MonkeyPatch) -> None:
     b = Adapter(name="B", driver="NVIDIA 580.95", memory_bytes=7 << 30)
     radeon = Adapter(name="Radeon", driver="radv Mesa 25.0.7", memory_bytes=15 << 30)
     software = Adapter(name="llvmpipe", driver="llvmpipe Mesa 25.0.7", is_software=True)
+    old = Adapter(name="Old", driver="hasvk Mesa 22.3.6", refusal="No supported adapters")
     rows = [
         SimpleNamespace(name="ncnn", adapters=lambda: [replace(radeon, driver="", memory_bytes=None), software, b]),
-        SimpleNamespace(name="webgpu", adapters=lambda: [radeon]),
+        SimpleNamespace(name="webgpu", adapters=lambda: [radeon, old]),
     ]
     monkeypatch.setattr(device_choice, "backend_rows", lambda: rows)
     threads = torch.get_num_threads()
     assert doctor_command.device() == (
-        "cuda:0 or gpu:0 A (by torch), cuda:1 or gpu:1 B (by torch and ncnn, NVIDIA 580.95, 7168 MiB free), "
-        "xpu:0 or gpu:2 C (by torch), gpu:3 Radeon (by ncnn and webgpu, radv Mesa 25.0.7, 15360 MiB free), "
-        "gpu:4 llvmpipe (by ncnn, llvmpipe Mesa 25.0.7, in software: taken only as gpu:N), "
+        "cuda:0 or gpu:0 A (reached by torch), cuda:1 or gpu:1 B (reached by torch and ncnn, NVIDIA 580.95, 7168 MiB "
+        "free), xpu:0 or gpu:2 C (reached by torch), gpu:3 Radeon (reached by ncnn and webgpu, radv Mesa 25.0.7, 15360 "
+        "MiB free), gpu:4 Old (refused by webgpu: No supported adapters, hasvk Mesa 22.3.6), gpu:5 llvmpipe (reached "
+        "by ncnn, llvmpipe Mesa 25.0.7, in software), "
         f"cpu with {threads} threads"
     )
 

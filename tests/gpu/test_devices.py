@@ -32,17 +32,16 @@ def test_an_adapter_that_is_hidden_is_named(gpu: GpuRuntime) -> None:
     assert gpu.adapter.name in str(error.value)
 
 
-#: Lists the adapters, hides them from what asks Vulkan anew, and computes.
+#: Hides the GPU between Vulkan's list and its use.
 HIDDEN = """
 import os, sys
-import numpy as np
 from vscugan.engine.device_choice import pick_device
-from vscugan.runtime.backends import backend_row
-from vscugan.models.registry import find
-from vscugan.models.weights import load_released
-device = pick_device(sys.argv[1], "webgpu")
+from vscugan.runtime import webgpu_runtime
+listed = webgpu_runtime.vulkan_devices()
+webgpu_runtime.vulkan_devices = lambda: listed
 os.environ["VK_DRIVER_FILES"] = os.environ["VK_ICD_FILENAMES"] = os.devnull
-backend_row("webgpu").make(load_released(find(model="se", scale=2, noise="no-denoise")), device, "fp32")
+assert pick_device("auto", "webgpu").kind == "cpu"
+pick_device(sys.argv[1], "webgpu")
 """
 
 
@@ -51,7 +50,10 @@ def test_webgpu_never_goes_on_with_the_cpu(gpu: GpuRuntime) -> None:
         pytest.skip("only ONNX Runtime would")
     command = [sys.executable, "-P", "-c", HIDDEN, gpu.device]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert f"backend=webgpu must have a GPU that WebGPU takes, got {gpu.adapter.name} (" in run.stderr
+    last = run.stderr.strip().splitlines()[-1]
+    assert last.startswith(f"vscugan.errors.DeviceError: device={gpu.device} must be a GPU that backend=webgpu reaches")
+    assert f"{gpu.adapter.name} (" in last
+    assert "refused by webgpu: Failed to get a WebGPU adapter" in last
 
 
 def test_tiles_fit_into_the_buffers_of_the_gpu(gpu: GpuRuntime) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
@@ -12,21 +13,25 @@ from typing import Any
 import numpy as np
 import pytest
 
+from vscugan.engine import device_choice
+from vscugan.engine.device_choice import pick_device
 from vscugan.errors import DeviceError
 from vscugan.models.registry import find
 from vscugan.models.weights import Weights, load_released
 from vscugan.runtime import webgpu_runtime
-from vscugan.runtime.backends import pick_backend
-from vscugan.runtime.device import Adapter, Device
+from vscugan.runtime.backends import backend_row, pick_backend
+from vscugan.runtime.device import CPU, Adapter, Device
 from vscugan.runtime.vulkan import DISCRETE, INTEGRATED, SOFTWARE, VulkanDevice
 from vscugan.runtime.webgpu_runtime import PROVIDER, WebGpuRuntime, adapters
 from vscugan.runtime.workspace import Workspace
 
 CARD = Adapter(name="Card 9000", driver="radv Mesa 25.0.7", memory_bytes=8 << 30)
-REFUSED = (
-    "backend=webgpu must have a GPU that WebGPU takes, got Card 9000 ({}); "
-    "update its driver (Mesa: 24 or newer), or use another backend or device=cpu"
-)
+
+
+def refusal(call: Callable[[], object]) -> str:
+    with pytest.raises(DeviceError) as error:
+        call()
+    return str(error.value)
 
 
 class Plugin:
@@ -68,7 +73,7 @@ class Plugin:
 
 
 @pytest.fixture
-def plugin(monkeypatch: pytest.MonkeyPatch) -> Plugin:
+def plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Plugin]:
     """One discrete card, that Vulkan lists after the integrated one."""
     plugin = Plugin(("GPU", "1", "Card 9000"))
     listed = [
@@ -80,7 +85,9 @@ def plugin(monkeypatch: pytest.MonkeyPatch) -> Plugin:
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(webgpu_runtime, "package", lambda: plugin)
     monkeypatch.setattr(webgpu_runtime, "vulkan_devices", lambda: listed)
-    return plugin
+    webgpu_runtime._kept.cache_clear()
+    yield plugin
+    webgpu_runtime._kept.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -118,9 +125,10 @@ def test_a_plugin_that_does_not_load_has_no_adapters(plugin: Plugin, monkeypatch
 @pytest.mark.usefixtures("plugin")
 def test_only_the_adapter_that_is_taken_can_be_named() -> None:
     assert pick_backend("webgpu", Device("gpu", 0, CARD), "fp32") == ("webgpu", None)
-    with pytest.raises(DeviceError) as error:
-        pick_backend("webgpu", Device("gpu", 1, Adapter(name="Card 9000", nth=1)), "fp32")
-    assert str(error.value).startswith("backend=webgpu must be installed, got a WebGPU without Card 9000; run pip")
+    second = Device("gpu", 1, Adapter(name="Card 9000", nth=1))
+    assert refusal(lambda: pick_backend("webgpu", second, "fp32")).startswith(
+        "backend=webgpu must be installed, got a WebGPU without Card 9000; run pip install "
+    )
 
 
 def test_buffers_are_those_of_the_adapter(plugin: Plugin, weights: Weights, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,15 +137,29 @@ def test_buffers_are_those_of_the_adapter(plugin: Plugin, weights: Weights, monk
     assert WebGpuRuntime(weights, CARD).largest_buffer == 128 << 20
 
 
-def test_a_gpu_that_is_refused_is_named(plugin: Plugin, weights: Weights) -> None:
-    plugin.provider = "CPUExecutionProvider"
-    with pytest.raises(DeviceError) as error:
-        WebGpuRuntime(weights, CARD)
-    assert str(error.value) == REFUSED.format("CPUExecutionProvider in its place")
-    plugin.error = "EP_FAIL : webgpu_context.cc:136 status == Success was false. Failed to get an adapter:\n none\n\n"
-    with pytest.raises(DeviceError) as error:
-        WebGpuRuntime(weights, CARD)
-    assert str(error.value) == REFUSED.format("Failed to get an adapter: none")
+def test_a_gpu_that_is_refused_is_named(plugin: Plugin, weights: Weights, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_choice, "backend_rows", lambda: [backend_row("webgpu")])
+    monkeypatch.setattr(device_choice, "torch_count", lambda kind: int(kind == "cpu"))
+    error = "EP_FAIL : webgpu_context.cc:136 status == Success was false. Failed to get an adapter:\n none\n\n"
+    for provider, raised, why in (
+        ("CPUExecutionProvider", "", "it would compute by CPUExecutionProvider"),
+        (PROVIDER, error, "Failed to get an adapter: none"),
+    ):
+        plugin.provider, plugin.error = provider, raised
+        webgpu_runtime._kept.cache_clear()
+        assert [adapter.refusal for adapter in adapters()] == [why]
+        assert refusal(lambda: pick_device("gpu:0", "webgpu")) == (
+            f"device=gpu:0 must be a GPU that backend=webgpu reaches, got gpu:0 Card 9000 (refused by webgpu: {why}); "
+            "use device=cpu, or install the GPU's driver and see vscugan doctor"
+        )
+        assert pick_device("auto", "auto") == CPU
+        assert refusal(lambda: pick_backend("webgpu", Device("gpu", 0, CARD), "fp32")).startswith(
+            f"backend=webgpu must be installed, got a WebGPU that refuses Card 9000: {why}; run pip install "
+        )
+        assert refusal(lambda: WebGpuRuntime(weights, CARD).load(b"", [], None)) == (
+            f"backend=webgpu must have a GPU that WebGPU takes, got Card 9000 ({why}); "
+            "update its driver (Mesa: 24 or newer), or use another backend or device=cpu"
+        )
 
 
 def test_sessions_work_and_end_one_at_a_time(plugin: Plugin, weights: Weights) -> None:

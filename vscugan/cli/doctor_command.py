@@ -129,10 +129,10 @@ def device() -> str:
     def described(n: int, gpu: Gpu) -> str:
         adapter = gpu.adapter
         facts = [
-            f"by {' and '.join(gpu.runtimes)}",
+            gpu.reach,
             adapter.driver,
             f"{adapter.memory_bytes >> 20} MiB free" if adapter.memory_bytes else "",
-            "in software: taken only as gpu:N" if adapter.is_software else "",
+            "in software" if adapter.is_software else "",
         ]
         names = " or ".join([*([str(gpu.of_torch)] if gpu.of_torch else []), f"gpu:{n}"])
         return f"{names} {adapter.name} ({', '.join(fact for fact in facts if fact)})"

@@ -16,17 +16,21 @@ from vscugan.runtime.device import CPU, TORCH_GPUS, Adapter, Device, numbered
 class Gpu:
     """A GPU of this machine.
 
-    ``of_torch``: as torch knows it, None where it does not; ``reached_by``: the backends that reach it by themselves.
+    ``of_torch``: as torch knows it, None where it does not; ``reached_by``: the backends that reach it by themselves;
+    ``refused_by``: those that do not take it, and why.
     """
 
     adapter: Adapter
     of_torch: Device | None
     reached_by: tuple[str, ...]
+    refused_by: tuple[str, ...] = ()
 
     @property
-    def runtimes(self) -> tuple[str, ...]:
-        """What reaches it, torch first."""
-        return (*(["torch"] if self.of_torch else []), *self.reached_by)
+    def reach(self) -> str:
+        """Who reaches it and who does not, in words."""
+        by = [*(["torch"] if self.of_torch else []), *self.reached_by]
+        facts = [f"reached by {' and '.join(by)}"] if by else []
+        return ", ".join([*facts, *(f"refused by {each}" for each in self.refused_by)])
 
     def device(self, index: int, backend: str) -> Device | None:
         """As ``backend`` knows it, None where it does not reach it; ``index``: in ``gpus``."""
@@ -61,14 +65,24 @@ def gpus() -> list[Gpu]:
     """The GPUs that a runtime here reaches, in the order of ``gpu:N``: torch's first, those in software last."""
     of_torch = dict(_of_torch())
     reached: dict[Adapter, list[str]] = {adapter: [] for adapter in of_torch}
+    refused: dict[Adapter, list[str]] = {}
     described = {adapter: adapter for adapter in of_torch}
     for row in backend_rows():
         for adapter in row.adapters():
-            reached.setdefault(adapter, []).append(row.name)
+            reached.setdefault(adapter, [])
+            if adapter.refusal:
+                refused.setdefault(adapter, []).append(f"{row.name}: {adapter.refusal}")
+            else:
+                reached[adapter].append(row.name)
             if not described.setdefault(adapter, adapter).driver:  # torch, and not each runtime, tells it
                 described[adapter] = adapter
     found = [
-        Gpu(adapter=described[adapter], of_torch=of_torch.get(adapter), reached_by=tuple(names))
+        Gpu(
+            adapter=described[adapter],
+            of_torch=of_torch.get(adapter),
+            reached_by=tuple(names),
+            refused_by=tuple(refused.get(adapter, ())),
+        )
         for adapter, names in reached.items()
     ]
     return sorted(found, key=lambda gpu: gpu.adapter.is_software)
@@ -133,4 +147,4 @@ def _named_gpu(name: str, number: int | None, backend: str) -> Device:
 
 def _described(gpu: Gpu) -> str:
     software = ", in software" if gpu.adapter.is_software else ""
-    return f"{gpu.adapter.name} (reached by {' and '.join(gpu.runtimes)}{software})"
+    return f"{gpu.adapter.name} ({gpu.reach}{software})"

@@ -22,6 +22,7 @@ class Adapter:
     driver: str = field(default="", compare=False)
     memory_bytes: int | None = field(default=None, compare=False)  #: that is free, None = unknown
     is_software: bool = field(default=False, compare=False)  #: a CPU that plays a GPU
+    refusal: str = field(default="", compare=False)  #: why the runtime that lists it does not take it
 
 
 def numbered(adapters: Iterable[Adapter]) -> tuple[Adapter, ...]:

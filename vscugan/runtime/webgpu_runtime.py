@@ -6,6 +6,7 @@ import importlib
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -14,7 +15,6 @@ from numpy.typing import NDArray
 
 from vscugan.errors import DeviceError
 from vscugan.models.weights import Weights
-from vscugan.runtime import graph
 from vscugan.runtime.backends import Backend
 from vscugan.runtime.device import Adapter, Device
 from vscugan.runtime.graph_runtime import Arrays, GraphRuntime, Session
@@ -24,6 +24,10 @@ from vscugan.runtime.workspace import Workspace
 PROVIDER = "WebGpuExecutionProvider"
 #: maxStorageBufferBindingSize that every WebGPU has, for where its own is not known
 LEAST_BUFFER = 128 << 20
+#: the smallest model: y = Relu(x)
+SMALLEST = bytes.fromhex(
+    "08083a330a0c0a0178120179220452656c751201675a0f0a0178120a0a08080112040a020801620f0a0179120a0a08080112040a02080142040a001011"
+)
 #: in which the plugin takes a GPU, as it asks for high performance
 ORDER = (DISCRETE, INTEGRATED, VIRTUAL)
 
@@ -68,7 +72,41 @@ def adapters() -> list[Adapter]:
     except Exception:  # whatever a broken installation raises; ``load`` says it
         return []
     hardware.sort(key=lambda each: each.metadata.get("Discrete") != "1")
-    return [device.adapter if device else _described(each) for each in hardware[:1]]
+    found = [device.adapter if device else _described(each) for each in hardware[:1]]
+    return [replace(adapter, refusal=_refusal()) for adapter in found]
+
+
+@cache
+def _kept() -> Any:
+    """A session for as long as the process lives: with the last one the plugin would let go of the GPU."""
+    return new_session(SMALLEST)
+
+
+def _refusal() -> str:
+    """Why the plugin does not take its GPU, empty where it does."""
+    with _lock:
+        try:
+            _kept()
+        except DeviceError as error:
+            return str(error)
+    return ""
+
+
+def new_session(model: bytes) -> Any:
+    """A session whose every node is WebGPU's. Raises: DeviceError where ONNX Runtime would go on with the CPU."""
+    options = package().SessionOptions()
+    options.log_severity_level = 3  # errors: warnings go to stderr for each graph
+    options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    with _lock:
+        try:
+            options.add_provider_for_devices(_plugin_devices()[:1], {})
+            session = package().InferenceSession(model, options)
+        except Exception as error:
+            raise DeviceError(" ".join(str(error).split()).rpartition("was false. ")[2]) from error
+        first = session.get_providers()[0]
+        if first != PROVIDER:
+            raise DeviceError(f"it would compute by {first}")
+        return session
 
 
 def _described(hardware: Any) -> Adapter:
@@ -89,7 +127,7 @@ class _ClosedAlone:
 
 
 class WebGpuRuntime(GraphRuntime):
-    """Runs graphs on ``adapter``, and on nothing else. Raises: DeviceError where WebGPU does not take it."""
+    """Runs graphs on ``adapter``, and on nothing else."""
 
     name = "webgpu"
 
@@ -98,12 +136,16 @@ class WebGpuRuntime(GraphRuntime):
         self._adapter = adapter
         device = _by_vulkan()
         self.largest_buffer = LEAST_BUFFER if device is None else device.largest_buffer
-        # so that a GPU that is refused is an error now; kept, as the GPU is let go with the last session
-        self._first = self.load(self._exported(graph.stage_graph, self.architecture.stages[0])(), [], None)
 
     def load(self, model: bytes, outputs: Sequence[str], shapes: Mapping[str, Sequence[int]] | None) -> Session:
-        """See ``GraphRuntime``."""
-        kept = _ClosedAlone(self._session(model))
+        """See ``GraphRuntime``. Raises: DeviceError where WebGPU does not take the adapter."""
+        try:
+            kept = _ClosedAlone(new_session(model))
+        except DeviceError as error:
+            raise DeviceError(
+                f"backend=webgpu must have a GPU that WebGPU takes, got {self._adapter.name} ({error}); "
+                "update its driver (Mesa: 24 or newer), or use another backend or device=cpu"
+            ) from error
 
         def run(inputs: Mapping[str, NDArray[np.float32]], workspace: Workspace) -> Arrays:
             with _lock:
@@ -111,32 +153,14 @@ class WebGpuRuntime(GraphRuntime):
 
         return run
 
-    def _session(self, model: bytes) -> Any:
-        """A session whose every node is WebGPU's."""
-        options = package().SessionOptions()
-        options.log_severity_level = 3  # errors: warnings go to stderr for each graph
-        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-        with _lock:
-            try:
-                options.add_provider_for_devices(_plugin_devices()[:1], {})
-                session = package().InferenceSession(model, options)
-            except Exception as error:
-                raise self._refused(" ".join(str(error).split()).rpartition("was false. ")[2]) from error
-            first = session.get_providers()[0]
-            if first != PROVIDER:
-                raise self._refused(f"{first} in its place")
-            return session
-
-    def _refused(self, why: str) -> DeviceError:
-        return DeviceError(
-            f"backend=webgpu must have a GPU that WebGPU takes, got {self._adapter.name} ({why}); "
-            "update its driver (Mesa: 24 or newer), or use another backend or device=cpu"
-        )
-
 
 def _lacks(device: Device) -> str | None:
-    """What WebGPU would not take as the only GPU."""
-    return None if device.adapter in adapters() else f"a WebGPU without {device.adapter and device.adapter.name}"
+    """What WebGPU does not have of a device."""
+    found = next((adapter for adapter in adapters() if adapter == device.adapter), None)
+    if found is not None and not found.refusal:
+        return None
+    name = device.adapter and device.adapter.name
+    return f"a WebGPU without {name}" if found is None else f"a WebGPU that refuses {name}: {found.refusal}"
 
 
 def _make(weights: Weights, device: Device, precision: str) -> WebGpuRuntime:
