@@ -37,11 +37,11 @@ class Stream:
     def synchronize(self) -> None: ...
 
 
-class Recorder(TorchDispatchMode):
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Keeps each operation with its tensors, as a capture does; what would wait for the device is refused."""
 
     def __init__(self, into: list[tuple[Any, Any, Any, Any]]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._into = into
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
