@@ -107,11 +107,25 @@ def test_a_build_that_fails_is_reported_once(x: np.ndarray, notes: list[str], mo
     assert without_tiles(notes) == ["slow could not build an engine for 64x48: no such kernel; torch computes"]
 
 
-def test_where_bits_must_repeat_nothing_else_computes(x: np.ndarray, notes: list[str]) -> None:
+def test_where_bits_must_repeat_nothing_else_computes(x: np.ndarray, held: threading.Event, notes: list[str]) -> None:
     standby.wait_for_engines()
     engine = engine_of(notes, tile=0)
+    threading.Timer(0.2, held.set).start()
     assert computes(engine, x) == "slow"
-    assert without_tiles(notes) == []
+    assert without_tiles(notes)[:1] == ["slow builds an engine for 64x48, which may take minutes: frames wait for it"]
+
+
+def test_where_bits_must_repeat_a_build_that_fails_ends_it(
+    x: np.ndarray, notes: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails() -> None:
+        raise RuntimeError("no such kernel")
+
+    monkeypatch.setattr(SlowRuntime, "build", staticmethod(fails))
+    standby.wait_for_engines()
+    engine = engine_of(notes, tile=0)
+    with pytest.raises(RuntimeError, match="no such kernel"):
+        upscale(engine, x)
 
 
 def test_a_frame_in_tiles_is_of_one_runtime(

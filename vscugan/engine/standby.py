@@ -64,22 +64,25 @@ class Standby:
 
     def choose(self, kind: Hashable, what: str, build: Callable[[], object]) -> Runtime:
         """The runtime for a picture. ``kind``: what engines depend on, ``what``: in words; ``build``: makes them."""
-        if _waits.is_set():
-            return self.builder
         with self._lock:
             if kind not in self._builds:
                 self._builds[kind] = Build(build)
             begun = self._builds[kind]
         is_ready = begun.wait()
         self._report(begun, what)
+        if _waits.is_set():
+            begun.done.wait()
+            return self.builder  # where the build has failed, it says why
         return self.builder if is_ready else self.quick
 
     def _report(self, begun: Build, what: str) -> None:
         quick, builder = self.quick.name, self.builder.name
         if not begun.done.is_set():
-            text = f"{builder} builds an engine for {what}, which may take minutes: {quick} computes meanwhile"
+            so_far = "frames wait for it" if _waits.is_set() else f"{quick} computes meanwhile"
+            text = f"{builder} builds an engine for {what}, which may take minutes: {so_far}"
         elif begun.error:
-            text = f"{builder} could not build an engine for {what}: {begun.error}; {quick} computes"
+            text = f"{builder} could not build an engine for {what}: {begun.error}"
+            text += "" if _waits.is_set() else f"; {quick} computes"
         elif begun.reported:
             text = f"{builder} computes from now on: its engine for {what} was built within {begun.seconds:.0f} s"
         else:

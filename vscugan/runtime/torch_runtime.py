@@ -54,7 +54,7 @@ class TorchRuntime:
         # on a CPU each result is fresh memory, whose pages cost more than the halo: 1280x720 takes 0.4 x the time
         self.preferred_tile_px = 128 if device.type == "cpu" else 0
         self.sum_dtype = torch.float32 if device.type == "mps" else torch.float64
-        self.uses_graphs = device.type == "cuda"
+        self.uses_graphs = device.type == "cuda" and torch.version.hip is None  # on AMD nobody has tried them
         self._gates = GateLayers(weights.architecture, weights.tensors, device)
         self._parameters = {
             layer.name: (
