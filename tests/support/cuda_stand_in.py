@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
+from threading import local
 from typing import Any
 
 import pytest
@@ -33,6 +35,16 @@ class Stream:
 
     number: int = 0
     device: torch.device = CPU
+
+    def synchronize(self) -> None: ...
+
+
+class Event:
+    """What it waits for is done already."""
+
+    def __init__(self, *, blocking: bool) -> None: ...
+
+    def record(self) -> None: ...
 
     def synchronize(self) -> None: ...
 
@@ -89,7 +101,13 @@ def capture(device: StandIn, graph: Graph, pool: Any, stream: Stream, capture_er
 @contextmanager
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
     """``torch.cuda`` of such a device; runtimes on it are torch's on the CPU, with ``uses_graphs``."""
-    device = StandIn()
+    device, current, numbers = StandIn(), local(), count(1)
+
+    @contextmanager
+    def on_stream(stream: Stream) -> Iterator[None]:
+        before, current.stream = getattr(current, "stream", Stream()), stream
+        yield
+        current.stream = before
 
     def never_in_a_capture(name: str) -> Callable[..., None]:
         def call(*_: object) -> None:
@@ -103,7 +121,10 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
     fakes: dict[str, Any] = {
         "CUDAGraph": lambda: Graph(device),
         "graph": lambda graph, **named: capture(device, graph, **named),
-        "current_stream": lambda *_: Stream(),
+        "Event": Event,
+        "Stream": lambda *_: Stream(next(numbers)),
+        "stream": on_stream,
+        "current_stream": lambda *_: getattr(current, "stream", Stream()),
         "synchronize": never_in_a_capture("synchronize"),
         "empty_cache": never_in_a_capture("empty_cache"),
         "memory_reserved": lambda *_: device.kept_bytes,

@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -27,8 +28,8 @@ from vscugan.runtime.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
-#: Frames in a row, alike for the network, after which the next ones have a graph. A capture costs more than one frame,
-#: and parts of frames seldom have one size for long.
+#: Frames that are alike for the network, among the last twice as many, after which the next ones have a graph. A
+#: capture costs more than one frame, and parts of frames seldom have one size for long.
 FRAMES_BEFORE_CAPTURE = 4
 #: Of what a frame takes, what must be free beside it for a capture: other slots and programs take memory meanwhile.
 SPARE_SHARE = 0.25
@@ -83,15 +84,14 @@ class SlotGraphs:
 
     stream: torch.cuda.Stream
     graphs: dict[Situation, CapturedNetwork] = field(default_factory=dict)  #: the last captured comes last
-    in_a_row: dict[Network, tuple[Situation, int]] = field(default_factory=dict)
+    latest: dict[Network, deque[Situation]] = field(default_factory=dict)
     is_off: bool = False  #: captures no more
 
     def is_due(self, situation: Situation) -> bool:
         """Whether a graph is worth it, after one more frame that had none."""
-        last, frames = self.in_a_row.get(situation.network, (situation, 0))
-        frames = frames + 1 if last == situation else 1
-        self.in_a_row[situation.network] = situation, frames
-        return frames >= FRAMES_BEFORE_CAPTURE and not self.is_off
+        latest = self.latest.setdefault(situation.network, deque(maxlen=2 * FRAMES_BEFORE_CAPTURE))
+        latest.append(situation)
+        return latest.count(situation) >= FRAMES_BEFORE_CAPTURE and not self.is_off
 
     def capture(self, situation: Situation, padded: Tensor, options: PassOptions) -> None:
         """Capture a graph in the memory of the slot's others, the first of which goes where they are too many."""
@@ -187,7 +187,7 @@ def release_graphs(device: torch.device) -> bool:
         held = [slot for slot in _slots.values() if slot.graphs and slot.stream.device == device]
         for slot in held:
             slot.graphs.clear()
-            slot.in_a_row.clear()
+            slot.latest.clear()
             slot.is_off = True
         with suppress(RuntimeError):  # after a capture that failed, torch takes it for going on, and refuses
             torch.cuda.empty_cache()
