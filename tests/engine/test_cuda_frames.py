@@ -9,9 +9,11 @@ import gc
 import logging
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -252,6 +254,27 @@ print([len(slot.graphs) for slot in cuda_graphs._slots.values()], flush=True)
 """
     run = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
     assert (run.returncode, run.stdout, run.stderr) == (0, "[1]\n", "")
+
+
+@pytest.mark.skipif(not HAS_CUDA or find_spec("tensorrt") is None, reason="needs TensorRT")
+def test_tensorrt_takes_over_and_loads_what_it_has_built(picture: np.ndarray) -> None:
+    x, notes = frames_of(picture, 1)[0], list[str]()
+    engine = Engine(validate(backend="tensorrt", device=DEVICE, tile=0, precision="fp16"), notify=notes.append)
+    end = time.monotonic() + 300
+    while engine.report()["CuganRuntime"] != "tensorrt":
+        got = upscale(engine, x)
+        assert time.monotonic() < end, notes
+    assert psnr(got, upscale(Engine(validate(backend="torch", device="cpu", tile=0)), x)) > 50
+    code = """
+import numpy as np
+from vscugan.engine.engine import Engine
+from vscugan.settings import validate
+engine = Engine(validate(backend="tensorrt", device="cuda:0", tile=0, precision="fp16"))
+engine.upscale(np.zeros((3, 32, 40), np.float32), list(np.empty((3, 64, 80), np.float32)))
+print(engine.report()["CuganRuntime"])
+"""
+    run = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "tensorrt\n"  # within the time that a kept engine may take
 
 
 @on_a_gpu

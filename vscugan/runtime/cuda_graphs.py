@@ -4,8 +4,8 @@ A graph replays the same kernels on the same memory, so its bits are those of th
 it computes on stays taken as long as it lives, which is what a frame takes anyway; the graphs of a slot share it, since
 a slot computes one frame at a time. They are captured on the slot's own stream, and replayed there.
 
-What is captured must not use cuBLAS: its workspaces belong to a stream, and torch (2.11 and later) frees them with any
-graph of that stream, while others still read them. ``GateLayers`` does without.
+What is captured must not use cuBLAS: its workspaces belong to a stream, and newer versions of torch free them with any
+graph of that stream, while others still use them (pytorch/pytorch#193402). ``GateLayers`` does without.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def _try_to_capture(slot: SlotGraphs, situation: Situation, padded: Tensor, opti
 def has_room(device: torch.device) -> bool:
     """Give back what torch keeps of the frames before; returns whether a capture that takes as much is safe.
 
-    Its memory must not run out meanwhile: some versions of torch (before 2.13) do not recover from that.
+    Its memory must not run out meanwhile: torch before 2.13 does not recover from that (pytorch/pytorch#180395).
     """
     kept = torch.cuda.memory_reserved(device)
     torch.cuda.empty_cache()
