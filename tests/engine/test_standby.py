@@ -192,6 +192,7 @@ def test_parts_of_frames_are_not_worth_an_engine(x: np.ndarray, notes: list[str]
 def test_a_frame_that_overflows_is_not_worth_an_engine(
     x: np.ndarray, notes: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(standby, "GRACE_S", 60.0)
     standby.wait_for_engines()
     real = network_pass.run_tiles
 
