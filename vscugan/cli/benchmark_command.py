@@ -42,8 +42,10 @@ def _clips(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str
 
     from vscugan.clip.error_text import first_line
     from vscugan.clip.upscale import describe, upscale
+    from vscugan.engine.standby import wait_for_engines
 
     width, height = _size(arguments.size)
+    wait_for_engines()  # else what computes meanwhile would be measured
     core = vs.core
     length = WARM_FRAMES + arguments.frames * arguments.turns
     blank = core.std.BlankClip(format=vs.YUV420P8, width=width, height=height, length=length, keep=True)

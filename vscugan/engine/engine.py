@@ -18,6 +18,7 @@ from vscugan.engine.network_pass import NetworkPass
 from vscugan.engine.planner import PlanLimits
 from vscugan.engine.route import Pass, direct
 from vscugan.engine.slots import DeviceSlot, DeviceSlots, Spent, new_stream
+from vscugan.engine.transfer import PinnedTransfer, transfer_for
 from vscugan.errors import ArgumentError, FrameError
 from vscugan.models.weights import Weights
 from vscugan.runtime.backends import backend_row, is_native, pick_backend
@@ -107,7 +108,14 @@ class Engine:
         )
         passes = tuple(NetworkPass(each, backend, device, self.precision, limits, notify) for each in weights)
         return [
-            DeviceSlot(device=device, backend=backend, passes=passes, stream=new_stream(device), workspace=Workspace())
+            DeviceSlot(
+                device=device,
+                backend=backend,
+                passes=passes,
+                stream=new_stream(device),
+                workspace=Workspace(),
+                transfer=transfer_for(passes[0].runtime.device),
+            )
             for _ in range(streams)
         ]
 
@@ -136,7 +144,7 @@ class Engine:
     def report(self) -> dict[str, str]:
         """What computes, as frame props: runtime, device, precision, tile and weights of each pass."""
         return {
-            "CuganRuntime": _without_repeats(slots[0].backend for slots in self.slots_by_device),
+            "CuganRuntime": _without_repeats(p.computed_by for slots in self.slots_by_device for p in slots[0].passes),
             "CuganDevice": _without_repeats(str(slots[0].device) for slots in self.slots_by_device),
             "CuganPrecision": self.precision,
             "CuganTile": ", ".join(p.tile for p in self.passes),
@@ -164,7 +172,7 @@ class Engine:
             used, y = list[Gates](), x[0]
             for y, own in self._passes(slot, x, n, gates, with_gates):  # noqa: B007  the last is written
                 used.append(own)
-            self._write(y, x, target, n)
+            self._write(y, x, target, n, slot.transfer)
             return _kept(used) if with_gates else ()
 
     def render(
@@ -178,7 +186,9 @@ class Engine:
             used, pictures = list[Gates](), list[Tensor]()
             for y, own in self._passes(slot, x, n, gates, with_gates):
                 used.append(own)
-                pictures.append(torch.empty(y.shape).copy_(y).clamp_(0, 1))
+                pictures.append(torch.empty(y.shape))
+                _fetch(y, pictures[-1].unbind(), slot.transfer)
+                pictures[-1].clamp_(0, 1)
             return pictures, _kept(used) if with_gates else ()
 
     def _passes(
@@ -211,7 +221,8 @@ class Engine:
                 for area in areas:
                     result, _ = network.run(y, n, slot.workspace, PassOptions(gates=given), area.enlarged(factor))
                     torch.clamp(result, 0, 1, out=result)
-                    picture[:, *area.enlarged(factor * network.scale).index].copy_(result)
+                    into = picture[:, *area.enlarged(factor * network.scale).index]
+                    _fetch(result, into.unbind(), slot.transfer)
 
     def show(
         self, picture: Tensor, source: NDArray[np.float32], target: Sequence[NDArray[np.float32]], n: int = 0
@@ -220,16 +231,17 @@ class Engine:
         with torch.inference_mode():
             self._write(picture, torch.from_numpy(source)[None], target, n)
 
-    def _write(self, y: Tensor, x: Tensor, target: Sequence[NDArray[np.float32]], n: int) -> None:
+    def _write(
+        self, y: Tensor, x: Tensor, target: Sequence[NDArray[np.float32]], n: int, by: PinnedTransfer | None = None
+    ) -> None:
         """Clip (3, scale*H, scale*W) and write it, with the excess of ``x`` (1, 3, H, W) where that is asked for."""
-        over = self._excess(x, n)
-        for channel, plane in enumerate(target):
-            out = torch.from_numpy(plane)
-            if over is None and y.device.type == "cpu":
-                torch.clamp(y[channel], 0, 1, out=out)
-            else:
-                clipped = y[channel].clamp(0, 1)
-                out.copy_(clipped if over is None else clipped + over[0, channel])
+        over, planes = self._excess(x, n), [torch.from_numpy(plane) for plane in target]
+        if over is None and y.device.type == "cpu":
+            for channel, plane in zip(y, planes, strict=True):
+                torch.clamp(channel, 0, 1, out=plane)
+            return
+        clipped = (channel.clamp(0, 1) for channel in y)
+        _fetch(clipped if over is None else map(torch.add, clipped, over[0]), planes, by)
 
     def _excess(self, x: Tensor, n: int) -> Tensor | None:
         """What to add to the clipped result, or None where there is nothing."""
@@ -241,6 +253,15 @@ class Engine:
                 f"frame {n} must be finite for overshoot=restore, got Inf; look for it in the source there"
             )
         return over
+
+
+def _fetch(channels: Iterable[Tensor], planes: Sequence[Tensor], by: PinnedTransfer | None) -> None:
+    """Copy channels (h, w) from wherever they are into planes on the host."""
+    if by is not None:
+        by.download(channels, planes)
+        return
+    for channel, plane in zip(channels, planes, strict=True):
+        plane.copy_(channel)
 
 
 def _kept(gates: Sequence[Gates]) -> FrameGates:

@@ -1,4 +1,4 @@
-"""How much memory is free, on a device or on the host."""
+"""How much memory is free, on a device or on the host, and how to have more of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 import torch
 
-from vscugan.runtime.device import Device
+from vscugan.runtime.cuda_graphs import release_graphs
+from vscugan.runtime.device import TORCH_GPUS, Device
 
 #: where the system does not tell, plan for a small machine
 _UNKNOWN_BYTES = 4 << 30
@@ -22,6 +23,18 @@ def free_bytes(device: Device) -> int:
         with suppress(RuntimeError):  # an integrated GPU has the host's, and can't tell
             return int(getattr(torch, device.kind).mem_get_info(device.tensors)[0])
     return min(_host_available(), _cgroup_left())
+
+
+def release_memory(device: Device) -> bool:
+    """Give back what torch keeps of a device's memory; returns whether CUDA graphs were freed, too.
+
+    Then the same plan may fit.
+    """
+    if device.kind == "cuda":
+        return release_graphs(device.tensors)
+    if device.kind in TORCH_GPUS:
+        getattr(torch, device.kind).empty_cache()
+    return False
 
 
 def _host_available() -> int:

@@ -6,16 +6,20 @@ import gc
 import threading
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from vscugan.engine.memory import release_memory
 from vscugan.engine.padding import network_input, picture_of
 from vscugan.engine.planner import PlanLimits, Planner
+from vscugan.engine.standby import Standby
 from vscugan.errors import FrameError
 from vscugan.models.weights import Weights
 from vscugan.runtime.backends import backend_row
-from vscugan.runtime.device import TORCH_GPUS, Device
+from vscugan.runtime.cuda_graphs import synchronize
+from vscugan.runtime.device import Device
 from vscugan.runtime.protocol import Gates, PassOptions, Runtime
 from vscugan.runtime.workspace import Workspace
 from vscugan.tiling.geometry import Rectangle
@@ -34,7 +38,7 @@ def shared_runtime(backend: str, weights: Weights, device: Device, precision: st
         if runtime is None:
             runtime = backend_row(backend).make(weights, device, precision)
             if device.kind == "cuda":  # other streams must not read parameters that are still on their way
-                torch.cuda.synchronize(device.tensors)
+                synchronize(device.tensors)
             _runtimes[key] = runtime
         return runtime
 
@@ -67,7 +71,14 @@ class NetworkPass:
         self.planner = Planner(self.runtime, device, self.sha256, precision, limits, notify)
         self._weights, self._backend, self._device, self._precision = weights, backend, device, precision
         self._notify = notify
+        # engines for a frame that overflows, or for parts of frames, each of another size, are not worth their build
+        meanwhile = backend_row(backend).meanwhile
+        self._quick = meanwhile or backend
+        self._standby: Standby | None = None
+        if meanwhile is not None:
+            self._standby = Standby(shared_runtime(meanwhile, weights, device, precision), self.runtime, notify)
         self._fp32: Runtime | None = None
+        self.computed_by = backend  #: the backend of the last whole picture
 
     @property
     def tile(self) -> str:
@@ -88,7 +99,7 @@ class NetworkPass:
         if result is None and self._precision != "fp32":
             self._notify(f"frame {n} gave NaN or Inf in {self._precision}; it was computed again in fp32")
             if self._fp32 is None:
-                self._fp32 = shared_runtime(self._backend, self._weights, self._device, "fp32")
+                self._fp32 = shared_runtime(self._quick, self._weights, self._device, "fp32")
             result = self._run(self._fp32, x, workspace, options, area)
         if result is None:
             raise FrameError(
@@ -112,9 +123,10 @@ class NetworkPass:
             # outside of the handler: the traceback would keep the failed run's tensors alive
             workspace.clear()  # what it holds is sized for the plan that failed
             gc.collect()
-            if self._device.kind in TORCH_GPUS:
-                getattr(torch, self._device.kind).empty_cache()
-            self.planner.shrink(plan, height, width)
+            if release_memory(self._device):
+                self._notify(f"out of memory on {self._device}: CUDA graphs are freed, and captured no more")
+            else:
+                self.planner.shrink(plan, height, width)
 
     def _attempt(
         self,
@@ -130,6 +142,34 @@ class NetworkPass:
         # what is rounded to levels comes out finite whatever went in
         if self._precision == "int8" and not torch.isfinite(padded.sum()):
             return None
+        if self._standby is not None and runtime is self.runtime:
+            runtime = self._chosen(self._standby, x, padded, plan, inner, options, area)
         padded = padded.to(runtime.device, runtime.dtype)
         result = run_tiles(runtime, padded, plan, inner, workspace, options)
-        return result and (picture_of(runtime.architecture, result[0]), result[1])
+        return result and (picture_of(runtime.architecture, result[0]).to(x.device), result[1])
+
+    def _chosen(
+        self,
+        standby: Standby,
+        x: Tensor,
+        padded: Tensor,
+        plan: TilePlan,
+        inner: Rectangle,
+        options: PassOptions,
+        area: Rectangle | None,
+    ) -> Runtime:
+        """The runtime that computes all of this picture."""
+        if area is not None:
+            return standby.quick
+        shape, gates, builder = padded.shape, options.gates, standby.builder
+        blank = replace(options, gates=gates and tuple(torch.zeros(gate.shape) for gate in gates))
+
+        def build() -> None:
+            with torch.inference_mode():
+                black = torch.zeros(shape, dtype=builder.dtype, device=builder.device)
+                run_tiles(builder, black, plan, inner, Workspace(), blank)
+
+        kind = (shape, plan, inner, gates is None, options.returns_gates)
+        chosen = standby.choose(kind, f"{x.shape[3]}x{x.shape[2]}", build)
+        self.computed_by = chosen.name
+        return chosen

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vscugan.engine.network_pass import NetworkPass
+from vscugan.engine.transfer import PinnedTransfer
 from vscugan.runtime.device import Device
 from vscugan.runtime.workspace import Workspace
 
@@ -36,6 +37,8 @@ class DeviceSlot:
     """A place for one frame in flight on a device: the passes there, which its slots share, and what it uses again.
 
     CUDA's allocator keeps memory for each stream: a slot keeps its stream, so that its next frame finds that memory.
+    With two slots, one's frame is copied while the other's is computed; more of them only wait for each other, and
+    each has memory, and graphs (see ``cuda_graphs``), of its own.
     """
 
     device: Device
@@ -43,6 +46,7 @@ class DeviceSlot:
     passes: tuple[NetworkPass, ...]
     stream: torch.cuda.Stream | None  #: None where the device is not CUDA's
     workspace: Workspace
+    transfer: PinnedTransfer | None  #: None where the runtime's tensors are not on CUDA
 
 
 class DeviceSlots:
@@ -86,9 +90,7 @@ class DeviceSlots:
 def _on_device(x: Tensor, slot: DeviceSlot) -> Tensor:
     """A picture where the runtime's tensors live; on the host it is not copied."""
     device = slot.passes[0].runtime.device
-    if device.type != "cuda":
-        return x.to(device)
-    return torch.empty(x.shape, dtype=x.dtype, pin_memory=True).copy_(x).to(device, non_blocking=True)
+    return x.to(device) if slot.transfer is None else slot.transfer.upload(x, device)
 
 
 def new_stream(device: Device) -> torch.cuda.Stream | None:
@@ -98,10 +100,12 @@ def new_stream(device: Device) -> torch.cuda.Stream | None:
 
 @contextmanager
 def _on_stream(stream: torch.cuda.Stream | None) -> Iterator[None]:
-    """What is asked of the stream meanwhile is done at the end."""
+    """What is asked of the stream meanwhile is done at the end, after an error, too: the next frame uses its memory."""
     if stream is None:
         yield
         return
     with torch.cuda.stream(stream):
-        yield
-        stream.synchronize()
+        try:
+            yield
+        finally:
+            stream.synchronize()

@@ -36,6 +36,7 @@ class Backend:
     own. ``streams``: frames at once by default on a kind of device, else 1. ``speed``: times as fast as torch in a
     precision, where that was measured (docs/speed.md), by kind of device or, for a CPU, by its instruction set:
     ``auto`` takes the fastest. ``adapters``: the GPUs that it reaches by itself, in its own order; does not raise.
+    ``meanwhile``: the backend that computes while this one builds engines for minutes, None where it builds none.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Backend:
     out_of_memory: tuple[str, ...] = ()
     streams: Mapping[str, int] = field(default_factory=dict)
     speed: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    meanwhile: str | None = None
     adapters: Callable[[], Sequence[Adapter]] = _no_adapters
 
     def speed_on(self, device: Device, precision: str) -> float:

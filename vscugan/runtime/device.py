@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import platform
+import sys
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -61,3 +64,14 @@ def instruction_set() -> str:
     """The widest vectors that torch may use on this CPU: ``avx512``, ``avx2``, ``neon``, or what torch calls it."""
     found = torch.backends.cpu.get_cpu_capability().lower()
     return "neon" if found == "default" and platform.machine() in ("arm64", "aarch64") else found
+
+
+def nvidia_driver() -> str:
+    """The version of NVIDIA's driver, as nvidia-smi shows it; empty where there is none."""
+    text = ctypes.create_string_buffer(80)
+    with suppress(OSError, AttributeError):  # no library, or one without these functions
+        library = ctypes.CDLL("nvml.dll" if sys.platform == "win32" else "libnvidia-ml.so.1")
+        library.nvmlInit_v2()
+        library.nvmlSystemGetDriverVersion(text, len(text))
+        library.nvmlShutdown()
+    return text.value.decode("ascii", "replace")

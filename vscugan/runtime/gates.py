@@ -12,6 +12,20 @@ from vscugan.architectures.architecture import Architecture
 from vscugan.architectures.parts import Gate
 
 
+def map_sums(part: Tensor, sum_dtype: torch.dtype) -> Tensor:
+    """(1, C, h, w) -> (1, C) sums in ``sum_dtype``: rows in fp32, columns in it, as exact as the whole in double."""
+    if part.stride(1) == 1:  # channels last: 30 times as fast as sum(3)
+        return part.permute(0, 2, 3, 1).sum(2, dtype=torch.float32).sum(1, dtype=sum_dtype)
+    return part.sum(3, dtype=torch.float32).sum(2, dtype=sum_dtype)
+
+
+def _dense(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """A dense layer on (1, C)."""
+    if x.device.type != "cuda":
+        return F.linear(x, weight, bias)
+    return (weight * x).sum(1)[None] + bias  # without cuBLAS: see ``cuda_graphs``
+
+
 class GateLayers:
     """The parameters of a network's gates on a device."""
 
@@ -28,6 +42,6 @@ class GateLayers:
     def __call__(self, gate: Gate, mean: Tensor, alpha: float) -> Tensor:
         """(1, C) mean of the gate's map -> (1, C, 1, 1) gate, fp32, times ``alpha`` where the gate takes it."""
         squeeze, excite = (self._parameters[layer] for layer in gate.layers)
-        squeezed = F.relu(F.linear(mean.to(torch.float32), *squeeze))
+        squeezed = F.relu(_dense(mean.to(torch.float32), *squeeze))
         gain = alpha if gate.takes_alpha else 1.0
-        return (torch.sigmoid(F.linear(squeezed, *excite)) * gain)[:, :, None, None]
+        return (torch.sigmoid(_dense(squeezed, *excite)) * gain)[:, :, None, None]

@@ -26,6 +26,21 @@ Arrays = dict[str, NDArray[np.float32]]
 Session = Callable[[Mapping[str, NDArray[np.float32]], Workspace], Arrays]
 
 
+class _Lazy:
+    """A session that is made when it is first asked for, which may take minutes and holds no other one up."""
+
+    def __init__(self) -> None:
+        self._session: Session | None = None
+        self._lock = threading.Lock()
+
+    def get(self, load: Callable[[], Session]) -> Session:
+        """The session; raises what ``load`` raises, and the next call tries again."""
+        with self._lock:
+            if self._session is None:
+                self._session = load()
+            return self._session
+
+
 class GraphRuntime(ABC):
     """A runtime whose tensors are dense fp32 in host memory, whatever its device and precision are."""
 
@@ -39,6 +54,7 @@ class GraphRuntime(ABC):
     keeps_maps = True
     format = "onnx"  #: of its graphs
     fixed_shapes = 0  #: how many shapes of a graph get a session of their own; the others share one for any shape
+    takes_parts = True  #: whether parts of pictures, of changing sizes, come too: they share one session
     preferred_tile_px = 0
     largest_buffer: int | None = None
 
@@ -49,7 +65,7 @@ class GraphRuntime(ABC):
             weights = prepared(weights, quantisation)
         self._weights = weights
         self._gates = GateLayers(weights.architecture, weights.tensors, self.device)
-        self._sessions: dict[tuple[object, ...], dict[tuple[tuple[int, ...], ...], Session]] = {}
+        self._sessions: dict[tuple[object, ...], dict[tuple[tuple[int, ...], ...], _Lazy]] = {}
         self._sessions_lock = threading.Lock()
 
     @abstractmethod
@@ -72,10 +88,8 @@ class GraphRuntime(ABC):
             sessions = self._sessions.setdefault(key, {})
             fixed = tuple(shapes.values())
             own = fixed if not shapes_vary and (fixed in sessions or len(sessions) < self.fixed_shapes) else ()
-            if own not in sessions:
-                sessions[own] = self.load(model(), outputs, shapes if own else None)
-            session = sessions[own]
-        return session(inputs, workspace)
+            session = sessions.setdefault(own, _Lazy())
+        return session.get(lambda: self.load(model(), outputs, shapes if own else None))(inputs, workspace)
 
     def _exported(self, function: Callable[..., bytes], *arguments: object, **named: object) -> Callable[[], bytes]:
         """What makes a model of ``vscugan.runtime.graph``."""
@@ -119,7 +133,7 @@ class GraphRuntime(ABC):
             self._exported(graph.network_graph, **about_gates),
             inputs,
             workspace,
-            shapes_vary=given is not None,
+            shapes_vary=given is not None and self.takes_parts,
         )
         return torch.from_numpy(ran["output"]), given or tuple(torch.from_numpy(ran[name]) for name in asked)
 

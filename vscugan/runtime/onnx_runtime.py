@@ -9,13 +9,16 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 import xxhash
 from numpy.typing import NDArray
 
 from vscugan.cache import ensure_folder
+from vscugan.errors import DeviceError
+from vscugan.install import version
 from vscugan.models.weights import Weights
 from vscugan.runtime.backends import Backend
-from vscugan.runtime.device import Device
+from vscugan.runtime.device import Device, nvidia_driver
 from vscugan.runtime.graph_runtime import Arrays, GraphRuntime, Session
 from vscugan.runtime.workspace import Workspace
 
@@ -46,6 +49,8 @@ class OnnxRuntime(GraphRuntime):
         super().__init__(weights)
         self.name = name
         self._providers = list(providers)
+        if TENSORRT in dict(providers):  # its engines are fastest for one size, and another builds one engine anew
+            self.fixed_shapes, self.takes_parts = 16, False
 
     def load(self, model: bytes, outputs: Sequence[str], shapes: Mapping[str, Sequence[int]] | None) -> Session:
         """See ``GraphRuntime``."""
@@ -53,20 +58,46 @@ class OnnxRuntime(GraphRuntime):
         options.log_severity_level = 3  # errors: warnings go to stderr for each graph
         # idle threads must sleep: the encoder needs the cores
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        session = package().InferenceSession(model, options, providers=self._providers_for(model))
+        for name, shape in (shapes or {}).items():
+            for axis, px in zip("hw", shape[2:], strict=True):
+                options.add_free_dimension_override_by_name(f"{name}_{axis}", px)
+        session = package().InferenceSession(model, options, providers=self._providers_for(model, shapes))
+
+        wanted, got = self._providers[0][0], session.get_providers()[0]
+        if got != wanted:  # it goes on with the next one where a library does not load, and says so on stderr only
+            raise DeviceError(
+                f"backend={self.name} must compute by {wanted}, got {got}; what it needs did not load: "
+                "check its libraries and the driver, or use backend=torch"
+            )
 
         def run(inputs: Mapping[str, NDArray[np.float32]], workspace: Workspace) -> Arrays:
             return dict(zip(outputs, session.run(list(outputs), dict(inputs)), strict=True))
 
         return run
 
-    def _providers_for(self, model: bytes) -> Providers:
+    def _providers_for(self, model: bytes, shapes: Mapping[str, Sequence[int]] | None) -> Providers:
         """The providers, with a prefix for TensorRT's kept engines.
 
-        It names them by the graph's and the nodes' names alone, which all our models share.
+        ONNX Runtime names them by the names in a graph, which all our models share, by the versions that it was built
+        with, precision and compute capability; what was built by another TensorRT does not load, and what was chosen
+        on another GPU or by another driver is slow.
         """
-        prefix = {"trt_engine_cache_prefix": xxhash.xxh3_128_hexdigest(model)}
-        return [(name, options | prefix if name == TENSORRT else options) for name, options in self._providers]
+
+        def prefix(options: Mapping[str, Any]) -> dict[str, str]:
+            gpu = torch.cuda.get_device_name(options["device_id"])
+            sizes = sorted((name, *shape) for name, shape in (shapes or {}).items())
+            built_for = repr((sizes, gpu, nvidia_driver(), _tensorrt_versions()))
+            return {"trt_engine_cache_prefix": xxhash.xxh3_128_hexdigest(model + built_for.encode())}
+
+        return [
+            (name, {**options, **prefix(options)} if name == TENSORRT else options) for name, options in self._providers
+        ]
+
+
+def _tensorrt_versions() -> list[str]:
+    """The versions of TensorRT that pip has installed."""
+    names = ("tensorrt", "tensorrt-cu12", "tensorrt-cu13", "tensorrt-cu12-libs", "tensorrt-cu13-libs")
+    return [f"{name} {found}" for name in names if (found := version(name))]
 
 
 def _lacks(provider: str, device: Device) -> str | None:
@@ -115,6 +146,6 @@ ROWS = (
         {"cpu": ("fp32",), "cuda": ("fp32",)},
         speed={("cpu", "fp32"): 1.29},
     ),
-    _row("tensorrt", TENSORRT, {"cuda": ("fp32", "fp16")}),
+    _row("tensorrt", TENSORRT, {"cuda": ("fp32", "fp16")}, meanwhile="torch"),
     _row("directml", "DmlExecutionProvider", {"cuda": ("fp32",), "xpu": ("fp32",)}),
 )

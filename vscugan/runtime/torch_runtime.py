@@ -9,11 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vscugan.architectures.parts import Gate, Stage
+from vscugan.architectures.stages import WholeMaps, run_stages
 from vscugan.models.weights import Weights
 from vscugan.runtime.backends import Backend
+from vscugan.runtime.cuda_graphs import run_by_graph
 from vscugan.runtime.device import TORCH_GPUS, Device
-from vscugan.runtime.gates import GateLayers
-from vscugan.runtime.protocol import PassOptions
+from vscugan.runtime.gates import GateLayers, map_sums
+from vscugan.runtime.protocol import Gates, PassOptions
 from vscugan.runtime.workspace import Workspace
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -53,6 +55,7 @@ class TorchRuntime:
         # on a CPU each result is fresh memory, whose pages cost more than the halo: 1280x720 takes 0.4 x the time
         self.preferred_tile_px = 128 if device.type == "cpu" else 0
         self.sum_dtype = torch.float32 if device.type == "mps" else torch.float64
+        self.uses_graphs = device.type == "cuda" and torch.version.hip is None  # on AMD nobody has tried them
         self._gates = GateLayers(weights.architecture, weights.tensors, device)
         self._parameters = {
             layer.name: (
@@ -86,8 +89,29 @@ class TorchRuntime:
         written = stage.run(self, read, gates)
         return {name: written[name] for name in stage.writes}  # lean stages do not keep all that they make
 
-    def run_network(self, padded: Tensor, workspace: Workspace, options: PassOptions) -> None:
-        """See ``Runtime``: torch has no whole graph."""
+    def run_network(self, padded: Tensor, workspace: Workspace, options: PassOptions) -> tuple[Tensor, Gates] | None:
+        """See ``Runtime``: on CUDA by graphs; elsewhere stage by stage is as good."""
+        return run_by_graph(self.whole_network, padded, workspace, options) if self.uses_graphs else None
+
+    def whole_network(self, padded: Tensor, options: PassOptions) -> tuple[Tensor, Gates]:
+        """See ``Network``: what stage by stage computes, in one go."""
+        names = [gate.name for gate in self.architecture.gates]
+        given = {} if options.gates is None else dict(zip(names, options.gates, strict=True))
+
+        def gate_of(gate: Gate, x: Tensor) -> Tensor:
+            return self.gate(gate, map_sums(x, self.sum_dtype) / (x.shape[2] * x.shape[3]), options.alpha)
+
+        whole = WholeMaps(
+            {"input": padded},
+            given,
+            lambda k, stage, read, gates: stage.run(self, read, gates),
+            gate_of,
+            give_back=lambda x: None,  # its memory is free when nobody has it any more
+            wanted=("output",),
+        )
+        run_stages(self.architecture.stages, whole)
+        y: Tensor = whole.maps["output"]
+        return y.to(torch.float32).contiguous(), tuple(whole.gates[name] for name in names)
 
     def map_sum(
         self, k: int, padded: Tensor, own: tuple[slice, slice], gates: Mapping[str, Tensor], workspace: Workspace

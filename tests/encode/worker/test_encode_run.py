@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from support.slow_encode import SLOW, assert_gone, command, family, finished, ru
 
 from vscugan.encode.chunks import pipeline
 from vscugan.encode.chunks.encoding import ChunkContext, Encoding
+from vscugan.encode.worker import encode_run
+from vscugan.engine import standby
 from vscugan.errors import EncoderError
 
 
@@ -141,6 +144,20 @@ def test_files_are_read_and_frames_computed_no_more_than_they_must_be(tmp_path: 
     assert (characters_read() - before) / source.stat().st_size < 5.5
     computed = (tmp_path / "b.log").read_text().split()
     assert sorted(map(int, computed)) == list(range(24))
+
+
+def test_engines_are_built_before_the_clip_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resumed run has the bits of an uncut one, so no other runtime may compute meanwhile."""
+    monkeypatch.setattr(standby, "_waits", threading.Event())
+    real, waited = encode_run.build, list[bool]()
+
+    def build(*arguments: Any) -> Any:
+        waited.append(standby._waits.is_set())
+        return real(*arguments)
+
+    monkeypatch.setattr(encode_run, "build", build)
+    work(media.plain(tmp_path / "a.mkv", frames=24), tmp_path / "b.mkv", *X264)
+    assert waited == [True]
 
 
 def test_a_resumed_run_computes_what_is_missing_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

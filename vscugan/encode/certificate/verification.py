@@ -23,6 +23,7 @@ from vscugan.encode.container.streams import COVER, tracks
 from vscugan.encode.job.encode_job import CERTIFICATE_SUFFIX
 from vscugan.encode.source.filter_graph import FilterGraph, build
 from vscugan.encode.source.source import Source, open_source
+from vscugan.engine.standby import wait_for_engines
 from vscugan.errors import SourceError
 
 
@@ -42,6 +43,7 @@ def verify(request: Request) -> dict[str, Any]:
             f"source must be the certificate's, got another sha256 of {source.path.name!r}; name the right one"
         )
     coded = open_source(request.result, lambda percent: None, True)
+    wait_for_engines()  # a run that goes on, and a check, must have the same bits
     graph = build(job, source)
     wrong += _outer_faults(content["frames"], graph, source, coded)
     computed = compute_clip(job, graph, source, content)

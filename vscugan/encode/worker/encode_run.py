@@ -36,6 +36,7 @@ from vscugan.encode.source.source_file import check_readable, identity
 from vscugan.encode.worker.finished_file import certificate_of, publish_result, write_result
 from vscugan.encode.worker.first_frame import FirstFrame, compute_first
 from vscugan.encode.worker.run_facts import begin_or_compare, input_facts, refuse_other_inputs, run_facts
+from vscugan.engine.standby import wait_for_engines
 from vscugan.errors import ConflictError, SourceError
 from vscugan.files import sha256
 
@@ -118,6 +119,7 @@ class Run:
         if program.row and program.row.codec == "ffv1" and muxer == "mp4":
             raise ConflictError("output must hold the encoder's video, got .mp4, which can't hold FFV1; write a .mkv")
         self.emit("model")
+        wait_for_engines()  # a run that goes on, and a check, must have the same bits
         graph = build(self.job, source)
         chunks = cut(graph.clip.num_frames, chunk_frames(self.job.chunk_s, graph.rate, self.job.grid_frames))
         first = compute_first(graph, chunks, journal)
