@@ -101,10 +101,16 @@ class Memory:
             at, _ = self._taken.pop(address)
             self._layout.give(at)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether all was given back."""
+        return self._layout.is_empty
+
 
 @cache
 def allocator_class() -> Any:
-    """A class of ncnn's allocators; each has a ``Memory`` of its own, and must outlive the blobs in it."""
+    """A class of ncnn's allocators, each with a ``Memory`` of its own."""
+    in_use: set[object] = set()  # blobs do not keep their allocator alive
 
     class Allocator(importlib.import_module("ncnn").PoolAllocator):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -112,10 +118,13 @@ def allocator_class() -> Any:
             self._memory = Memory()
 
         def fastMalloc(self, size: int) -> object:
+            in_use.add(self)
             address = self._memory.take(size)
             return None if address is None else _capsule(address, None, None)
 
         def fastFree(self, piece: object) -> None:
             self._memory.give(_address(piece, None))
+            if self._memory.is_empty:
+                in_use.discard(self)
 
     return Allocator

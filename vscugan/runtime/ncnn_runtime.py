@@ -32,6 +32,12 @@ class NcnnRuntime(GraphRuntime):
 
     name = "ncnn"
     format = "ncnn"
+    dense_windows = False  # what it reads is copied into its blobs
+
+    def __init__(self, weights: Weights) -> None:
+        super().__init__(weights)
+        #: maps that later stages read; they stay in the blobs' memory
+        self._handed_on = {name for stage in self.architecture.stages for name in stage.writes} - {"output"}
 
     def load(self, model: bytes, outputs: Sequence[str], shapes: Mapping[str, Sequence[int]] | None) -> Session:
         """See ``GraphRuntime``."""
@@ -52,21 +58,40 @@ class NcnnRuntime(GraphRuntime):
             extractor.set_blob_allocator(allocator)
             extractor.set_workspace_allocator(allocator)
             for name, values in inputs.items():
-                extractor.input(name, package().Mat(values[0]))  # which does not keep ``values``
-            return {name: _copied(name, *extractor.extract(name), workspace) for name in outputs}
+                extractor.input(name, _blob(name, values, allocator))
+            ran = {name: _values(name, *extractor.extract(name)) for name in outputs}
+            return {name: y if name in self._handed_on else _copied(y, workspace) for name, y in ran.items()}
 
         return run
 
 
-def _copied(name: str, error: int, y: Any, workspace: Workspace) -> NDArray[np.float32]:
-    """An output (C, H, W) of ncnn's as (1, C, H, W), in memory of the workspace."""
+def _no_memory(name: str) -> MemoryError:
+    return MemoryError(f"ncnn has no memory for {name}")
+
+
+def _blob(name: str, values: NDArray[np.float32], allocator: Any) -> Any:
+    """A blob with a copy of an input (1, C, H, W)."""
+    channels, height, width = values.shape[1:]
+    blob = package().Mat(width, height, channels, allocator=allocator)
+    if blob.empty():
+        raise _no_memory(name)
+    np.copyto(np.asarray(blob), values[0])
+    return blob
+
+
+def _values(name: str, error: int, blob: Any) -> NDArray[np.float32]:
+    """An output's values (1, C, H, W), in the blob's memory."""
     if error == OUT_OF_MEMORY:
-        raise MemoryError(f"ncnn has no memory for {name}")
+        raise _no_memory(name)
     if error:
-        raise RuntimeError(f"ncnn must compute {name}, got error {error}; try backend=torch")
-    values = np.asarray(y)
-    taken = workspace.take((1, *values.shape), torch.float32, torch.contiguous_format, torch.device("cpu")).numpy()
-    np.copyto(taken[0], values)
+        raise RuntimeError(f"ncnn must compute {name}, got error {error}; use another backend")
+    return np.asarray(blob)[None]
+
+
+def _copied(values: NDArray[np.float32], workspace: Workspace) -> NDArray[np.float32]:
+    """The same in memory of the workspace."""
+    taken = workspace.take(values.shape, torch.float32, torch.contiguous_format, torch.device("cpu")).numpy()
+    np.copyto(taken, values)
     return np.asarray(taken)
 
 
