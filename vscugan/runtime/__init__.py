@@ -5,6 +5,7 @@ BACKENDS: dict[str, str] = {
     "torch": "vscugan.runtime.torch_runtime",
     "openvino": "vscugan.runtime.openvino_runtime",
     "onnxruntime": "vscugan.runtime.onnx_runtime",
+    "ncnn": "vscugan.runtime.ncnn_runtime",
     "tensorrt": "vscugan.runtime.onnx_runtime",
     "directml": "vscugan.runtime.onnx_runtime",
     "webgpu": "vscugan.runtime.webgpu_runtime",

@@ -103,8 +103,9 @@ class GraphRuntime(ABC):
     ) -> dict[str, Tensor]:
         """See ``Runtime``."""
         last = self.memory_format == torch.channels_last
-        dense = {name: x.contiguous(memory_format=self.memory_format) for name, x in read.items()}
-        inputs = {name: (x.permute(0, 2, 3, 1) if last else x).numpy() for name, x in dense.items()}
+        if self.dense_windows:
+            read = {name: x.contiguous(memory_format=self.memory_format) for name, x in read.items()}
+        inputs = {name: (x.permute(0, 2, 3, 1) if last else x).numpy() for name, x in read.items()}
         inputs |= {name: gates[name].numpy() for name in stage.takes}
         ran = self._run(
             (k, stage.writes, *stage.reads),
