@@ -24,13 +24,14 @@ from vscugan.models.weights import load_released
 from vscugan.settings import validate
 
 SCALE = 2
+WITHOUT_GRAPHS = "torch, no CUDA graphs"
 #: (model, width, height), the most telling first: time may run out
 CASES = (("se", 1920, 1080), ("se", 1280, 720), ("pro", 1920, 1080), ("pro", 1280, 720))
-SMALL_CASES = (("se", 64, 48), ("pro", 64, 48))
+SMALL_CASES = (("se", 48, 32), ("pro", 48, 32))
 #: arguments of Upscale by name. Each heat is measured beside a bare network of its own; the second is of runtimes that
 #: may be absent, and that may take minutes to begin.
 HEATS: tuple[Mapping[str, dict[str, Any]], ...] = (
-    {"torch": {"backend": "torch"}},
+    {"torch": {"backend": "torch"}, WITHOUT_GRAPHS: {"backend": "torch"}},
     {"tensorrt": {"backend": "tensorrt"}},
 )
 STREAMS = (1, 2, 3, 4)
@@ -76,7 +77,7 @@ def precision(job: Job) -> str:
 
 def least_frames(job: Job) -> int:
     """Of a turn."""
-    return 3 if job.small else 10
+    return 2 if job.small else 10
 
 
 def art_clip(job: Job, width: int, height: int, length: int) -> vs.VideoNode:
@@ -108,7 +109,7 @@ def filtered(job: Job, case: Case, arguments: Mapping[str, Any], contestant: Con
         reuse="off", report=1, **arguments,
     )  # fmt: skip
     vs.core.std.SetVideoCache(node, mode=0)
-    position, around = 0, vs.core.num_threads
+    position, around = 0, int(vs.core.num_threads)
 
     def run(count: int) -> float:
         nonlocal position
@@ -124,7 +125,13 @@ def filtered(job: Job, case: Case, arguments: Mapping[str, Any], contestant: Con
     with node.get_frame(0) as frame:
         contestant.luma = np.divide(frame[0], 255, dtype=np.float32)
         contestant.report = {key: str(frame.props[f"Cugan{key.title()}"]) for key in ("runtime", "tile")}
-    contestant.run = run
+    contestant.run = run if contestant.name != WITHOUT_GRAPHS else partial(without_graphs, job, run)
+
+
+def without_graphs(job: Job, run: Run, count: int) -> float:
+    """The same while nothing is captured."""
+    with job.graphs_paused():
+        return run(count)
 
 
 def timed(job: Job, call: Callable[[], object]) -> Run:
@@ -198,6 +205,7 @@ def absent(job: Job, arguments: Mapping[str, Any]) -> str | None:
 
 def speed(job: Job) -> Iterator[Row]:
     """Each case of each heat in its share of the time."""
+    job.wait_for_engines()
     heats = []
     for runtimes in HEATS:
         here = {}
@@ -221,6 +229,8 @@ def race(job: Job, case: Case, runtimes: Mapping[str, dict[str, Any]], until: fl
         racing.append(prepared(job, BARE_GRAPH, 1, partial(bare, job, case)))
     racing.append(prepared(job, ENGINE, 1, partial(engine_alone, job, case)))
     for (name, arguments), streams in product(runtimes.items(), STREAMS[:2] if job.small else STREAMS):
+        if name == WITHOUT_GRAPHS and streams > 2:  # the default, and the simplest
+            continue
         racing.append(prepared(job, name, streams, partial(filtered, job, case, arguments)))
     for turn in range(1 if job.small else ROUNDS):
         first = turn % len(racing)  # nobody always follows the same one
@@ -244,7 +254,7 @@ def prepared(job: Job, name: str, streams: int, make: Callable[[Contestant], Non
         make(contestant)
     except Exception as error:  # the others may work
         contestant.error = f"{type(error).__name__}: {error}"[:1000]
-    contestant.turn(least_frames(job))
+    contestant.turn(least_frames(job) * streams)  # each stream captures its own CUDA graph, after some frames
     contestant.first_s = time.perf_counter() - start
     contestant.peak_mib = job.peak_mib(base)
     return contestant
