@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import time
 from collections.abc import Callable, Iterator
@@ -35,6 +36,10 @@ class Job:
     small: bool
     deadline: float
     folder: Path | None  #: of gpu_pack
+
+    def __post_init__(self) -> None:
+        if self.is_cuda and ":" in self.device:  # torch.cuda's functions speak of the current device
+            torch.cuda.set_device(self.device)
 
     @property
     def is_cuda(self) -> bool:
@@ -71,6 +76,7 @@ class Job:
 
     def begin_peak(self) -> int:
         """Give back what is not in use, and watch the peak from here on; returns what stays allocated."""
+        gc.collect()
         if self.is_cuda:
             torch.cuda.synchronize()
             torch.cuda.empty_cache()
@@ -78,8 +84,12 @@ class Job:
         return self.allocated_bytes()
 
     def peak_mib(self, base_bytes: int) -> float | None:
-        """MiB that torch held at most since ``begin_peak``, over its base; None where the device can't tell."""
+        """MiB of torch's tensors at most since ``begin_peak``, over its base; None where the device can't tell."""
         return round((torch.cuda.max_memory_allocated() - base_bytes) / 2**20, 1) if self.is_cuda else None
+
+    def reserved_mib(self) -> float | None:
+        """MiB that torch had from the driver at most since ``begin_peak``, what it keeps for later among it."""
+        return round(torch.cuda.max_memory_reserved() / 2**20, 1) if self.is_cuda else None
 
 
 def finding(case: str, check: Callable[[], Row]) -> Row:

@@ -1,4 +1,4 @@
-"""The sections of gpu_check but its speed: facts, golden models, tiles, memory, streams. Each yields its findings."""
+"""The sections of gpu_check but its speed, each a generator of its findings."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ from report import decibels
 from support.plain_upcunet import plain_upcunet
 
 from vscugan.engine import network_pass
+from vscugan.engine.device_choice import gpus
 from vscugan.engine.engine import Engine
 from vscugan.engine.padding import network_input
-from vscugan.models.registry import ModelRow, rows
+from vscugan.models.registry import ModelRow, find, rows
 from vscugan.models.weights import load_released
 from vscugan.runtime.protocol import PassOptions
 from vscugan.runtime.workspace import Workspace
@@ -162,23 +163,24 @@ def compare_tiles(engine: Engine, x: NDArray[np.float32], plan: TilePlan, whole:
 
 def memory(job: Job) -> Iterator[Row]:
     """Memory that is kept to, and what happens when it runs out."""
-    for mib in (64,) if job.small else (500, 1000, 2000, 4000):
+    for mib in (64,) if job.small else (500, 1000, 2000, 4000, 8000):
         yield finding(f"memory={mib}", partial(keep_to, job, mib))
     for precision in ("fp32", "fp16"):
         yield finding(f"out of memory, {precision}", partial(run_out, job, precision))
 
 
 def keep_to(job: Job, mib: int) -> Row:
-    """The peak of two frames in flight."""
+    """The peak of frames of which two are in flight, with and without CUDA graphs."""
     x = enlarged_art(job, *((63, 97) if job.small else (1080, 1920)))
     notes: list[str] = []
     engine = Engine(validate(backend="torch", device=job.device, memory=mib, streams=2), notify=notes.append)
     base = job.begin_peak()
     with ThreadPoolExecutor(2) as pool:
-        pictures = list(pool.map(lambda _: upscaled(engine, x), range(2 if job.small else 4)))
-    peak = job.peak_mib(base)
+        pictures = list(pool.map(lambda _: upscaled(engine, x), range(2 if job.small else 12)))
+    peak, reserved = job.peak_mib(base), job.reserved_mib()
     same = all(np.array_equal(picture, pictures[0]) for picture in pictures)
-    return {"ok": same and (peak is None or peak <= mib), "peak_MiB": peak, "equal_bits": same, "notes": notes}
+    right = same and (peak is None or peak <= mib)
+    return {"ok": right, "peak_MiB": peak, "reserved_MiB": reserved, "equal_bits": same, "notes": notes}
 
 
 def run_out(job: Job, precision: str) -> Row:
@@ -271,3 +273,27 @@ def any_order(job: Job) -> Row:
         got = list(pool.map(lambda request: sha256(nodes[request[0]], request[1]), requests))
     differing = [f"node {k}, frame {n}" for (k, n), bits in zip(requests, got, strict=True) if bits != wanted[k][n]]
     return {"ok": not differing, "frames": len(requests), "threads": 4, "nodes": 2, "differing": differing[:20]}
+
+
+def adapters(job: Job) -> Iterator[Row]:
+    """GPUs that a runtime reaches without torch, by Vulkan or WebGPU: golden, and tiled."""
+    found = gpus()
+    listed = [f"{gpu.adapter.name}, {gpu.adapter.driver}".rstrip(", ") for gpu in found]
+    yield {"case": "adapters", "ok": True, "found": listed}
+    for (index, gpu), precision in product(enumerate(found), ("fp32", "fp16")):
+        for backend in gpu.reached_by if not gpu.adapter.is_software else ():
+            case = f"{backend} on gpu:{index} ({gpu.adapter.name}), {precision}"
+            yield finding(case, partial(compare_adapter, job, f"gpu:{index}", backend, precision))
+
+
+def compare_adapter(job: Job, name: str, backend: str, precision: str) -> Row:
+    """One model on an adapter, whole and in tiles, against the network written down plainly."""
+    x = crop(job, *((32, 48) if job.small else (96, 128)))
+    tensors = load_released(find(model="se", scale=2, noise="no-denoise")).tensors
+    with torch.inference_mode():
+        wanted = plain_upcunet(tensors, torch.from_numpy(x)[None], scale=2, pro=False)[0].clamp(0, 1).numpy()
+    arguments: dict[str, Any] = {"backend": backend, "device": name, "precision": precision}
+    whole, tiled = (upscaled(Engine(validate(**arguments, tile=tile)), x) for tile in (0, 32))
+    error, quality, tile_error = largest(whole, wanted), decibels(whole, wanted), largest(tiled, whole)
+    right = error <= FP32_ERROR and tile_error <= TILE_ERROR if precision == "fp32" else quality >= FP16_DECIBELS
+    return {"ok": right, "largest_error": error, "dB": round(quality, 1), "tile_error": tile_error}

@@ -29,11 +29,12 @@ WITHOUT_GRAPHS = "torch, no CUDA graphs"
 #: (model, width, height), the most telling first: time may run out
 CASES = (("se", 1920, 1080), ("se", 1280, 720), ("pro", 1920, 1080), ("pro", 1280, 720))
 SMALL_CASES = (("se", 48, 32), ("pro", 48, 32))
-#: arguments of Upscale by name. Each heat is measured beside a bare network of its own; the second is of runtimes that
-#: may be absent, and that may take minutes to begin.
+#: arguments of Upscale by name. Each heat is measured beside a bare network of its own; those after the first are of
+#: runtimes that may be absent, and that may take minutes to begin.
 HEATS: tuple[Mapping[str, dict[str, Any]], ...] = (
     {"torch": {"backend": "torch"}, WITHOUT_GRAPHS: {"backend": "torch"}},
     {"tensorrt": {"backend": "tensorrt"}},
+    {"ncnn": {"backend": "ncnn", "device": "gpu"}, "webgpu": {"backend": "webgpu", "device": "gpu"}},
 )
 STREAMS = (1, 2, 3, 4)
 BARE, BARE_GRAPH, ENGINE = "bare network", "bare network, CUDA graph", "engine on arrays"
@@ -45,19 +46,21 @@ LEAST_DECIBELS = 45.0  #: of rounded codes: in fp16 some differ by one
 Case = tuple[str, int, int]
 #: Computes so many frames, and returns the seconds that they took.
 Run = Callable[[int], float]
+#: What the first contestant has made of a case's first frame, (H, W) in 0..1.
+first_luma: dict[Case, NDArray[np.float32]] = {}
 
 
 @dataclass
 class Contestant:
-    """What takes turns. ``luma``: of its first frame, (H, W) in 0..1, to see that what is timed is right."""
+    """What takes turns. ``quality``: dB of its first frame to torch's, to see that what is timed is right."""
 
     name: str
     streams: int
     run: Run | None = None  #: None where it could not be made, or has failed
-    luma: NDArray[np.float32] | None = None
+    quality: float | None = None
     report: dict[str, str] = field(default_factory=dict)  #: runtime and tile that Upscale reports
     peak_mib: float | None = None
-    first_s: float = 0.0
+    prepared_s: float = 0.0
     seconds: list[float] = field(default_factory=list)  #: a frame, of each turn
     error: str | None = None
 
@@ -105,10 +108,8 @@ def filtered(job: Job, case: Case, arguments: Mapping[str, Any], contestant: Con
     """Upscale on a YUV clip, whose frames are asked for as vspipe does: as many at once as the core has threads."""
     model, width, height = case
     clip = art_clip(job, width, height, KEPT_FRAMES).std.Loop(LENGTH // KEPT_FRAMES)
-    node = vs.core.cugan.Upscale(
-        clip, scale=SCALE, model=model, device=job.device, precision=precision(job), streams=contestant.streams,
-        reuse="off", report=1, **arguments,
-    )  # fmt: skip
+    named = {"device": job.device, "precision": precision(job), "streams": contestant.streams, **arguments}
+    node = vs.core.cugan.Upscale(clip, scale=SCALE, model=model, reuse="off", report=1, **named)
     vs.core.std.SetVideoCache(node, mode=0)
     position, around = 0, int(vs.core.num_threads)
     pool = ThreadPoolExecutor(around)
@@ -128,7 +129,8 @@ def filtered(job: Job, case: Case, arguments: Mapping[str, Any], contestant: Con
         return done[around + count - 1] - done[around - 1]
 
     with node.get_frame(0) as frame:
-        contestant.luma = np.divide(frame[0], 255, dtype=np.float32)
+        luma = np.divide(frame[0], 255, dtype=np.float32)
+        contestant.quality = round(decibels(luma, first_luma.setdefault(case, luma)), 1)
         contestant.report = {key: str(frame.props[f"Cugan{key.title()}"]) for key in ("runtime", "tile")}
     contestant.run = run if contestant.name != WITHOUT_GRAPHS else partial(without_graphs, job, run)
 
@@ -202,7 +204,7 @@ def absent(job: Job, arguments: Mapping[str, Any]) -> str | None:
     """Why a runtime can't be used here, None where it can."""
     clip = vs.core.std.BlankClip(format=vs.YUV420P8, width=64, height=48, length=1)
     try:
-        vs.core.cugan.Upscale(clip, device=job.device, precision=precision(job), **arguments)
+        vs.core.cugan.Upscale(clip, **{"device": job.device, "precision": precision(job), **arguments})
     except vs.Error as error:
         return str(error)
     return None
@@ -228,7 +230,7 @@ def speed(job: Job) -> Iterator[Row]:
 
 
 def race(job: Job, case: Case, runtimes: Mapping[str, dict[str, Any]], until: float) -> Iterator[Row]:
-    """All contestants of a case in turns, until the time is over; a row for each."""
+    """All contestants of a case in turns, until the time is over; after each turn a row for each."""
     racing = [prepared(job, BARE, 1, partial(bare, job, case))]
     if job.is_cuda:
         racing.append(prepared(job, BARE_GRAPH, 1, partial(bare, job, case)))
@@ -237,18 +239,17 @@ def race(job: Job, case: Case, runtimes: Mapping[str, dict[str, Any]], until: fl
         if name == WITHOUT_GRAPHS and streams > 2:  # the default, and the simplest
             continue
         racing.append(prepared(job, name, streams, partial(filtered, job, case, arguments)))
+    model, width, height = case
+    facts = {"size": f"{width}x{height}", "scale": SCALE, "model": model, "precision": precision(job)}
     for turn in range(1 if job.small else ROUNDS):
         first = turn % len(racing)  # nobody always follows the same one
         for at, contestant in enumerate(racing[first:] + racing[:first]):
             left = until - time.monotonic()
             if turn == 0 or left > 0:
                 contestant.turn(frames_in(job, contestant, left / ((ROUNDS - turn) * len(racing) - at)))
-    model, width, height = case
-    facts = {"size": f"{width}x{height}", "scale": SCALE, "model": model, "precision": precision(job)}
-    limit = median(racing[0].seconds[1:]) if racing[0].seconds[1:] else None
-    reference = next((each.luma for each in racing if each.luma is not None), None)
-    for contestant in racing:
-        yield facts | result(contestant, f"{width}x{height} {model}", limit, reference)
+        limit = median(racing[0].seconds[1:]) if racing[0].seconds[1:] else None
+        for contestant in racing:
+            yield facts | result(contestant, f"{width}x{height} {model}", limit)
 
 
 def prepared(job: Job, name: str, streams: int, make: Callable[[Contestant], None]) -> Contestant:
@@ -260,7 +261,7 @@ def prepared(job: Job, name: str, streams: int, make: Callable[[Contestant], Non
     except Exception as error:  # the others may work
         contestant.error = f"{type(error).__name__}: {error}"[:1000]
     contestant.turn(least_frames(job) * streams)  # each stream captures its own CUDA graph, after some frames
-    contestant.first_s = time.perf_counter() - start
+    contestant.prepared_s = time.perf_counter() - start
     contestant.peak_mib = job.peak_mib(base)
     return contestant
 
@@ -271,20 +272,19 @@ def frames_in(job: Job, contestant: Contestant, share_s: float) -> int:
     return least_frames(job) if job.small else min(MOST_FRAMES, max(least_frames(job), int(share_s / 2 / a_frame)))
 
 
-def result(contestant: Contestant, case: str, limit_s: float | None, reference: NDArray[np.float32] | None) -> Row:
+def result(contestant: Contestant, case: str, limit_s: float | None) -> Row:
     """A contestant's row, compared with the bare network; the turn that prepared it does not count."""
-    turns, luma = contestant.seconds[1:], contestant.luma
+    turns, quality = contestant.seconds[1:], contestant.quality
     row: Row = {"case": f"{case}: {contestant.name}, streams={contestant.streams}", "contestant": contestant.name}
     row |= {"streams": contestant.streams, "peak_MiB": contestant.peak_mib} | contestant.report
     if not turns or contestant.error is not None:
         return row | {"ok": False, "error": contestant.error or "there was no time for it"}
     seconds = median(turns)
-    quality = None if luma is None or reference is None else round(decibels(luma, reference), 1)
     return row | {
         "ok": quality is None or quality >= LEAST_DECIBELS,
         "fps": round(1 / seconds, 3),
         "of_limit": None if limit_s is None else round(limit_s / seconds, 3),
-        "first_s": round(contestant.first_s, 2),
+        "prepared_s": round(contestant.prepared_s, 2),
         "turns_s": [round(each, 5) for each in turns],
         "dB": quality,
     }

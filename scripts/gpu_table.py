@@ -54,6 +54,8 @@ def checks(report: Report) -> list[list[str]]:
         lines.append(["`memory` is kept to", counted(limits), peaks])
     if rows := [row for row in rows_of(report, "memory") if row not in limits]:
         lines.append(["recovery from out of memory", counted(rows), figure("dB", worst(rows, "dB"))])
+    if rows := [row for row in rows_of(report, "adapters") if "dB" in row or not row["ok"]]:
+        lines.append(["GPUs by Vulkan or WebGPU", counted(rows), figure("dB", worst(rows, "dB"))])
     if rows := rows_of(report, "streams"):
         frames = sum(row.get("frames", 0) for row in rows)
         lines.append(["the same bits in any order, four threads, two nodes", counted(rows), f"{frames} frames"])
