@@ -28,8 +28,17 @@ ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "scripts"
 #: nine minutes: who lends a GPU may stop a command after ten
 BUDGET_S = 540
-#: seconds that a section may take of a whole budget, in the order in which they run; the last one has all that is left
-SECTIONS = {"facts": 90, "golden": 70, "tiles": 60, "memory": 80, "streams": 40, "adapters": 40, "speed": BUDGET_S}
+#: in the order in which they run: the module, and the seconds that it may take of a whole budget; the last one has all
+#: that is left
+SECTIONS = {
+    "facts": ("gpu_sections", 90),
+    "golden": ("gpu_sections", 70),
+    "tiles": ("gpu_sections", 60),
+    "memory": ("gpu_memory", 80),
+    "streams": ("gpu_sections", 40),
+    "adapters": ("gpu_sections", 40),
+    "speed": ("gpu_speed", BUDGET_S),
+}
 #: of a section's time: then it begins nothing new, and comes to an end by itself
 USED = 0.85
 LOG_LINES = 12
@@ -96,7 +105,7 @@ def work(arguments: argparse.Namespace) -> None:
         deadline=time.monotonic() + float(seconds),
         folder=arguments.folder,
     )
-    module = importlib.import_module("gpu_speed" if name == "speed" else "gpu_sections")
+    module = importlib.import_module(SECTIONS[name][0])
     with open(rows_file, "w", encoding="utf-8") as file:
         for row in getattr(module, name)(job):
             print(json.dumps(row), file=file, flush=True)
@@ -121,13 +130,15 @@ def check_all(arguments: argparse.Namespace, start: float) -> dict[str, Any]:
     }
     with tempfile.TemporaryDirectory() as temporary:
         environment = os.environ | {"VSCUGAN_CACHE": str(Path(temporary) / "cache")}
+        if arguments.small:  # whose frames gain nothing from more threads
+            environment["OMP_NUM_THREADS"] = "1"
         if arguments.folder is not None:
             target = Path(temporary) / "packages"
             report["commit"] = install(arguments.folder, target)["commit"]
             paths = [str(target), *filter(None, [environment.get("PYTHONPATH")])]
             environment["PYTHONPATH"] = os.pathsep.join(paths)
             options.append(str(arguments.folder))
-        for name, limit in SECTIONS.items():
+        for name, (_, limit) in SECTIONS.items():
             left = arguments.budget_s - (time.monotonic() - start)
             seconds = min(limit * arguments.budget_s / BUDGET_S, left)
             result = run_section(name, options, max(seconds, 1), environment)

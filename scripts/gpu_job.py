@@ -23,6 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 #: real art, 640x360; a folder of gpu_pack has it decoded, because a bare machine may have no reader of PNG
 PICTURE = ROOT / "tests" / "data" / "sylvie_green_uni_640x360.png"
 ART = "art.npy"
+#: what the README promises: errors of a range of 1
+FP32_ERROR, FP16_DECIBELS, TILE_ERROR = 1e-4, 50.0, 2e-5
 
 #: A finding: at least ``case`` and ``ok``; figures have their units in their names.
 Row = dict[str, Any]

@@ -29,9 +29,9 @@ OF_CPUS = ("openvino", "onnx", "ncnn")
 OLDEST_GLIBC, NEWEST_GLIBC = 17, 28
 #: what gpu_check runs; it finds them from its own place, here as there
 FILES = (
-    "scripts/gpu_check", "scripts/gpu_check.py", "scripts/gpu_job.py", "scripts/gpu_sections.py",
-    "scripts/gpu_speed.py", "scripts/gpu_table.py", "scripts/report.py", "tests/support/__init__.py",
-    "tests/support/plain_upcunet.py", "tests/data/LICENSE",
+    "scripts/gpu_check", "scripts/gpu_check.py", "scripts/gpu_job.py", "scripts/gpu_memory.py",
+    "scripts/gpu_sections.py", "scripts/gpu_speed.py", "scripts/gpu_table.py", "scripts/report.py",
+    "tests/support/__init__.py", "tests/support/plain_upcunet.py", "tests/data/LICENSE",
 )  # fmt: skip
 LIMIT_MB = 60
 MANIFEST = "manifest.json"

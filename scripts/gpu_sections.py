@@ -1,4 +1,4 @@
-"""The sections of gpu_check but its speed, each a generator of its findings."""
+"""Sections of gpu_check, each a generator of its findings: facts, golden models, tiles, streams, adapters."""
 
 from __future__ import annotations
 
@@ -11,21 +11,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import torch
-from gpu_job import Job, Row, crop, enlarged_art, finding, largest, upscaled
+from gpu_job import FP16_DECIBELS, FP32_ERROR, TILE_ERROR, Job, Row, crop, finding, largest, upscaled
 from numpy.typing import NDArray
 from report import decibels
 from support.plain_upcunet import plain_upcunet
 
-from vscugan.engine import network_pass
 from vscugan.engine.device_choice import gpus
 from vscugan.engine.engine import Engine
 from vscugan.engine.padding import network_input
@@ -37,8 +34,6 @@ from vscugan.settings import validate
 from vscugan.tiling.run_tiles import run_tiles
 from vscugan.tiling.tile_plan import FeatureStorage, TilePlan
 
-#: what issue and README promise
-FP32_ERROR, FP16_DECIBELS, TILE_ERROR = 1e-4, 50.0, 2e-5
 TILED = (("se", 2), ("se", 3), ("se", 4), ("pro", 2))
 PACKAGES = ("torch", "numpy", "vapoursynth", "vscugan", "onnxruntime-gpu", "onnxruntime", "tensorrt", "ncnn", "triton")
 DRIVER = "name,driver_version,memory.total,clocks.max.sm,power.limit"
@@ -159,85 +154,6 @@ def compare_tiles(engine: Engine, x: NDArray[np.float32], plan: TilePlan, whole:
     """The largest difference of a frame in tiles to the whole one."""
     error = largest(planned(engine, x, plan), whole)
     return {"ok": error <= TILE_ERROR, "largest_error": error}
-
-
-def memory(job: Job) -> Iterator[Row]:
-    """Memory that is kept to, and what happens when it runs out."""
-    for mib in (64,) if job.small else (500, 1000, 2000, 4000, 8000):
-        yield finding(f"memory={mib}", partial(keep_to, job, mib))
-    for precision in ("fp32", "fp16"):
-        yield finding(f"out of memory, {precision}", partial(run_out, job, precision))
-
-
-def keep_to(job: Job, mib: int) -> Row:
-    """The peak of frames of which two are in flight, with and without CUDA graphs."""
-    x = enlarged_art(job, *((63, 97) if job.small else (1080, 1920)))
-    notes: list[str] = []
-    engine = Engine(validate(backend="torch", device=job.device, memory=mib, streams=2), notify=notes.append)
-    base = job.begin_peak()
-    with ThreadPoolExecutor(2) as pool:
-        pictures = list(pool.map(lambda _: upscaled(engine, x), range(2 if job.small else 12)))
-    peak, reserved = job.peak_mib(base), job.reserved_mib()
-    same = all(np.array_equal(picture, pictures[0]) for picture in pictures)
-    right = same and (peak is None or peak <= mib)
-    return {"ok": right, "peak_MiB": peak, "reserved_MiB": reserved, "equal_bits": same, "notes": notes}
-
-
-def run_out(job: Job, precision: str) -> Row:
-    """A frame whose whole does not fit: the tile shrinks, the picture stays, and the next engine starts with it."""
-    x = enlarged_art(job, *((63, 97) if job.small else (720, 1280)))
-    arguments: dict[str, Any] = {"backend": "torch", "device": job.device, "precision": precision, "streams": 1}
-    base = job.begin_peak()
-    whole = upscaled(Engine(validate(**arguments, tile=0)), x)
-    need = job.peak_mib(base)
-    first, second = list[str](), list[str]()
-    with short_of_memory(job, need):
-        recovered = upscaled(Engine(validate(**arguments), notify=first.append), x)
-        again = upscaled(Engine(validate(**arguments), notify=second.append), x)
-    error = max(largest(recovered, whole), largest(again, whole))
-    quality = min(decibels(recovered, whole), decibels(again, whole))
-    shrank = any(note.startswith("out of memory") for note in first)
-    remembered = any("what worked after an earlier out-of-memory" in note for note in second)
-    right = error <= TILE_ERROR if precision == "fp32" else quality >= FP16_DECIBELS
-    return {
-        "ok": right and shrank and remembered,
-        "whole_frame_MiB": need,
-        "shrank": shrank,
-        "remembered": remembered,
-        "largest_error": error,
-        "dB": round(quality, 1),
-        "notes": first + second,
-    }
-
-
-@contextmanager
-def short_of_memory(job: Job, need_mib: float | None) -> Iterator[None]:
-    """Let torch have half of what a frame needs, which no planner sees; without CUDA an error is made up."""
-    if need_mib is None:
-        with made_up_error():
-            yield
-        return
-    job.begin_peak()
-    allowed = torch.cuda.memory_reserved() + (int(need_mib) << 20) // 2
-    torch.cuda.set_per_process_memory_fraction(allowed / torch.cuda.mem_get_info()[1])
-    try:
-        yield
-    finally:
-        torch.cuda.set_per_process_memory_fraction(1.0)
-
-
-@contextmanager
-def made_up_error() -> Iterator[None]:
-    """Whole frames and wide tiles raise what torch raises then."""
-    real = network_pass.run_tiles
-
-    def run(runtime: Any, padded: Any, plan: TilePlan, *rest: Any) -> Any:
-        if min(plan.tile) == 0 or max(plan.tile) > 64:
-            raise torch.OutOfMemoryError("made up")
-        return real(runtime, padded, plan, *rest)
-
-    with mock.patch.object(network_pass, "run_tiles", run):
-        yield
 
 
 def streams(job: Job) -> Iterator[Row]:
