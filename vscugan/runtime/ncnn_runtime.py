@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from vscugan.models.weights import Weights
 from vscugan.runtime.backends import Backend
-from vscugan.runtime.device import Device
 from vscugan.runtime.graph_runtime import Arrays, GraphRuntime, Session
 from vscugan.runtime.ncnn_memory import allocator_class
 from vscugan.runtime.ncnn_writer import parts
