@@ -83,7 +83,8 @@ def test_of_several_wrong_arguments_the_same_is_named_as_ever() -> None:
 def test_models_and_backends_are_those_of_their_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     assert message(model="toy") == "model must be se or pro, got toy; use one of these"
     assert message(backend="toy") == (
-        "backend must be auto, torch, openvino, onnxruntime, tensorrt, directml or webgpu, got toy; use one of these"
+        "backend must be auto, torch, openvino, onnxruntime, ncnn, tensorrt, directml or webgpu, got toy; "
+        "use one of these"
     )
     rows = (*registry.rows(), replace(registry.rows()[0], model="toy"))
     monkeypatch.setattr(registry, "rows", lambda: rows)

@@ -17,7 +17,7 @@ from vscugan.cli import doctor_command
 from vscugan.encode.encoders import programs as encoders
 from vscugan.engine import device_choice
 from vscugan.install import how_to_reinstall
-from vscugan.runtime import openvino_runtime
+from vscugan.runtime import backends, openvino_runtime
 from vscugan.runtime.device import Adapter
 
 
@@ -54,17 +54,19 @@ def test_doctor_fails_nobody_for_what_nobody_asked_for(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     optional = {"vapoursynth-bestsource", "imageio-ffmpeg", "av", "pillow"}
-    optional |= {"openvino", "onnxruntime", "onnxruntime-ep-webgpu"}
+    optional |= {"openvino", "onnxruntime", "onnxruntime-ep-webgpu", "ncnn"}
     version = doctor_command.version
     checks = [check for check in doctor_command.CHECKS if check[0] not in ("bridge", "weights", "VapourSynth")]
     monkeypatch.setattr(doctor_command, "CHECKS", checks)
     monkeypatch.setattr(doctor_command, "version", lambda name: None if name in optional else version(name))
+    monkeypatch.setattr(backends, "instruction_set", lambda: "avx512")
+    monkeypatch.setattr(backends, "pick_backend", lambda *_: ("torch", None))
     monkeypatch.setattr(encoders, "find_ffmpeg", lambda: encoders.find_encoder("none at all"))
     monkeypatch.setattr(vs, "core", Bare)
     assert doctor_command.doctor() == 0
     absent = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("ok ")]
     assert absent == [
-        "-     runtimes: openvino not installed, needed for the best speed on CPUs (now torch computes); run pip "
+        "-     runtimes: openvino not installed, needed for the best speed on this CPU (now torch computes); run pip "
         "install openvino onnx",
         "-     source filter: vapoursynth-bestsource not installed, needed for encode, preview and verify; run pip "
         "install vapoursynth-bestsource",

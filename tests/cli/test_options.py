@@ -24,7 +24,7 @@ HELP = {
     "tile": "px, or width,height",
     "memory": "MiB",
     "device": "auto, cpu, gpu, gpu:N, cuda, cuda:N, xpu, xpu:N, mps, or several, as in cuda:0,cuda:1",
-    "backend": "auto, torch, openvino, onnxruntime, tensorrt, directml, webgpu",
+    "backend": "auto, torch, openvino, onnxruntime, ncnn, tensorrt, directml, webgpu",
     "precision": "auto, fp32, fp16, bf16, int8",
     "streams": "frames in flight",
     "reuse": "off, exact (default), still",

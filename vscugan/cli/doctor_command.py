@@ -168,7 +168,8 @@ def packages() -> str:
 def runtimes() -> str:
     """Which runtimes besides torch work in this process, beside the plugins that VapourSynth has loaded."""
     _needs_torch()
-    from vscugan.runtime.backends import backend_rows
+    from vscugan.runtime.backends import backend_rows, pick_backend
+    from vscugan.runtime.device import CPU
 
     found = []
     for row in {row.package: row for row in reversed(backend_rows()) if row.package != "torch"}.values():
@@ -182,9 +183,12 @@ def runtimes() -> str:
             hint = f"{how_to_repair(next(iter(row.extras.values())), why)}, or use backend=auto"
             raise CheckFailed(f"{row.package} does not load: {why}", hint) from None
         found += installed
+    chosen, _ = pick_backend("auto", CPU, "fp32")
+    fastest = max(backend_rows(), key=lambda row: row.speed_on(CPU, "fp32"))
     if not found:
-        raise Absent(["openvino"], "the best speed on CPUs (now torch computes)", how_to_install("openvino"))
-    return ", ".join(found)
+        need = f"the best speed on this CPU (now {chosen} computes)"
+        raise Absent([fastest.name], need, how_to_install(fastest.extras["cpu"]))
+    return f"{', '.join(found)}; on this CPU {chosen} computes"
 
 
 def source_filter() -> str:
