@@ -29,6 +29,7 @@ from vscugan.engine.engine import Engine
 from vscugan.engine.padding import network_input
 from vscugan.models.registry import ModelRow, find, rows
 from vscugan.models.weights import load_released
+from vscugan.runtime.cuda_graphs import captures_paused
 from vscugan.runtime.protocol import PassOptions
 from vscugan.runtime.workspace import Workspace
 from vscugan.settings import validate
@@ -189,7 +190,7 @@ def any_order(job: Job) -> Row:
             return hashlib.sha256(b"".join(bytes(frame[p]) for p in range(3))).hexdigest()
 
     kinds: tuple[dict[str, Any], ...] = ({"tile": 0}, {"tile": 64})
-    with job.graphs_paused():
+    with captures_paused():
         alone = [node(streams=1, **kind) for kind in kinds]
         wanted = [[sha256(each, n) for n in range(length)] for each in alone]
     nodes = [node(streams=count, **kind) for count, kind in zip((2, 4), kinds, strict=True)]
