@@ -28,16 +28,16 @@ ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "scripts"
 #: nine minutes: who lends a GPU may stop a command after ten
 BUDGET_S = 540
-#: in the order in which they run: the module, and the seconds that it may take of a whole budget; the last one has all
-#: that is left
+#: in the order in which they run: the module, and the seconds that it may take of a whole budget
 SECTIONS = {
     "facts": ("gpu_sections", 90),
     "golden": ("gpu_sections", 70),
     "tiles": ("gpu_sections", 60),
     "memory": ("gpu_memory", 80),
     "streams": ("gpu_sections", 40),
-    "adapters": ("gpu_sections", 40),
-    "speed": ("gpu_speed", BUDGET_S),
+    "speed": ("gpu_speed", 300),
+    "tests": ("gpu_sections", 90),
+    "adapters": ("gpu_sections", 60),
 }
 #: of a section's time: then it begins nothing new, and comes to an end by itself
 USED = 0.85

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -61,20 +59,6 @@ class Job:
     def allocated_bytes(self) -> int:
         """What torch holds on the device."""
         return torch.cuda.memory_allocated() if self.is_cuda else 0
-
-    @contextmanager
-    def graphs_paused(self) -> Iterator[None]:
-        """Nothing is captured into CUDA graphs meanwhile."""
-        if not self.is_cuda:
-            yield
-            return
-        with importlib.import_module("vscugan.runtime.cuda_graphs").captures_paused():
-            yield
-
-    def wait_for_engines(self) -> None:
-        """From now on no other runtime computes while TensorRT builds its engines."""
-        if self.is_cuda:
-            importlib.import_module("vscugan.engine.standby").wait_for_engines()
 
     def begin_peak(self) -> int:
         """Give back what is not in use, and watch the peak from here on; returns what stays allocated."""

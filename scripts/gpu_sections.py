@@ -1,9 +1,10 @@
-"""Sections of gpu_check, each a generator of its findings: facts, golden models, tiles, streams, adapters."""
+"""Sections of gpu_check, each a generator of its findings: facts, golden models, tiles, streams, tests, adapters."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import random
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from gpu_job import FP16_DECIBELS, FP32_ERROR, TILE_ERROR, Job, Row, crop, finding, largest, upscaled
+from gpu_job import FP16_DECIBELS, FP32_ERROR, ROOT, TILE_ERROR, Job, Row, crop, finding, largest, upscaled
 from numpy.typing import NDArray
 from report import decibels
 from support.plain_upcunet import plain_upcunet
@@ -28,6 +29,7 @@ from vscugan.engine.engine import Engine
 from vscugan.engine.padding import network_input
 from vscugan.models.registry import ModelRow, find, rows
 from vscugan.models.weights import load_released
+from vscugan.runtime.cuda_graphs import captures_paused
 from vscugan.runtime.protocol import PassOptions
 from vscugan.runtime.workspace import Workspace
 from vscugan.settings import validate
@@ -36,6 +38,7 @@ from vscugan.tiling.tile_plan import FeatureStorage, TilePlan
 
 TILED = (("se", 2), ("se", 3), ("se", 4), ("pro", 2))
 PACKAGES = ("torch", "numpy", "vapoursynth", "vscugan", "onnxruntime-gpu", "onnxruntime", "tensorrt", "ncnn", "triton")
+GPU_TESTS = ("tests/engine/test_cuda_frames.py", "tests/runtime/test_cuda_graphs.py")
 DRIVER = "name,driver_version,memory.total,clocks.max.sm,power.limit"
 
 
@@ -74,7 +77,7 @@ def packages() -> Row:
 def device(job: Job) -> Row:
     """The GPU, as torch and its driver describe it."""
     if not job.is_cuda:
-        return {"ok": True, "name": job.device}
+        return {"ok": True, "name": job.device, "fp32_convolution_error": convolution_error(job)}
     properties = torch.cuda.get_device_properties(job.device)
     command = ["nvidia-smi", f"--query-gpu={DRIVER}", "--format=csv,noheader"]
     try:
@@ -91,9 +94,17 @@ def device(job: Job) -> Row:
         "free_MiB": free >> 20,
         "cuda": torch.version.cuda,
         "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
-        "convolutions_in_tf32": torch.backends.cudnn.allow_tf32,
+        "fp32_convolution_error": convolution_error(job),
         "nvidia_smi": driver,
     }
+
+
+def convolution_error(job: Job) -> float:
+    """Of torch's defaults in fp32, relative: about 1e-6, or 3e-4 where it takes TF32 instead."""
+    x, weight = torch.rand(1, 64, 32, 32) - 0.5, torch.rand(64, 64, 3, 3) - 0.5
+    exact = torch.nn.functional.conv2d(x.double(), weight.double())
+    y = torch.nn.functional.conv2d(x.to(job.device), weight.to(job.device)).cpu().double()
+    return float((y - exact).norm() / exact.norm())
 
 
 def doctor() -> Row:
@@ -179,7 +190,7 @@ def any_order(job: Job) -> Row:
             return hashlib.sha256(b"".join(bytes(frame[p]) for p in range(3))).hexdigest()
 
     kinds: tuple[dict[str, Any], ...] = ({"tile": 0}, {"tile": 64})
-    with job.graphs_paused():
+    with captures_paused():
         alone = [node(streams=1, **kind) for kind in kinds]
         wanted = [[sha256(each, n) for n in range(length)] for each in alone]
     nodes = [node(streams=count, **kind) for count, kind in zip((2, 4), kinds, strict=True)]
@@ -189,6 +200,26 @@ def any_order(job: Job) -> Row:
         got = list(pool.map(lambda request: sha256(nodes[request[0]], request[1]), requests))
     differing = [f"node {k}, frame {n}" for (k, n), bits in zip(requests, got, strict=True) if bits != wanted[k][n]]
     return {"ok": not differing, "frames": len(requests), "threads": 4, "nodes": 2, "differing": differing[:20]}
+
+
+def tests(job: Job) -> Iterator[Row]:
+    """The tests that need a GPU, where there is a checkout with them, and what they need."""
+    files = [name for name in GPU_TESTS if (ROOT / name).is_file()]
+    missing = [name for name in ("pytest", "PIL") if importlib.util.find_spec(name) is None]
+    if missing or not files or not job.is_cuda:
+        lacks = ", ".join(missing) or ("a checkout" if not files else "a CUDA device")
+        yield {"case": "tests", "ok": True, "absent": f"they need {lacks}"}
+        return
+    for name in files:
+        yield finding(name, partial(run_tests, job, name))
+
+
+def run_tests(job: Job, name: str) -> Row:
+    """One file of tests by pytest."""
+    command = [sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", name]
+    run = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT, timeout=max(job.left_s, 1))
+    lines = run.stdout.splitlines()
+    return {"ok": run.returncode == 0, "summary": lines[-1:], "failed": lines[-60:-1] if run.returncode else []}
 
 
 def adapters(job: Job) -> Iterator[Row]:

@@ -20,8 +20,10 @@ from report import decibels
 from support.plain_upcunet import plain_upcunet
 
 from vscugan.engine.engine import Engine
+from vscugan.engine.standby import wait_for_engines
 from vscugan.models.registry import find
 from vscugan.models.weights import load_released
+from vscugan.runtime.cuda_graphs import captures_paused
 from vscugan.settings import validate
 
 SCALE = 2
@@ -132,12 +134,12 @@ def filtered(job: Job, case: Case, arguments: Mapping[str, Any], contestant: Con
         luma = np.divide(frame[0], 255, dtype=np.float32)
         contestant.quality = round(decibels(luma, first_luma.setdefault(case, luma)), 1)
         contestant.report = {key: str(frame.props[f"Cugan{key.title()}"]) for key in ("runtime", "tile")}
-    contestant.run = run if contestant.name != WITHOUT_GRAPHS else partial(without_graphs, job, run)
+    contestant.run = partial(without_graphs, run) if contestant.name == WITHOUT_GRAPHS else run
 
 
-def without_graphs(job: Job, run: Run, count: int) -> float:
+def without_graphs(run: Run, count: int) -> float:
     """The same while nothing is captured."""
-    with job.graphs_paused():
+    with captures_paused():
         return run(count)
 
 
@@ -212,7 +214,7 @@ def absent(job: Job, arguments: Mapping[str, Any]) -> str | None:
 
 def speed(job: Job) -> Iterator[Row]:
     """Each case of each heat in its share of the time."""
-    job.wait_for_engines()
+    wait_for_engines()  # else torch computes while TensorRT builds its own
     heats = []
     for runtimes in HEATS:
         here = {}

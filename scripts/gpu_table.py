@@ -59,6 +59,10 @@ def checks(report: Report) -> list[list[str]]:
     if rows := rows_of(report, "streams"):
         frames = sum(row.get("frames", 0) for row in rows)
         lines.append(["the same bits in any order, four threads, two nodes", counted(rows), f"{frames} frames"])
+    if rows := [row for row in rows_of(report, "tests") if "absent" not in row]:
+        lines.append(
+            ["tests of CUDA", counted(rows), ", ".join(text for row in rows for text in row.get("summary", []))]
+        )
     return lines + [
         [f"section {name}", "no", section["error"]]
         for name, section in report["sections"].items()

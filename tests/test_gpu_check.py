@@ -53,6 +53,7 @@ def test_every_section_finds_what_it_looks_for(rehearsed: dict[str, Any]) -> Non
         "out of memory beside CUDA graphs",
     ]
     assert cases(rehearsed, "streams") == ["frames in any order"]
+    assert cases(rehearsed, "tests") == ["tests"]
     assert cases(rehearsed, "adapters")[0] == "adapters"
     rows = rehearsed["sections"]["speed"]["rows"]
     absent = {row["case"]: row["absent"] for row in rows if "absent" in row}

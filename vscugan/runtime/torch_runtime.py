@@ -69,9 +69,13 @@ class TorchRuntime:
     def convolution(self, layer: str, x: Tensor) -> Tensor:
         """See ``Operators``."""
         row, parameters = self.architecture.layer[layer], self._parameters[layer]
-        convolve = F.conv_transpose2d if row.transposed else F.conv2d
         x = x.contiguous(memory_format=self.memory_format)
-        y = convolve(x, *parameters, stride=row.stride, padding=row.padding)
+        # what F.conv2d and F.conv_transpose2d call, but without TF32, which they take for fp32 on CUDA: it has 10 bits
+        y: Tensor = torch.ops.aten._convolution(
+            x, *parameters, stride=[row.stride] * 2, padding=[row.padding] * 2, dilation=[1, 1],
+            transposed=row.transposed, output_padding=[0, 0], groups=1,
+            benchmark=False, deterministic=False, cudnn_enabled=True, allow_tf32=False,
+        )  # fmt: skip
         return y if row.slope is None else F.leaky_relu_(y, row.slope)
 
     def pixel_shuffle(self, x: Tensor, factor: int) -> Tensor:
