@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -52,6 +53,13 @@ class Loader:
             budget.budget[0], budget.usage[0] = 7 * GIB, GIB
 
 
+@pytest.fixture(autouse=True)
+def _listed_anew() -> Iterator[None]:
+    vulkan.vulkan_devices.cache_clear()
+    yield
+    vulkan.vulkan_devices.cache_clear()
+
+
 def test_devices_have_name_driver_memory_and_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     loader = Loader()
     monkeypatch.setattr(ctypes, "CDLL", lambda name: loader)
@@ -79,10 +87,10 @@ def test_no_loader_or_no_driver_is_no_device(monkeypatch: pytest.MonkeyPatch) ->
     def absent(name: str) -> None:
         raise OSError(name)
 
-    monkeypatch.setattr(ctypes, "CDLL", absent)
-    assert vulkan.vulkan_devices() == []
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
-    assert vulkan.vulkan_devices() == []
-    monkeypatch.setattr(Loader, "vkCreateInstance", lambda *_: -9)  # VK_ERROR_INCOMPATIBLE_DRIVER
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: Loader())
-    assert vulkan.vulkan_devices() == []
+    class Bare:
+        vkCreateInstance = staticmethod(lambda *_: -9)  # VK_ERROR_INCOMPATIBLE_DRIVER
+
+    for load in (absent, lambda name: object(), lambda name: Bare()):
+        vulkan.vulkan_devices.cache_clear()
+        monkeypatch.setattr(ctypes, "CDLL", load)
+        assert vulkan.vulkan_devices() == ()

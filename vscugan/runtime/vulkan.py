@@ -6,6 +6,7 @@ import ctypes
 import sys
 from ctypes import c_char, c_uint8, c_uint32, c_uint64, c_void_p
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from vscugan.runtime.device import Adapter, numbered
@@ -132,13 +133,17 @@ class _Budget(ctypes.Structure):
     )
 
 
-def vulkan_devices() -> list[VulkanDevice]:
-    """The GPUs in the loader's order, software ones among them; none where there is no loader, or no driver."""
+@cache
+def vulkan_devices() -> tuple[VulkanDevice, ...]:
+    """The GPUs in the loader's order, software ones among them; none where there is no loader, or no driver.
+
+    They are listed once, as that takes a tenth of a second: what is free of their memory was so then.
+    """
     try:
         library = ctypes.CDLL("vulkan-1.dll" if sys.platform == "win32" else "libvulkan.so.1")
-        return _listed(library)
+        return tuple(_listed(library))
     except (OSError, AttributeError):  # no loader, or one older than Vulkan 1.1
-        return []
+        return ()
 
 
 def _listed(library: Any) -> list[VulkanDevice]:
