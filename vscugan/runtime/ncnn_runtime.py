@@ -31,6 +31,7 @@ class NcnnRuntime(GraphRuntime):
 
     name = "ncnn"
     format = "ncnn"
+    working_maps = 6.0  # in tiles, with all that Winograd needs
     dense_windows = False  # what it reads is copied into its blobs
 
     def __init__(self, weights: Weights) -> None:

@@ -111,9 +111,12 @@ class Writer:
         # of parameters: not all axes, these, the axes stay, and negative ones are counted as now
         return self.layer("Reduction", [x], {0: kind, 1: 0, ARRAY - 3: _array(axis), 4: 1, 5: 1, **IN_FP32})
 
-    def gate(self, gate: Gate, x: Symbol, alpha: Symbol | None) -> Symbol:
+    def _mean(self, x: Symbol) -> Symbol:
         # rows, then columns: one long fp32 sum over a large frame would round visibly
-        y = self._reduced(MEAN, HEIGHT, self._reduced(MEAN, WIDTH, x))
+        return self._reduced(MEAN, HEIGHT, self._reduced(MEAN, WIDTH, x))
+
+    def gate(self, gate: Gate, x: Symbol, alpha: Symbol | None) -> Symbol:
+        y = self._mean(x)
         for layer, activation in zip(gate.layers, (RELU, SIGMOID), strict=True):
             y = self._layer_with_weights("Convolution", layer, y, {9: activation, **IN_FP32})
         return y if alpha is None else y * alpha
