@@ -16,9 +16,13 @@ from support.frames import psnr, upscale
 
 from vscugan.engine.engine import Engine
 from vscugan.engine.network_pass import is_out_of_memory
+from vscugan.models.registry import find
+from vscugan.models.weights import load_released
 from vscugan.runtime import ncnn_memory
 from vscugan.runtime.ncnn_memory import Memory, allocator_class
 from vscugan.runtime.ncnn_runtime import NcnnRuntime, _values
+from vscugan.runtime.protocol import PassOptions
+from vscugan.runtime.workspace import Workspace
 from vscugan.settings import validate
 
 
@@ -70,22 +74,23 @@ def test_frames_at_once_have_the_same_bits_in_any_order(picture: np.ndarray) -> 
         assert np.array_equal(together[k], upscale(*jobs[k]))
 
 
-def test_its_threads_are_those_that_the_process_may_use(picture: np.ndarray) -> None:
+def test_its_threads_are_those_that_torch_may_use() -> None:
     ncnn, before = importlib.import_module("ncnn"), torch.get_num_threads()
-    made = []
+    made: list[Any] = []
 
     class Net(ncnn.Net):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             made.append(self)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ncnn, "Net", Net)
-        torch.set_num_threads(3)
-        try:
-            upscale(engine(backend="ncnn"), np.ascontiguousarray(picture[:, :32, :32]))
-        finally:
-            torch.set_num_threads(before)
+    runtime = NcnnRuntime(load_released(find(model="se", scale=2, noise="conservative")))
+    torch.set_num_threads(3)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ncnn, "Net", Net)
+            runtime.run_network(torch.zeros(1, 3, 68, 68), Workspace(), PassOptions())
+    finally:
+        torch.set_num_threads(before)
     assert [net.opt.num_threads for net in made] == [3]
 
 
@@ -162,6 +167,8 @@ def test_vulkan_is_not_touched_for_the_cpu() -> None:
     code = """
 import numpy as np
 from vscugan.engine.engine import Engine
+from vscugan.runtime.protocol import PassOptions
+from vscugan.runtime.workspace import Workspace
 from vscugan.settings import validate
 engine = Engine(validate(backend="ncnn", device="cpu"))
 engine.upscale(np.zeros((3, 32, 32), np.float32), list(np.empty((3, 64, 64), np.float32)))

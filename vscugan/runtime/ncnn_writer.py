@@ -24,8 +24,8 @@ NEAREST = 1
 HEIGHT, WIDTH = 1, 2
 #: and of arrays among parameters.
 ARRAY = -23300
-#: A feature mask: the layer neither computes nor stores in fp16.
-IN_FP32 = {31: 0b11}
+#: A feature mask: the layer computes in fp32, whatever it stores in.
+IN_FP32 = {31: 0b1}
 
 #: Of a layer, by ncnn's numbers.
 type Parameters = Mapping[int, int | str]
@@ -128,8 +128,7 @@ class Writer:
         self._outputs[name] = x.blob
 
     def row_sums_output(self, name: str, x: Symbol, mask: Symbol, channels: int) -> None:
-        masked = self.layer("BinaryOp", [x, mask], {0: MULTIPLY, **IN_FP32})
-        self._outputs[name] = self._reduced(SUM, WIDTH, masked).blob
+        self._outputs[name] = self._reduced(SUM, WIDTH, x * mask).blob
 
     def model(self) -> bytes:
         lines = _with_one_reader(self._layers, self._outputs)
