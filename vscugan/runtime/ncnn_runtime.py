@@ -18,16 +18,18 @@ from numpy.typing import NDArray
 
 from vscugan.errors import DeviceError
 from vscugan.models.weights import Weights
-from vscugan.runtime import vulkan
 from vscugan.runtime.backends import Backend
 from vscugan.runtime.device import Adapter, Device, numbered
 from vscugan.runtime.graph_runtime import Arrays, GraphRuntime, Session
 from vscugan.runtime.ncnn_memory import allocator_class
 from vscugan.runtime.ncnn_writer import parts
+from vscugan.runtime.vulkan import VulkanDevice, vulkan_devices
 from vscugan.runtime.workspace import Workspace
 
 #: What ``Extractor.extract`` returns where an allocation failed.
 OUT_OF_MEMORY = -100
+#: Winograd's matrices for 4x4 px, as a share of the map.
+WINOGRAD_SIZE = 36 / 16
 #: What ncnn prints about each GPU when it first looks for them.
 CHATTER = re.compile(rb"\[\d+ .*\]  .*\n|load vulkan driver failed\n")
 
@@ -87,13 +89,14 @@ class NcnnRuntime(GraphRuntime):
 
 
 class NcnnVulkanRuntime(NcnnRuntime):
-    """Runs graphs on ncnn's GPU of this ``number``, whose buffers may have ``buffer_bytes`` at most."""
+    """Runs graphs on the GPU that ncnn gives this ``number``, whose buffers may have ``buffer_bytes``."""
 
     keeps_maps = False  # ncnn's binding for Python has no tensors on GPUs
+    working_maps = 9.0
 
     def __init__(self, weights: Weights, *, number: int, buffer_bytes: int, precision: str) -> None:
         super().__init__(weights)
-        self.buffer_bytes = buffer_bytes
+        self.largest_buffer = int(buffer_bytes / WINOGRAD_SIZE)
         self._number, self._precision = number, precision
         self.returns_gates = precision == "fp32"
 
@@ -101,8 +104,7 @@ class NcnnVulkanRuntime(NcnnRuntime):
         net = super()._new_net()
         _set_fp16(net, self._precision == "fp16")
         net.opt.use_vulkan_compute = True
-        # its matrices are four times as large as a map, those of 4x4 px 2.25 times
-        net.opt.use_winograd23_convolution = False
+        net.opt.use_winograd23_convolution = False  # its matrices are four times as large as a map
         net.set_vulkan_device(self._number)
         return net
 
@@ -149,16 +151,12 @@ def _copied(values: NDArray[np.float32], workspace: Workspace) -> NDArray[np.flo
 
 def adapters() -> Sequence[Adapter]:
     """The GPUs that Vulkan lists; ncnn itself, which would keep them open, is not asked."""
-    return numbered(
-        Adapter(name=gpu.name, driver=gpu.driver, memory_bytes=gpu.memory_bytes, is_software=gpu.is_software)
-        for gpu in vulkan.gpus()
-    )
+    return [device.adapter for device in vulkan_devices()]
 
 
-def _vulkan_gpu(adapter: Adapter | None) -> vulkan.Gpu | None:
+def _by_vulkan(adapter: Adapter | None) -> VulkanDevice | None:
     """The GPU of an adapter, None where Vulkan does not list it any more."""
-    listed = adapters()
-    return vulkan.gpus()[listed.index(adapter)] if adapter in listed else None
+    return next((device for device in vulkan_devices() if device.adapter == adapter), None)
 
 
 @contextmanager
@@ -186,7 +184,7 @@ def _listed_by_ncnn() -> Sequence[Adapter]:
 
 def native_precisions(device: Device) -> tuple[str, ...]:
     """The precisions below fp32 that a device has instructions for."""
-    gpu = _vulkan_gpu(device.adapter)
+    gpu = _by_vulkan(device.adapter)
     return ("fp16",) if gpu is not None and gpu.has_fp16 else ()
 
 
@@ -194,7 +192,7 @@ def _make(weights: Weights, device: Device, precision: str) -> NcnnRuntime:
     if device.kind == "cpu":
         return NcnnRuntime(weights)
     assert device.adapter is not None
-    gpu, listed = _vulkan_gpu(device.adapter), _listed_by_ncnn()
+    gpu, listed = _by_vulkan(device.adapter), _listed_by_ncnn()
     if gpu is None or device.adapter not in listed:  # ncnn would take another, or the CPU
         raise DeviceError(
             f"device={device} must be {device.adapter.name}, which was found before, got "
@@ -202,7 +200,7 @@ def _make(weights: Weights, device: Device, precision: str) -> NcnnRuntime:
             "check the driver and VK_DRIVER_FILES, or use device=cpu"
         )
     number = listed.index(device.adapter)
-    return NcnnVulkanRuntime(weights, number=number, buffer_bytes=gpu.buffer_bytes, precision=precision)
+    return NcnnVulkanRuntime(weights, number=number, buffer_bytes=gpu.largest_buffer, precision=precision)
 
 
 ROWS = (
