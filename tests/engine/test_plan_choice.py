@@ -45,6 +45,7 @@ def test_a_named_tile_stays_and_its_features_follow_the_budget() -> None:
         architecture=on_host.architecture,
         dtype=torch.float32,
         device=torch.device("cuda"),
+        working_maps=3.0,
         preferred_tile_px=0,
         keeps_maps=True,
         largest_buffer=None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -42,6 +43,12 @@ class Loader:
         if device.value != 1:  # one older than Vulkan 1.2 does not tell
             driver.name, driver.info = b"radv", b"Mesa 25.0.7"
 
+    def vkGetPhysicalDeviceFeatures2(self, device: Any, features: Any) -> None:
+        in_buffers = ctypes.cast(features._obj.next, ctypes.POINTER(vulkan._Fp16InBuffers))[0]
+        in_buffers.storage = 1
+        if device.value == 2:
+            ctypes.cast(in_buffers.next, ctypes.POINTER(vulkan._Fp16InShaders))[0].fp16 = 1
+
     def vkGetPhysicalDeviceMemoryProperties2(self, device: Any, properties: Any) -> None:
         memory = properties._obj
         memory.heaps = 2
@@ -50,6 +57,13 @@ class Loader:
         if device.value == 2:
             budget = ctypes.cast(memory.next, ctypes.POINTER(vulkan._Budget))[0]
             budget.budget[0], budget.usage[0] = 7 * GIB, GIB
+
+
+@pytest.fixture(autouse=True)
+def _listed_anew() -> Iterator[None]:
+    vulkan.vulkan_devices.cache_clear()
+    yield
+    vulkan.vulkan_devices.cache_clear()
 
 
 def test_devices_have_name_driver_memory_and_limit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,21 +82,24 @@ def test_devices_have_name_driver_memory_and_limit(monkeypatch: pytest.MonkeyPat
         ("radv Mesa 25.0.7", 6 * GIB, False, 2 * GIB),
         ("radv Mesa 25.0.7", None, True, 4 * GIB - 1),
     ]
+    assert [device.has_fp16 for device in devices] == [False, True, False]
 
 
 def test_structures_are_as_large_as_vulkans() -> None:
     sizes = [ctypes.sizeof(each) for each in (vulkan._Limits, vulkan._Properties2, vulkan._Memory2, vulkan._Budget)]
     assert sizes == [504, 840, 536, 272]
+    features = [ctypes.sizeof(each) for each in (vulkan._Features2, vulkan._Fp16InBuffers, vulkan._Fp16InShaders)]
+    assert features == [240, 32, 24]
 
 
 def test_no_loader_or_no_driver_is_no_device(monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(name: str) -> None:
         raise OSError(name)
 
-    monkeypatch.setattr(ctypes, "CDLL", absent)
-    assert vulkan.vulkan_devices() == []
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
-    assert vulkan.vulkan_devices() == []
-    monkeypatch.setattr(Loader, "vkCreateInstance", lambda *_: -9)  # VK_ERROR_INCOMPATIBLE_DRIVER
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: Loader())
-    assert vulkan.vulkan_devices() == []
+    class Bare:
+        vkCreateInstance = staticmethod(lambda *_: -9)  # VK_ERROR_INCOMPATIBLE_DRIVER
+
+    for load in (absent, lambda name: object(), lambda name: Bare()):
+        vulkan.vulkan_devices.cache_clear()
+        monkeypatch.setattr(ctypes, "CDLL", load)
+        assert vulkan.vulkan_devices() == ()

@@ -84,10 +84,10 @@ def plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Plugin]:
     ]
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(webgpu_runtime, "package", lambda: plugin)
-    monkeypatch.setattr(webgpu_runtime, "vulkan_devices", lambda: listed)
-    webgpu_runtime._kept.cache_clear()
+    monkeypatch.setattr(webgpu_runtime, "vulkan_devices", lambda: tuple(listed))
+    webgpu_runtime._first_session.cache_clear()
     yield plugin
-    webgpu_runtime._kept.cache_clear()
+    webgpu_runtime._first_session.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_on_linux_the_adapter_is_vulkans_first_discrete_one(plugin: Plugin, monk
     assert (found, found.driver, found.memory_bytes) == (CARD, CARD.driver, CARD.memory_bytes)
     plugin.devices = []
     assert adapters() == []  # the plugin lists none, as in a container without /sys
-    monkeypatch.setattr(webgpu_runtime, "vulkan_devices", list)
+    monkeypatch.setattr(webgpu_runtime, "vulkan_devices", tuple)
     assert adapters() == []
 
 
@@ -146,7 +146,7 @@ def test_a_gpu_that_is_refused_is_named(plugin: Plugin, weights: Weights, monkey
         (PROVIDER, error, "Failed to get an adapter: none"),
     ):
         plugin.provider, plugin.error = provider, raised
-        webgpu_runtime._kept.cache_clear()
+        webgpu_runtime._first_session.cache_clear()
         assert [adapter.refusal for adapter in adapters()] == [why]
         assert refusal(lambda: pick_device("gpu:0", "webgpu")) == (
             f"device=gpu:0 must be a GPU that backend=webgpu reaches, got gpu:0 Card 9000 (refused by webgpu: {why}); "

@@ -33,7 +33,7 @@ def choose_plan(
     plans = _candidates(runtime, height, width, tile, features_on_host=features_on_host)
     for plan in plans:
         stored = stored_bytes(runtime.architecture, height, width, plan, runtime.dtype.itemsize)
-        work = working_bytes(runtime.architecture, height, width, plan, runtime.dtype.itemsize)
+        work = working_bytes(runtime.architecture, height, width, plan, runtime.dtype.itemsize, runtime.working_maps)
         is_apart = (features_on_host or plan.storage is FeatureStorage.HOST) and not plan.whole(height, width)
         if is_apart and budget.host is not None:
             fits = work <= budget.device and stored <= budget.host

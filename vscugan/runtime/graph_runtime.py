@@ -55,6 +55,7 @@ class GraphRuntime(ABC):
     format = "onnx"  #: of its graphs
     fixed_shapes = 0  #: how many shapes of a graph get a session of their own; the others share one for any shape
     takes_parts = True  #: whether parts of pictures, of changing sizes, come too: they share one session
+    working_maps = 3.0
     preferred_tile_px = 0
     largest_buffer: int | None = None
 

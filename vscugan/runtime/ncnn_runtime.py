@@ -1,24 +1,39 @@
-"""The ncnn runtime: CPUs."""
+"""The ncnn runtime: CPUs, and GPUs of any make by Vulkan."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+import os
+import re
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vscugan.errors import DeviceError
 from vscugan.models.weights import Weights
 from vscugan.runtime.backends import Backend
+from vscugan.runtime.device import Adapter, Device, numbered
 from vscugan.runtime.graph_runtime import Arrays, GraphRuntime, Session
 from vscugan.runtime.ncnn_memory import allocator_class
 from vscugan.runtime.ncnn_writer import parts
+from vscugan.runtime.vulkan import VulkanDevice, vulkan_devices
 from vscugan.runtime.workspace import Workspace
 
 #: What ``Extractor.extract`` returns where an allocation failed.
 OUT_OF_MEMORY = -100
+#: Winograd's matrices for 4x4 px, as a share of the map.
+WINOGRAD_SIZE = 36 / 16
+#: What ncnn prints about each GPU when it first looks for them.
+CHATTER = re.compile(rb"\[\d+ .*\]  .*\n|load vulkan driver failed\n")
+
+_vulkan_lock = threading.Lock()
 
 
 def package() -> Any:
@@ -32,30 +47,35 @@ class NcnnRuntime(GraphRuntime):
     name = "ncnn"
     format = "ncnn"
     dense_windows = False  # what it reads is copied into its blobs
+    working_maps = 6.0  # in tiles, with all that Winograd needs
 
     def __init__(self, weights: Weights) -> None:
         super().__init__(weights)
         #: maps that later stages read; they stay in the blobs' memory
         self._handed_on = {name for stage in self.architecture.stages for name in stage.writes} - {"output"}
 
+    def _new_net(self) -> Any:
+        """An empty net with its options."""
+        net = package().Net()
+        net.opt.num_threads = torch.get_num_threads()  # affinity and OMP_NUM_THREADS are in it
+        net.opt.openmp_blocktime = 1  # ms; idle threads must sleep: the encoder needs the cores
+        _set_fp16(net, False)
+        return net
+
     def load(self, model: bytes, outputs: Sequence[str], shapes: Mapping[str, Sequence[int]] | None) -> Session:
         """See ``GraphRuntime``."""
-        net = package().Net()
-        options = net.opt
-        options.num_threads = torch.get_num_threads()  # affinity and OMP_NUM_THREADS are in it
-        options.openmp_blocktime = 1  # ms; idle threads must sleep: the encoder needs the cores
-        for name in ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_packed", "bf16_storage"):
-            setattr(options, f"use_{name}", False)
+        net = self._new_net()
         param, data = parts(model)
         if net.load_param_mem(param):
-            raise RuntimeError("ncnn must read the graph, got another format; reinstall ncnn and vscugan")
+            raise RuntimeError("ncnn must read the graph, got a refusal; reinstall ncnn and vscugan")
         net.load_model_mem(data)
 
         def run(inputs: Mapping[str, NDArray[np.float32]], workspace: Workspace) -> Arrays:
-            allocator = workspace.request(allocator_class, allocator_class())
             extractor = net.create_extractor()
-            extractor.set_blob_allocator(allocator)
-            extractor.set_workspace_allocator(allocator)
+            allocator = self._allocator(workspace)
+            if allocator is not None:
+                extractor.set_blob_allocator(allocator)
+                extractor.set_workspace_allocator(allocator)
             for name, values in inputs.items():
                 extractor.input(name, _blob(name, values, allocator))
             ran = {name: _values(name, *extractor.extract(name)) for name in outputs}
@@ -63,14 +83,49 @@ class NcnnRuntime(GraphRuntime):
 
         return run
 
+    def _allocator(self, workspace: Workspace) -> Any | None:
+        """Of the blobs in the host's memory; None = ncnn's own."""
+        return workspace.request(allocator_class, allocator_class())
+
+
+class NcnnVulkanRuntime(NcnnRuntime):
+    """Runs graphs on the GPU that ncnn gives this ``number``, whose buffers may have ``buffer_bytes``."""
+
+    keeps_maps = False  # ncnn's binding for Python has no tensors on GPUs
+    working_maps = 9.0
+
+    def __init__(self, weights: Weights, *, number: int, buffer_bytes: int, precision: str) -> None:
+        super().__init__(weights)
+        self.largest_buffer = int(buffer_bytes / WINOGRAD_SIZE)
+        self._number, self._precision = number, precision
+        self.returns_gates = precision == "fp32"
+
+    def _new_net(self) -> Any:
+        net = super()._new_net()
+        _set_fp16(net, self._precision == "fp16")
+        net.opt.use_vulkan_compute = True
+        net.opt.use_winograd23_convolution = False  # its matrices are four times as large as a map
+        net.set_vulkan_device(self._number)
+        return net
+
+    def _allocator(self, workspace: Workspace) -> None:
+        """The host's memory has pictures alone."""
+
+
+def _set_fp16(net: Any, fp16: bool) -> None:
+    for name in ("packed", "storage", "arithmetic"):
+        setattr(net.opt, f"use_fp16_{name}", fp16)
+    net.opt.use_bf16_packed = net.opt.use_bf16_storage = False
+
 
 def _no_memory(name: str) -> MemoryError:
     return MemoryError(f"ncnn has no memory for {name}")
 
 
-def _blob(name: str, values: NDArray[np.float32], allocator: Any) -> Any:
+def _blob(name: str, values: NDArray[np.float32], allocator: Any | None) -> Any:
     """A blob with a copy of an input (1, C, H, W)."""
     channels, height, width = values.shape[1:]
+    # one that is made of an array has no gaps between channels, which Vulkan reads as if they were there
     blob = package().Mat(width, height, channels, allocator=allocator)
     if blob.empty():
         raise _no_memory(name)
@@ -94,15 +149,71 @@ def _copied(values: NDArray[np.float32], workspace: Workspace) -> NDArray[np.flo
     return np.asarray(taken)
 
 
+def adapters() -> Sequence[Adapter]:
+    """The GPUs that Vulkan lists; ncnn itself, which would keep them open, is not asked."""
+    return [device.adapter for device in vulkan_devices()]
+
+
+def _by_vulkan(adapter: Adapter | None) -> VulkanDevice | None:
+    """The GPU of an adapter, None where Vulkan does not list it any more."""
+    return next((device for device in vulkan_devices() if device.adapter == adapter), None)
+
+
+@contextmanager
+def _without_chatter() -> Iterator[None]:
+    """Hold stderr back, and then write what is not ncnn's account of the GPUs."""
+    with tempfile.TemporaryFile() as held:
+        sys.stderr.flush()
+        stderr = os.dup(2)
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            held.seek(0)
+            os.write(2, CHATTER.sub(b"", held.read()))
+
+
+def _listed_by_ncnn() -> Sequence[Adapter]:
+    """The GPUs as ncnn numbers them."""
+    with _vulkan_lock, _without_chatter():
+        count = package().get_gpu_count()
+        return numbered(Adapter(name=package().get_gpu_info(number).device_name()) for number in range(count))
+
+
+def native_precisions(device: Device) -> tuple[str, ...]:
+    """The precisions below fp32 that a device has instructions for."""
+    gpu = _by_vulkan(device.adapter)
+    return ("fp16",) if gpu is not None and gpu.has_fp16 else ()
+
+
+def _make(weights: Weights, device: Device, precision: str) -> NcnnRuntime:
+    if device.kind == "cpu":
+        return NcnnRuntime(weights)
+    assert device.adapter is not None
+    gpu, listed = _by_vulkan(device.adapter), _listed_by_ncnn()
+    if gpu is None or device.adapter not in listed:  # ncnn would take another, or the CPU
+        raise DeviceError(
+            f"device={device} must be {device.adapter.name}, which was found before, got "
+            f"{', '.join(each.name for each in listed) or 'no GPU'} from ncnn; "
+            "check the driver and VK_DRIVER_FILES, or use device=cpu"
+        )
+    number = listed.index(device.adapter)
+    return NcnnVulkanRuntime(weights, number=number, buffer_bytes=gpu.largest_buffer, precision=precision)
+
+
 ROWS = (
     Backend(
         name="ncnn",
         package="ncnn",
         distributions=("ncnn",),
-        devices={"cpu": ("fp32",)},
-        extras={"cpu": "ncnn"},
+        devices={"cpu": ("fp32",), "gpu": ("fp32", "fp16")},
+        extras={"cpu": "ncnn", "gpu": "ncnn"},
         load=package,
-        make=lambda weights, device, precision: NcnnRuntime(weights),
-        native_precisions=lambda device: (),
+        make=_make,
+        native_precisions=native_precisions,
+        out_of_memory=("ncnn has no memory",),
+        adapters=adapters,
     ),
 )

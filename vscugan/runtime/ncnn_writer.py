@@ -24,8 +24,8 @@ NEAREST = 1
 HEIGHT, WIDTH = 1, 2
 #: and of arrays among parameters.
 ARRAY = -23300
-#: A feature mask: the layer neither computes nor stores in fp16.
-IN_FP32 = {31: 0b11}
+#: A feature mask: the layer computes in fp32, whatever it stores in.
+IN_FP32 = {31: 0b1}
 
 #: Of a layer, by ncnn's numbers.
 type Parameters = Mapping[int, int | str]
@@ -111,9 +111,12 @@ class Writer:
         # of parameters: not all axes, these, the axes stay, and negative ones are counted as now
         return self.layer("Reduction", [x], {0: kind, 1: 0, ARRAY - 3: _array(axis), 4: 1, 5: 1, **IN_FP32})
 
-    def gate(self, gate: Gate, x: Symbol, alpha: Symbol | None) -> Symbol:
+    def _mean(self, x: Symbol) -> Symbol:
         # rows, then columns: one long fp32 sum over a large frame would round visibly
-        y = self._reduced(MEAN, HEIGHT, self._reduced(MEAN, WIDTH, x))
+        return self._reduced(MEAN, HEIGHT, self._reduced(MEAN, WIDTH, x))
+
+    def gate(self, gate: Gate, x: Symbol, alpha: Symbol | None) -> Symbol:
+        y = self._mean(x)
         for layer, activation in zip(gate.layers, (RELU, SIGMOID), strict=True):
             y = self._layer_with_weights("Convolution", layer, y, {9: activation, **IN_FP32})
         return y if alpha is None else y * alpha
@@ -125,8 +128,7 @@ class Writer:
         self._outputs[name] = x.blob
 
     def row_sums_output(self, name: str, x: Symbol, mask: Symbol, channels: int) -> None:
-        masked = self.layer("BinaryOp", [x, mask], {0: MULTIPLY, **IN_FP32})
-        self._outputs[name] = self._reduced(SUM, WIDTH, masked).blob
+        self._outputs[name] = self._reduced(SUM, WIDTH, x * mask).blob
 
     def model(self) -> bytes:
         lines = _with_one_reader(self._layers, self._outputs)

@@ -64,6 +64,10 @@ class Runtime(Protocol):
         """Whether it needs windows of maps in one piece, or takes views."""
 
     @property
+    def working_maps(self) -> float:
+        """Of the network's widest, how many a stage needs memory for beside the maps that are kept."""
+
+    @property
     def preferred_tile_px(self) -> int:
         """The tile that it is fastest with, 0 = whole frames."""
 

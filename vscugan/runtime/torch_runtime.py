@@ -48,6 +48,7 @@ class TorchRuntime:
     returns_gates = True
     keeps_maps = True
     largest_buffer: int | None = None
+    working_maps = 3.0
     dense_windows = False  # its first step on a window is a product or a sum
 
     def __init__(self, weights: Weights, device: torch.device, dtype: torch.dtype) -> None:

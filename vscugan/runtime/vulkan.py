@@ -5,7 +5,8 @@ from __future__ import annotations
 import ctypes
 import sys
 from ctypes import c_char, c_uint8, c_uint32, c_uint64, c_void_p
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from vscugan.runtime.device import Adapter, numbered
@@ -14,6 +15,7 @@ VERSION_1_1 = 1 << 22 | 1 << 12
 #: VkStructureType
 APPLICATION, INSTANCE, MEMORY_2, PROPERTIES_2 = 0, 1, 1000059006, 1000059001
 MAINTENANCE_3, DRIVER, BUDGET = 1000168000, 1000196000, 1000237000
+FEATURES_2, FP16_IN_BUFFERS, FP16_IN_SHADERS = 1000059000, 1000083000, 1000082000
 #: VkPhysicalDeviceType
 INTEGRATED, DISCRETE, VIRTUAL, SOFTWARE = 1, 2, 3, 4
 DEVICE_LOCAL = 1  #: of VkMemoryHeapFlagBits
@@ -24,11 +26,13 @@ class VulkanDevice:
     """A GPU by Vulkan's account.
 
     ``kind``: VkPhysicalDeviceType. ``largest_buffer``: bytes of one buffer that a shader may see.
+    ``has_fp16``: whether shaders compute in it, and read it from buffers.
     """
 
     adapter: Adapter
     kind: int
     largest_buffer: int
+    has_fp16: bool = False
 
 
 class _Application(ctypes.Structure):
@@ -102,6 +106,18 @@ class _Properties2(ctypes.Structure):
     )
 
 
+class _Features2(ctypes.Structure):
+    _fields_ = (("type", c_uint32), ("next", c_void_p), ("basic", c_uint32 * 55))
+
+
+class _Fp16InBuffers(ctypes.Structure):
+    _fields_ = (("type", c_uint32), ("next", c_void_p), ("storage", c_uint32), ("others", c_uint32 * 3))
+
+
+class _Fp16InShaders(ctypes.Structure):
+    _fields_ = (("type", c_uint32), ("next", c_void_p), ("fp16", c_uint32), ("int8", c_uint32))
+
+
 class _MemoryType(ctypes.Structure):
     _fields_ = (("flags", c_uint32), ("heap", c_uint32))
 
@@ -132,13 +148,17 @@ class _Budget(ctypes.Structure):
     )
 
 
-def vulkan_devices() -> list[VulkanDevice]:
-    """The GPUs in the loader's order, software ones among them; none where there is no loader, or no driver."""
+@cache
+def vulkan_devices() -> tuple[VulkanDevice, ...]:
+    """The GPUs in the loader's order, software ones among them; none where there is no loader, or no driver.
+
+    They are listed once, as that takes a tenth of a second: what is free of their memory was so then.
+    """
     try:
         library = ctypes.CDLL("vulkan-1.dll" if sys.platform == "win32" else "libvulkan.so.1")
-        return _listed(library)
+        return tuple(_listed(library))
     except (OSError, AttributeError):  # no loader, or one older than Vulkan 1.1
-        return []
+        return ()
 
 
 def _listed(library: Any) -> list[VulkanDevice]:
@@ -156,10 +176,7 @@ def _listed(library: Any) -> list[VulkanDevice]:
     finally:
         library.vkDestroyInstance(instance, None)
     adapters = numbered(device.adapter for device in found)
-    return [
-        VulkanDevice(adapter=adapter, kind=device.kind, largest_buffer=device.largest_buffer)
-        for adapter, device in zip(adapters, found, strict=True)
-    ]
+    return [replace(device, adapter=adapter) for adapter, device in zip(adapters, found, strict=True)]
 
 
 def _described(library: Any, device: c_void_p) -> VulkanDevice:
@@ -176,8 +193,19 @@ def _described(library: Any, device: c_void_p) -> VulkanDevice:
     )
     largest = found.limits.largest_storage_buffer
     return VulkanDevice(
-        adapter=adapter, kind=found.kind, largest_buffer=min(largest, sizes.largest_allocation or largest)
+        adapter=adapter,
+        kind=found.kind,
+        largest_buffer=min(largest, sizes.largest_allocation or largest),
+        has_fp16=_has_fp16(library, device),
     )
+
+
+def _has_fp16(library: Any, device: c_void_p) -> bool:
+    in_shaders = _Fp16InShaders(type=FP16_IN_SHADERS)
+    in_buffers = _Fp16InBuffers(type=FP16_IN_BUFFERS, next=ctypes.addressof(in_shaders))
+    features = _Features2(type=FEATURES_2, next=ctypes.addressof(in_buffers))
+    library.vkGetPhysicalDeviceFeatures2(device, ctypes.byref(features))
+    return bool(in_buffers.storage and in_shaders.fp16)
 
 
 def _free_bytes(library: Any, device: c_void_p) -> int:

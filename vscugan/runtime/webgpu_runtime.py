@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ from vscugan.runtime.graph_runtime import Arrays, GraphRuntime, Session
 from vscugan.runtime.vulkan import DISCRETE, INTEGRATED, VIRTUAL, VulkanDevice, vulkan_devices
 from vscugan.runtime.workspace import Workspace
 
-PROVIDER = "WebGpuExecutionProvider"
+PLUGIN, PROVIDER = "onnxruntime_ep_webgpu", "WebGpuExecutionProvider"
 #: maxStorageBufferBindingSize that every WebGPU has, for where its own is not known
 LEAST_BUFFER = 128 << 20
 #: the smallest model: y = Relu(x)
@@ -38,7 +39,7 @@ _lock = threading.RLock()
 @cache
 def _registered() -> Any:
     """onnxruntime, with the plugin in it; both are imported when they are first needed."""
-    plugin, package = (importlib.import_module(name) for name in ("onnxruntime_ep_webgpu", "onnxruntime"))
+    plugin, package = (importlib.import_module(name) for name in (PLUGIN, "onnxruntime"))
     if not any(device.ep_name == PROVIDER for device in package.get_ep_devices()):
         package.register_execution_provider_library(PROVIDER, plugin.get_library_path())
     return package
@@ -57,13 +58,15 @@ def _plugin_devices() -> list[Any]:
 
 def _by_vulkan() -> VulkanDevice | None:
     """The GPU that the plugin takes where it goes by Vulkan, which is on Linux."""
-    devices = vulkan_devices() if sys.platform == "linux" else []
+    devices = vulkan_devices() if sys.platform == "linux" else ()
     kinds = {kind: at for at, kind in enumerate(ORDER)}
     return min(devices, key=lambda device: kinds.get(device.kind, len(kinds)), default=None)
 
 
 def adapters() -> list[Adapter]:
     """The one GPU that the plugin takes by itself; none where there is none, or no plugin that loads."""
+    if importlib.util.find_spec(PLUGIN) is None:
+        return []
     device = _by_vulkan()
     if sys.platform == "linux" and device is None:
         return []
@@ -77,19 +80,21 @@ def adapters() -> list[Adapter]:
 
 
 @cache
-def _kept() -> Any:
-    """A session for as long as the process lives: with the last one the plugin would let go of the GPU."""
-    return new_session(SMALLEST)
+def _first_session() -> tuple[Any, str]:
+    """A session for as long as the process lives, and why there is none, empty where there is.
+
+    With the last session the plugin would let go of the GPU.
+    """
+    try:
+        return new_session(SMALLEST), ""
+    except DeviceError as error:
+        return None, str(error)
 
 
 def _refusal() -> str:
     """Why the plugin does not take its GPU, empty where it does."""
     with _lock:
-        try:
-            _kept()
-        except DeviceError as error:
-            return str(error)
-    return ""
+        return _first_session()[1]
 
 
 def new_session(model: bytes) -> Any:
@@ -171,7 +176,7 @@ def _make(weights: Weights, device: Device, precision: str) -> WebGpuRuntime:
 ROWS = (
     Backend(
         name="webgpu",
-        package="onnxruntime_ep_webgpu",
+        package=PLUGIN,
         distributions=("onnxruntime-ep-webgpu",),
         devices={"gpu": ("fp32",)},
         extras={"gpu": "gpu"},

@@ -68,14 +68,16 @@ def _window_px(architecture: Architecture, height: int, width: int, plan: TilePl
     return read[0], read[1]
 
 
-def working_bytes(architecture: Architecture, height: int, width: int, plan: TilePlan, item_bytes: int) -> int:
+def working_bytes(
+    architecture: Architecture, height: int, width: int, plan: TilePlan, item_bytes: int, working_maps: float = 3
+) -> int:
     """Bytes that a stage needs beside the kept maps while it computes one tile.
 
-    Three of the network's widest maps: with UpCunet 1.4 (2x), 1.3 (3x) and 2.2 (4x) were measured on the CPU as peak
-    resident memory of whole frames, less ``stored_bytes``.
+    ``working_maps``: how many of the network's widest maps that is. With UpCunet 1.4 (2x), 1.3 (3x) and 2.2 (4x) were
+    measured on the CPU as peak resident memory of whole frames, less ``stored_bytes``.
     """
     read = _window_px(architecture, height, width, plan)
-    work = int(3 * architecture.shapes.widest * read[0] * read[1]) * item_bytes
+    work = int(working_maps * float(architecture.shapes.widest) * read[0] * read[1]) * item_bytes
     if plan.storage is FeatureStorage.RECOMPUTE:  # the tile's own maps are kept meanwhile
         work += stored_bytes(architecture, read[0], read[1], TilePlan(tile=(0, 0)), item_bytes)
     return work

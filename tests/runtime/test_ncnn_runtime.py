@@ -1,0 +1,179 @@
+"""ncnn on the CPU."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from support.frames import psnr, upscale
+
+from vscugan.engine.engine import Engine
+from vscugan.engine.network_pass import is_out_of_memory
+from vscugan.models.registry import find
+from vscugan.models.weights import load_released
+from vscugan.runtime import ncnn_memory
+from vscugan.runtime.ncnn_memory import Memory, allocator_class
+from vscugan.runtime.ncnn_runtime import NcnnRuntime, _values
+from vscugan.runtime.protocol import PassOptions
+from vscugan.runtime.workspace import Workspace
+from vscugan.settings import validate
+
+
+def engine(**arguments: Any) -> Engine:
+    return Engine(validate(noise="conservative", **arguments))
+
+
+def ncnn_of(of: Engine) -> NcnnRuntime:
+    runtime = of.passes[0].runtime
+    assert isinstance(runtime, NcnnRuntime)
+    return runtime
+
+
+@pytest.mark.parametrize(
+    ("model", "scale", "alpha"), [("se", 2, 1.3), ("se", 3, 1.0), ("se", 4, 0.7), ("pro", 2, 1.0), ("pro", 3, 1.2)]
+)
+def test_it_computes_what_torch_computes(model: str, scale: int, alpha: float, picture: np.ndarray) -> None:
+    """Whole frames, and tiles by stages; at odd sizes."""
+    x = np.ascontiguousarray(picture[:, 100:161, 200:297])
+    arguments = {"model": model, "scale": scale, "alpha": alpha}
+    expected = upscale(engine(backend="torch", tile=0, **arguments), x)
+    for tile, graphs in ((0, 1), (32, 6)):
+        computes = engine(backend="ncnn", tile=tile, **arguments)
+        for _ in range(2):  # the second has its memory in one block
+            assert psnr(upscale(computes, x), expected) > 115
+        assert len(ncnn_of(computes)._sessions) == graphs
+
+
+def test_gates_are_returned_and_taken(picture: np.ndarray) -> None:
+    x = np.ascontiguousarray(picture[:, 100:148, 200:264])
+    computes, out = engine(backend="ncnn", tile=0, alpha=1.2), np.empty((2, 3, 96, 128), np.float32)
+    gates = computes.upscale(x, list(out[0]), with_gates=True)
+    torchs = engine(backend="torch", tile=0, alpha=1.2).upscale(x, list(out[1]), with_gates=True)
+    for ours, theirs in zip(gates[0], torchs[0], strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-5)
+    computes.upscale(x, list(out[1]), gates=gates)
+    assert np.abs(out[0] - out[1]).max() < 1e-6
+
+
+def test_frames_at_once_have_the_same_bits_in_any_order(picture: np.ndarray) -> None:
+    """Many sizes, four threads, two runtimes of two frames in flight each."""
+    sizes = [(9 + 7 * (k % 5), 16 + 5 * (k % 7)) for k in range(24)]
+    frames = [np.ascontiguousarray(picture[:, 100 : 100 + h, 200 + k : 200 + k + w]) for k, (h, w) in enumerate(sizes)]
+    engines = [engine(backend="ncnn", scale=scale, streams=2, tile=32) for scale in (2, 3)]
+    jobs = [(each, frame) for frame in frames for each in engines]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda job: upscale(*job), jobs))
+    for k in range(len(jobs) - 1, -1, -5):
+        assert np.array_equal(together[k], upscale(*jobs[k]))
+
+
+def test_its_threads_are_those_that_torch_may_use() -> None:
+    ncnn, before = importlib.import_module("ncnn"), torch.get_num_threads()
+    made: list[Any] = []
+
+    class Net(ncnn.Net):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            made.append(self)
+
+    runtime = NcnnRuntime(load_released(find(model="se", scale=2, noise="conservative")))
+    torch.set_num_threads(3)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ncnn, "Net", Net)
+            runtime.run_network(torch.zeros(1, 3, 68, 68), Workspace(), PassOptions())
+    finally:
+        torch.set_num_threads(before)
+    assert [net.opt.num_threads for net in made] == [3]
+
+
+def test_memory_of_a_frame_is_one_block_from_the_second_frame_on() -> None:
+    memory = Memory()
+
+    def frame() -> list[int]:
+        first, second, third = (memory.take(size) for size in (1000, 5000, 1000))
+        assert first is not None
+        assert second is not None
+        assert third is not None
+        memory.give(second)
+        inside = memory.take(2000)  # in the gap
+        assert inside is not None
+        beside = memory.take(10_000)
+        assert beside is not None
+        for address in (first, third, inside, beside):
+            memory.give(address)
+        return [first, second, third, inside, beside]
+
+    frame()
+    needed = memory._layout.size
+    second = frame()
+    assert (memory._layout.size, memory._block.size) == (needed, needed)
+    assert second[1] == second[3]
+    assert all(address % 64 == 0 and 0 <= address - second[0] < needed for address in second)
+    assert frame() == second
+    assert memory.is_empty
+
+
+def test_an_allocator_outlives_its_blobs() -> None:
+    ncnn = importlib.import_module("ncnn")
+    allocator = allocator_class()()
+    blob = ncnn.Mat(8, 8, 4, allocator=allocator)
+    values = np.asarray(blob)
+    values[:] = 7
+    del allocator, blob
+    gc.collect()
+    assert (values == 7).all()
+    del values
+
+
+def test_no_memory_is_an_error_that_the_planner_knows(picture: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blobs above a size are refused: the frame is computed in tiles."""
+    x = np.ascontiguousarray(picture[:, :96, :96])
+    messages: list[str] = []
+    computes = Engine(validate(backend="ncnn", noise="conservative"), notify=messages.append)
+    expected = upscale(engine(backend="ncnn", tile=48), x)
+    take = Memory.take
+    refused: list[int] = []
+
+    def short(memory: Memory, size: int) -> int | None:
+        if size > 12 << 20:
+            refused.append(size)
+            return None
+        return take(memory, size)
+
+    monkeypatch.setattr(ncnn_memory.Memory, "take", short)
+    assert np.abs(upscale(computes, x) - expected).max() < 2e-5
+    assert refused
+    assert messages[-1] == "out of memory on cpu: tile 96x96 -> 48x48, features kept without skips"
+
+
+def test_errors_of_ncnn_say_what_they_are() -> None:
+    for error, kind in ((-100, MemoryError), (-1, RuntimeError)):
+        with pytest.raises(kind) as raised:
+            _values("output", error, None)
+        assert is_out_of_memory(raised.value, "ncnn") == (error == -100)
+    assert str(raised.value) == "ncnn must compute output, got error -1; use another backend"
+
+
+def test_vulkan_is_not_touched_for_the_cpu() -> None:
+    """No word on stderr, nothing of Vulkan's in the process, and a clean end."""
+    code = """
+import numpy as np
+from vscugan.engine.engine import Engine
+from vscugan.runtime.protocol import PassOptions
+from vscugan.runtime.workspace import Workspace
+from vscugan.settings import validate
+engine = Engine(validate(backend="ncnn", device="cpu"))
+engine.upscale(np.zeros((3, 32, 32), np.float32), list(np.empty((3, 64, 64), np.float32)))
+with open("/proc/self/maps") as maps:
+    print("vulkan" in maps.read())
+"""
+    run = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert (run.stdout, run.stderr) == ("False\n", "")
