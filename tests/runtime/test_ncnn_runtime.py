@@ -75,7 +75,8 @@ def test_frames_at_once_have_the_same_bits_in_any_order(picture: np.ndarray) -> 
 
 
 def test_its_threads_are_those_that_torch_may_use() -> None:
-    ncnn, before = importlib.import_module("ncnn"), torch.get_num_threads()
+    ncnn: Any = importlib.import_module("ncnn")
+    before = torch.get_num_threads()
     made: list[Any] = []
 
     class Net(ncnn.Net):  # type: ignore[misc]
