@@ -1,9 +1,10 @@
-"""ncnn on the CPU."""
+"""ncnn: on the CPU, and by Vulkan where there is an adapter, be it in software."""
 
 from __future__ import annotations
 
 import gc
 import importlib
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -16,14 +17,29 @@ from support.frames import psnr, upscale
 
 from vscugan.engine.engine import Engine
 from vscugan.engine.network_pass import is_out_of_memory
+from vscugan.engine.plan_choice import Budget, choose_plan
+from vscugan.errors import DeviceError
 from vscugan.models.registry import find
 from vscugan.models.weights import load_released
 from vscugan.runtime import ncnn_memory
+from vscugan.runtime.device import Adapter, Device
 from vscugan.runtime.ncnn_memory import Memory, allocator_class
-from vscugan.runtime.ncnn_runtime import NcnnRuntime, _values
+from vscugan.runtime.ncnn_runtime import (
+    NcnnRuntime,
+    NcnnVulkanRuntime,
+    _listed_by_ncnn,
+    _make,
+    _values,
+    _without_chatter,
+    adapters,
+)
 from vscugan.runtime.protocol import PassOptions
 from vscugan.runtime.workspace import Workspace
 from vscugan.settings import validate
+from vscugan.tiling.tile_plan import FeatureStorage
+
+needs_adapter = pytest.mark.skipif(not adapters(), reason="Vulkan lists no adapter here")
+ON_GPU = {"backend": "ncnn", "device": "gpu:0"}
 
 
 def engine(**arguments: Any) -> Engine:
@@ -75,11 +91,10 @@ def test_frames_at_once_have_the_same_bits_in_any_order(picture: np.ndarray) -> 
 
 
 def test_its_threads_are_those_that_torch_may_use() -> None:
-    ncnn: Any = importlib.import_module("ncnn")
     before = torch.get_num_threads()
     made: list[Any] = []
 
-    class Net(ncnn.Net):  # type: ignore[misc]
+    class Net(importlib.import_module("ncnn").Net):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             made.append(self)
@@ -88,7 +103,7 @@ def test_its_threads_are_those_that_torch_may_use() -> None:
     torch.set_num_threads(3)
     try:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(ncnn, "Net", Net)
+            patch.setattr("ncnn.Net", Net)
             runtime.run_network(torch.zeros(1, 3, 68, 68), Workspace(), PassOptions())
     finally:
         torch.set_num_threads(before)
@@ -171,6 +186,7 @@ from vscugan.engine.engine import Engine
 from vscugan.runtime.protocol import PassOptions
 from vscugan.runtime.workspace import Workspace
 from vscugan.settings import validate
+from vscugan.tiling.tile_plan import FeatureStorage
 engine = Engine(validate(backend="ncnn", device="cpu"))
 engine.upscale(np.zeros((3, 32, 32), np.float32), list(np.empty((3, 64, 64), np.float32)))
 with open("/proc/self/maps") as maps:
@@ -178,3 +194,76 @@ with open("/proc/self/maps") as maps:
 """
     run = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert (run.stdout, run.stderr) == ("False\n", "")
+
+
+@needs_adapter
+def test_a_gpu_computes_what_torch_computes(picture: np.ndarray) -> None:
+    """Whole, and in tiles with sums of maps; in fp16, where the gates still come from sums in fp32."""
+    x = np.ascontiguousarray(picture[:, 100:124, 200:240])
+    arguments = {"scale": 2, "alpha": 1.2}
+    expected = upscale(engine(backend="torch", tile=0, **arguments), x)
+    whole, tiled = (engine(tile=tile, **ON_GPU, **arguments) for tile in (0, 32))
+    assert isinstance(whole.passes[0].runtime, NcnnVulkanRuntime)
+    assert np.abs(upscale(whole, x) - expected).max() < 1e-4
+    assert np.abs(upscale(tiled, x) - expected).max() < 2e-5
+    coarse = engine(tile=0, precision="fp16", **ON_GPU, **arguments)
+    if coarse.precision == "fp16":
+        assert psnr(upscale(coarse, x), expected) > 50
+
+
+@needs_adapter
+def test_frames_at_once_on_a_gpu_have_the_same_bits(picture: np.ndarray) -> None:
+    frames = [np.ascontiguousarray(picture[:, 100 : 116 + k % 3, 200 + k : 216 + 3 * k]) for k in range(4)]
+    engines = [engine(scale=scale, streams=2, tile=0, **ON_GPU) for scale in (2, 4)]
+    jobs = [(each, frame) for frame in frames for each in engines]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda job: upscale(*job), jobs))
+    for k in (7, 4, 1):
+        assert np.array_equal(together[k], upscale(*jobs[k]))
+
+
+@needs_adapter
+def test_buffers_of_a_gpu_end_somewhere(picture: np.ndarray) -> None:
+    """Plans know; what is larger all the same is refused, not computed beyond the end."""
+    weights = load_released(find(model="se", scale=2, noise="conservative"))
+    runtime = NcnnVulkanRuntime(weights, number=0, buffer_bytes=9 << 20, precision="fp32")
+    assert runtime.largest_buffer == 4 << 20
+    with pytest.raises(MemoryError) as error:
+        runtime.run_network(torch.zeros(1, 3, 68, 68), Workspace(), PassOptions())
+    assert str(error.value) == "ncnn has no memory for a map of 4 MiB, of 4 at most"
+    plan = choose_plan(runtime, 720, 1280, Budget(device=64 << 30, host=64 << 30))
+    assert (plan.tile, plan.storage) == ((32, 32), FeatureStorage.RECOMPUTE)
+
+
+@needs_adapter
+def test_an_adapter_that_ncnn_does_not_find_is_named() -> None:
+    weights = load_released(find(model="se", scale=2, noise="conservative"))
+    gone = Device("gpu", 1, Adapter(name="Card 9000"))
+    with pytest.raises(DeviceError) as error:
+        _make(weights, gone, "fp32")
+    there = ", ".join(each.name for each in _listed_by_ncnn())
+    assert str(error.value) == (
+        f"device=gpu:1 must be Card 9000, which was found before, got {there} from ncnn; "
+        "check the driver and VK_DRIVER_FILES, or use device=cpu"
+    )
+
+
+@needs_adapter
+def test_a_process_that_used_a_gpu_ends_without_a_word() -> None:
+    code = """
+import numpy as np
+from vscugan.engine.engine import Engine
+from vscugan.settings import validate
+from vscugan.tiling.tile_plan import FeatureStorage
+engine = Engine(validate(backend="ncnn", device="gpu:0"))
+engine.upscale(np.zeros((3, 16, 16), np.float32), list(np.empty((3, 32, 32), np.float32)))
+print(engine.summary)
+"""
+    run = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert (run.stdout, run.stderr) == ("ncnn on gpu:0, fp32\n", "")
+
+
+def test_what_is_no_chatter_is_kept_on_stderr(capfd: pytest.CaptureFixture[str]) -> None:
+    with _without_chatter():
+        os.write(2, b"[0 Card (9000)]  queueC=0[1]  queueT=0[1]\nsomething else\n[1 Card]  fp16-cm=0\n")
+    assert capfd.readouterr().err == "something else\n"

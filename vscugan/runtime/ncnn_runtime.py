@@ -96,7 +96,7 @@ class NcnnVulkanRuntime(NcnnRuntime):
 
     def __init__(self, weights: Weights, *, number: int, buffer_bytes: int, precision: str) -> None:
         super().__init__(weights)
-        self.largest_buffer = int(buffer_bytes / WINOGRAD_SIZE)
+        self.largest_buffer: int = int(buffer_bytes / WINOGRAD_SIZE)
         self._number, self._precision = number, precision
         self.returns_gates = precision == "fp32"
 
@@ -107,6 +107,19 @@ class NcnnVulkanRuntime(NcnnRuntime):
         net.opt.use_winograd23_convolution = False  # its matrices are four times as large as a map
         net.set_vulkan_device(self._number)
         return net
+
+    def load(self, model: bytes, outputs: Sequence[str], shapes: Mapping[str, Sequence[int]] | None) -> Session:
+        """See ``GraphRuntime``."""
+        session = super().load(model, outputs, shapes)
+
+        def run(inputs: Mapping[str, NDArray[np.float32]], workspace: Workspace) -> Arrays:
+            height, width = inputs["input"].shape[2:]
+            widest_bytes = int(self.architecture.shapes.widest * height * width) * self.dtype.itemsize
+            if widest_bytes > self.largest_buffer:  # ncnn would crash, or read beyond its end
+                raise _no_memory(f"a map of {widest_bytes >> 20} MiB, of {self.largest_buffer >> 20} at most")
+            return session(inputs, workspace)
+
+        return run
 
     def _allocator(self, workspace: Workspace) -> None:
         """The host's memory has pictures alone."""
