@@ -47,7 +47,8 @@ class NcnnRuntime(GraphRuntime):
     name = "ncnn"
     format = "ncnn"
     dense_windows = False  # what it reads is copied into its blobs
-    working_maps = 6.0  # in tiles, with all that Winograd needs
+    # in tiles: 4.2 (2x, 3x) to 5 (4x) that Winograd needs at once, the rest for what is not counted beside the maps
+    working_maps = 8.0
 
     def __init__(self, weights: Weights) -> None:
         super().__init__(weights)
