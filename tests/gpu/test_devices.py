@@ -11,7 +11,9 @@ from support.gpu_runtime import GpuRuntime
 
 from vscugan.engine.device_choice import gpus, pick_device
 from vscugan.errors import DeviceError
-from vscugan.runtime.backends import pick_backend
+from vscugan.models.registry import find
+from vscugan.models.weights import load_released
+from vscugan.runtime.backends import backend_row, pick_backend
 from vscugan.runtime.device import Adapter, Device
 from vscugan.tiling.tile_plan import widest_map_bytes
 
@@ -24,8 +26,10 @@ def test_a_gpu_in_software_is_never_taken_unasked(gpu: GpuRuntime) -> None:
 
 
 def test_an_adapter_that_is_hidden_is_named(gpu: GpuRuntime) -> None:
+    hidden = Device("gpu", 0, Adapter(name="Card that was there"))
+    weights = load_released(find(model="se", scale=2, noise="no-denoise"))
     with pytest.raises(DeviceError) as error:
-        pick_backend(gpu.backend, Device("gpu", 0, Adapter(name="Card that was there")), "fp32")
+        backend_row(pick_backend(gpu.backend, hidden, "fp32")[0]).make(weights, hidden, "fp32")
     assert "Card that was there" in str(error.value)
     with pytest.raises(DeviceError) as error:
         pick_device("gpu:99", gpu.backend)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import re
 import sys
@@ -164,7 +165,9 @@ def _copied(values: NDArray[np.float32], workspace: Workspace) -> NDArray[np.flo
 
 
 def adapters() -> Sequence[Adapter]:
-    """The GPUs that Vulkan lists; ncnn itself, which would keep them open, is not asked."""
+    """The GPUs that Vulkan lists, where ncnn is installed; ncnn itself, which would keep them open, is not asked."""
+    if importlib.util.find_spec("ncnn") is None:
+        return []
     return [device.adapter for device in vulkan_devices()]
 
 
