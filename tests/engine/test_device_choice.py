@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -75,6 +76,26 @@ def test_a_gpu_is_found_whoever_made_it(machine: Callable[..., None]) -> None:
     assert refusal("gpu:0", "a").startswith(
         "device=gpu:0 must be a GPU that backend=a reaches, got gpu:0 4090 (reached by torch), gpu:1 Arc (reached by a)"
     )
+
+
+def test_an_integrated_gpu_is_taken_where_it_is_named(machine: Callable[..., None]) -> None:
+    part = replace(ARC, name="UHD", is_integrated=True)
+    machine(a=[part])
+    assert pick_device("auto") == CPU
+    assert pick_device("gpu") == pick_device("auto", "a") == Device("gpu", 0, part)  # a has no CPU to go to
+    machine(a=[part, SOFTWARE, ARC])
+    assert [gpu.adapter.name for gpu in gpus()] == ["Arc", "UHD", "llvmpipe"]
+
+
+def test_a_backend_that_is_not_installed_is_named(
+    machine: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine()
+    load = partial(importlib.import_module, "none_such")
+    row = replace(device_choice.backend_row("a"), package="none_such", load=load)
+    monkeypatch.setattr(device_choice, "backend_row", lambda name: row)
+    for name in ("auto", "gpu"):
+        assert refusal(name, "a").startswith("backend=a must be installed, got ")
 
 
 def test_what_several_runtimes_reach_is_one_gpu(machine: Callable[..., None]) -> None:

@@ -14,25 +14,36 @@ from vscugan.engine.engine import Engine
 from vscugan.errors import DeviceError
 from vscugan.runtime import backends
 from vscugan.runtime.backends import pick_backend
-from vscugan.runtime.device import CPU, Device, instruction_set
+from vscugan.runtime.device import CPU, Device
 from vscugan.settings import validate
 
 
-def test_auto_takes_the_fastest_that_loads(monkeypatch: pytest.MonkeyPatch) -> None:
-    on = f"on CPUs with {instruction_set().upper()}"
-    for precision in ("fp32", "bf16", "fp16"):
+@pytest.mark.parametrize(
+    ("instructions", "order"),
+    [("avx512", ["openvino", "onnxruntime", "torch"]), ("avx2", ["ncnn", "onnxruntime", "openvino", "torch"])],
+)
+def test_auto_takes_the_fastest_that_loads(
+    instructions: str, order: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backends, "instruction_set", lambda: instructions)
+    on = f"on CPUs with {instructions.upper()}"
+    for precision in ("bf16", "fp16"):
         assert pick_backend("auto", CPU, precision) == ("openvino", f"it is the fastest for {precision} {on}")
     assert pick_backend("auto", Device("cuda"), "fp16") == ("torch", None)
-    broken = "ImportError: two versions"
-    monkeypatch.setattr(backends, "_missing", lambda b, _: broken if b.package == "openvino" else None)
-    assert pick_backend("auto", CPU, "fp32") == (
-        "onnxruntime",
-        f"openvino does not load ({broken}); it is the fastest for fp32 {on}",
-    )
-    notes: list[str] = []
-    Engine(validate(), notify=notes.append)
-    because = f"openvino does not load ({broken}); it is the fastest for fp32 {on}"
-    assert notes == [f"backend: onnxruntime, because {because}"]
+    broken, reasons = set[str](), list[str]()
+    monkeypatch.setattr(backends, "_missing", lambda row, _: "two versions" if row.name in broken else None)
+    for name in order:
+        why = [*reasons, f"it is the fastest for fp32 {on}"] if name != "torch" else reasons
+        assert pick_backend("auto", CPU, "fp32") == (name, "; ".join(why))
+        notes: list[str] = []
+        Engine(validate(device="cpu"), notify=notes.append)
+        assert notes == [f"backend: {name}, because {'; '.join(why)}"]
+        broken.add(name)
+        reasons.append(f"{name} does not load (two versions)")
+
+
+def test_a_backend_that_does_not_load_says_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backends, "_missing", lambda *_: "ImportError: two versions")
     with pytest.raises(DeviceError) as error:
         pick_backend("openvino", CPU, "fp32")
     assert str(error.value) == (
@@ -43,7 +54,7 @@ def test_auto_takes_the_fastest_that_loads(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_the_fastest_runtime_is_installed_by_default_on_x86_64() -> None:
     default = [need for need in requires("vscugan") or [] if "extra ==" not in need]
-    for package in ("openvino", "onnx"):  # the second writes the graphs of the first
+    for package in ("ncnn", "openvino", "onnx"):  # the last writes OpenVINO's graphs
         (need,) = (need for need in default if need.startswith(f"{package}>"))
         assert "x86_64" in need
         assert "AMD64" in need
@@ -52,14 +63,14 @@ def test_the_fastest_runtime_is_installed_by_default_on_x86_64() -> None:
 def test_without_the_optional_packages_torch_computes() -> None:
     code = """
 import sys
-for name in ("openvino", "onnxruntime", "onnx"):
+for name in ("openvino", "onnxruntime", "onnx", "ncnn"):
     sys.modules[name] = None
 import importlib.util
 real = importlib.util.find_spec
-importlib.util.find_spec = lambda name, *rest: None if name in ("openvino", "onnxruntime") else real(name, *rest)
+importlib.util.find_spec = lambda name, *rest: None if name in ("openvino", "onnxruntime", "ncnn") else real(name, *rest)
 from vscugan.engine.engine import Engine
 from vscugan.settings import validate
-from vscugan.runtime.device import CPU, Device, instruction_set
+from vscugan.runtime.device import CPU, Device
 notes = []
 print(Engine(validate(), notify=notes.append).passes[0].runtime.name, notes)
 """

@@ -21,8 +21,9 @@ from vscugan.engine.plan_choice import Budget, choose_plan
 from vscugan.errors import DeviceError
 from vscugan.models.registry import find
 from vscugan.models.weights import load_released
-from vscugan.runtime import ncnn_memory
-from vscugan.runtime.device import Adapter, Device
+from vscugan.runtime import ncnn_memory, ncnn_runtime
+from vscugan.runtime.backends import backend_row
+from vscugan.runtime.device import CPU, Adapter, Device
 from vscugan.runtime.ncnn_memory import Memory, allocator_class
 from vscugan.runtime.ncnn_runtime import (
     NcnnRuntime,
@@ -267,3 +268,22 @@ def test_what_is_no_chatter_is_kept_on_stderr(capfd: pytest.CaptureFixture[str])
     with _without_chatter():
         os.write(2, b"[0 Card (9000)]  queueC=0[1]  queueT=0[1]\nsomething else\n[1 Card]  fp16-cm=0\n")
     assert capfd.readouterr().err == "something else\n"
+
+
+def test_a_program_without_stderr_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in an editor on Windows."""
+
+    def closed(number: int) -> int:
+        raise OSError("Bad file descriptor")
+
+    monkeypatch.setattr(ncnn_runtime.os, "dup", closed)
+    monkeypatch.setattr(ncnn_runtime.sys, "stderr", None)
+    with ncnn_runtime._without_chatter():
+        pass
+
+
+def test_what_vulkan_does_not_list_is_left_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ncnn_runtime, "adapters", lambda: [])
+    row, device = backend_row("ncnn"), Device("gpu", 0, Adapter(name="Adreno"))
+    assert row.lacks(device) == "a Vulkan without Adreno"
+    assert row.lacks(CPU) is None

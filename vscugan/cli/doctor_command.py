@@ -120,7 +120,7 @@ def _needs_torch() -> None:
 
 
 def device() -> str:
-    """Every value of device=, first what auto takes."""
+    """Every value of device=: the GPUs and what reaches them, and the CPU."""
     _needs_torch()
     import torch as module
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from vscugan.errors import DeviceError
-from vscugan.runtime.backends import backend_row, backend_rows
+from vscugan.runtime.backends import backend_row, backend_rows, require_package
 from vscugan.runtime.device import CPU, TORCH_GPUS, Adapter, Device, numbered
 
 
@@ -62,7 +62,10 @@ def _torch_name(device: Device) -> str:
 
 
 def gpus() -> list[Gpu]:
-    """The GPUs that a runtime here reaches, in the order of ``gpu:N``: torch's first, those in software last."""
+    """The GPUs that a runtime here reaches or refuses, in the order of ``gpu:N``.
+
+    Those on cards of their own come first, those in software last; of equal ones torch's come first.
+    """
     of_torch = dict(_of_torch())
     reached: dict[Adapter, list[str]] = {adapter: [] for adapter in of_torch}
     refused: dict[Adapter, list[str]] = {}
@@ -85,14 +88,15 @@ def gpus() -> list[Gpu]:
         )
         for adapter, names in reached.items()
     ]
-    return sorted(found, key=lambda gpu: gpu.adapter.is_software)
+    return sorted(found, key=lambda gpu: (gpu.adapter.is_software, gpu.adapter.is_integrated))
 
 
 def pick_device(name: str, backend: str = "auto", precision: str = "auto") -> Device:
     """The device for ``auto``, ``cpu``, ``mps``, ``cuda``, ``xpu`` or ``gpu``, the last three with or without ``:N``.
 
     ``auto`` is the first that is there, of those that ``backend`` and ``precision`` can use where they can use any of
-    them. Raises: DeviceError when it is not there.
+    them: torch's GPUs, another one on a card of its own, the CPU. An integrated GPU may be slower than the CPU beside
+    it, and is taken where it is named. Raises: DeviceError when it is not there.
     """
     if name == "auto":
         return _auto(backend, precision)
@@ -120,10 +124,12 @@ def _auto(backend: str, precision: str) -> Device:
     for kind in present:
         if kind in usable:
             return Device(kind)
+    if usable == {"gpu"}:
+        return _named_gpu("gpu", None, backend)
     if "gpu" in usable:
         for index, gpu in enumerate(gpus()):
             device = gpu.device(index, backend)
-            if device is not None and not gpu.adapter.is_software:
+            if device is not None and not (gpu.adapter.is_software or gpu.adapter.is_integrated):
                 return device
     return CPU if "cpu" in usable or not present else Device(present[0])
 
@@ -136,11 +142,14 @@ def _named_gpu(name: str, number: int | None, backend: str) -> Device:
     else:
         device = devices[number][1] if number < len(devices) else None
     if device is None:
+        if backend != "auto":
+            require_package(backend_row(backend), "gpu")
         by = "a runtime here" if backend == "auto" else f"backend={backend}"
         listed = ", ".join(f"gpu:{n} {_described(gpu)}" for n, gpu in enumerate(found)) or "none"
+        other = "device=cpu" if backend == "auto" or "cpu" in backend_row(backend).devices else "backend=auto"
         raise DeviceError(
             f"device={name} must be a GPU that {by} reaches, got {listed}; "
-            "use device=cpu, or install the GPU's driver and see vscugan doctor"
+            f"use {other}, or install the GPU's driver and see vscugan doctor"
         )
     return device
 

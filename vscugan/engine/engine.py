@@ -78,7 +78,7 @@ class Engine:
     ) -> None:
         devices = [pick_device(name, settings.backend, settings.precision) for name in settings.device]
         for device in {device: None for device in devices if device.adapter}:
-            notify(f"device: {device} is {device.adapter and device.adapter.name}")
+            notify(f"device: {device} is {device.adapter_name}")
         self.precision = _precision(settings, devices, notify)
         route = passes or direct(settings)
         assert route is not None  # a size needs a route

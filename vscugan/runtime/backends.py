@@ -76,13 +76,28 @@ def backend_row(name: str) -> Backend:
     return next(row for row in rows if row.name == name)
 
 
-def _missing(backend: Backend, device: Device) -> str | None:
-    """Why a backend can't be used here, or None where it can."""
+def _missing_package(backend: Backend) -> str | None:
     try:
         backend.load()
     except Exception as error:  # whatever a broken installation raises
         return why_not(backend.package, error)
-    return backend.lacks(device)
+    return None
+
+
+def _missing(backend: Backend, device: Device) -> str | None:
+    """Why a backend can't be used here, or None where it can."""
+    return _missing_package(backend) or backend.lacks(device)
+
+
+def require_package(backend: Backend, kind: str) -> None:
+    """Raise DeviceError where the package is not installed that a backend needs for a kind of device."""
+    _require(backend, kind, _missing_package(backend))
+
+
+def _require(backend: Backend, kind: str, why: str | None) -> None:
+    if why is not None:
+        hint = how_to_repair(backend.extras.get(kind, backend.name), why)
+        raise DeviceError(f"backend={backend.name} must be installed, got {why}; {hint}, or use backend=auto")
 
 
 def _fastest(device: Device, precision: str) -> tuple[str, str | None]:
@@ -144,10 +159,7 @@ def pick_backend(name: str, device: Device, precision: str) -> tuple[str, str | 
             raise ArgumentError(
                 f"{argument} must be {listed} for backend={name}, got {value}; choose one of these, or backend=torch"
             )
-    why = _missing(backend, device)
-    if why is not None:
-        hint = how_to_repair(backend.extras.get(device.kind, name), why)
-        raise DeviceError(f"backend={name} must be installed, got {why}; {hint}, or use backend=auto")
+    _require(backend, device.kind, _missing(backend, device))
     return name, None
 
 

@@ -24,6 +24,7 @@ class Adapter:
     nth: int = 0
     driver: str = field(default="", compare=False)
     memory_bytes: int | None = field(default=None, compare=False)  #: that is free, None = unknown
+    is_integrated: bool = field(default=False, compare=False)  #: a part of the CPU's chip, in the host's memory
     is_software: bool = field(default=False, compare=False)  #: a CPU that plays a GPU
     refusal: str = field(default="", compare=False)  #: why the runtime that lists it does not take it
 
@@ -48,6 +49,11 @@ class Device:
 
     def __str__(self) -> str:
         return self.kind if self.kind in ("cpu", "mps") else f"{self.kind}:{self.index}"
+
+    @property
+    def adapter_name(self) -> str:
+        """The name of its adapter, empty where it has none."""
+        return "" if self.adapter is None else self.adapter.name
 
     @property
     def tensors(self) -> torch.device:

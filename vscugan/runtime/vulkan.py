@@ -189,6 +189,7 @@ def _described(library: Any, device: c_void_p) -> VulkanDevice:
         name=found.name.decode(errors="replace"),
         driver=b" ".join(text for text in (driver.name, driver.info) if text).decode(errors="replace"),
         memory_bytes=None if is_software else _free_bytes(library, device),
+        is_integrated=found.kind == INTEGRATED,
         is_software=is_software,
     )
     largest = found.limits.largest_storage_buffer

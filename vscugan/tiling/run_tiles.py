@@ -66,7 +66,7 @@ class _Tiles:
         self._architecture, self._size, self._workspace = runtime.architecture, size, workspace
         self._output_area = output_area
         self._runtime, self._padded = runtime, padded
-        self._recomputes = plan.storage is FeatureStorage.RECOMPUTE
+        self._recomputes = plan.storage is FeatureStorage.RECOMPUTE or not runtime.keeps_maps
         self.stages = self._architecture.stages_for(lean=plan.is_lean)
         self._maps: FeatureMaps
         if self._recomputes:

@@ -10,7 +10,10 @@ import pytest
 from support.certificates import FRAMES, certificate, write
 
 from vscugan.__main__ import main
+from vscugan.encode.certificate import certificate as module
 from vscugan.encode.certificate.certificate import contradictions, fingerprint
+from vscugan.engine.device_choice import Gpu
+from vscugan.runtime.device import Adapter, Device
 
 Certificate = dict[str, Any]
 
@@ -116,3 +119,10 @@ def test_the_versions_that_decide_on_the_pictures(runtime: str, packages: set[st
     for package in pictures:
         older = {name: number for name, number in now.items() if name != package}
         assert fingerprint(facts | {"versions": older}, now) != fingerprint(facts, older)
+
+
+def test_a_gpu_is_described_whoever_else_reaches_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    adapter = Adapter(name="4090", driver="NVIDIA 580")
+    of_torch = Gpu(adapter=adapter, of_torch=Device("cuda"), reached_by=("ncnn",))
+    monkeypatch.setattr(module, "gpus", lambda: [of_torch])
+    assert module.hardware("gpu:0, cpu")["gpu:0"] == "4090, NVIDIA 580"

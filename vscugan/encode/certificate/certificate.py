@@ -20,7 +20,7 @@ from vscugan.encode.encoders.programs import Program, find_ffmpeg
 from vscugan.encode.encoders.y4m import HASH_BYTES
 from vscugan.encode.job.journal import ADDED_LATER, RESULT_FIELDS
 from vscugan.encode.job.json_types import misfit, printable
-from vscugan.engine.device_choice import pick_device
+from vscugan.engine.device_choice import gpus
 from vscugan.errors import ArgumentError
 from vscugan.install import version
 from vscugan.runtime import BACKENDS
@@ -93,8 +93,7 @@ def hardware(devices: str) -> dict[str, str]:
         if name.startswith("cuda") and torch.cuda.is_available():
             found[name] = torch.cuda.get_device_name(torch.device(name))
         elif name.startswith("gpu:"):
-            adapter = pick_device(name).adapter
-            assert adapter is not None
+            adapter = gpus()[int(name.removeprefix("gpu:"))].adapter
             found[name] = f"{adapter.name}, {adapter.driver}"
     return found
 
