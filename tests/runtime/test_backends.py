@@ -67,7 +67,8 @@ for name in ("openvino", "onnxruntime", "onnx", "ncnn"):
     sys.modules[name] = None
 import importlib.util
 real = importlib.util.find_spec
-importlib.util.find_spec = lambda name, *rest: None if name in ("openvino", "onnxruntime", "ncnn") else real(name, *rest)
+absent = ("openvino", "onnxruntime", "ncnn")
+importlib.util.find_spec = lambda name, *rest: None if name in absent else real(name, *rest)
 from vscugan.engine.engine import Engine
 from vscugan.settings import validate
 from vscugan.runtime.device import CPU, Device
