@@ -34,6 +34,7 @@ from vscugan.runtime.ncnn_runtime import (
     _without_chatter,
     adapters,
 )
+from vscugan.runtime.ncnn_writer import Writer
 from vscugan.runtime.protocol import PassOptions
 from vscugan.runtime.workspace import Workspace
 from vscugan.settings import validate
@@ -210,6 +211,17 @@ def test_a_gpu_computes_what_torch_computes(picture: np.ndarray) -> None:
     coarse = engine(tile=0, precision="fp16", **ON_GPU, **arguments)
     if coarse.precision == "fp16":
         assert psnr(upscale(coarse, x), expected) > 50
+
+
+@needs_adapter
+def test_means_of_rows_are_computed_where_their_sums_are_too_large_for_fp16() -> None:
+    weights = load_released(find(model="se", scale=2, noise="conservative"))
+    runtime = NcnnVulkanRuntime(weights, number=0, buffer_bytes=1 << 30, precision="fp16")
+    writer = Writer(weights)
+    writer.row_means_output("means", writer.map_input("input"), writer.mask_input("mask"), 3)
+    run = runtime.load(writer.model(), ["means"], None)
+    inputs = {"input": np.full((1, 3, 2, 2000), 100, np.float32), "mask": np.ones((1, 1, 1, 2000), np.float32)}
+    assert run(inputs, Workspace())["means"] == pytest.approx(np.full((1, 3, 2, 1), 100), rel=1e-3)
 
 
 @needs_adapter

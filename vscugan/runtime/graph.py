@@ -14,7 +14,7 @@ from vscugan.architectures.parts import Gate, Stage
 from vscugan.architectures.stages import run_network
 
 #: Names in ``prefix_graph``.
-MASK, ROW_SUMS = "mask", "row_sums"
+MASK, ROW_MEANS = "mask", "row_means"
 
 
 class Writer(Protocol):
@@ -52,8 +52,11 @@ class Writer(Protocol):
     def vector_output(self, name: str, x: Any, channels: int) -> None:
         """A gate is asked for."""
 
-    def row_sums_output(self, name: str, x: Any, mask: Any, channels: int) -> None:
-        """The sum of each row of a map times the mask, (1, C, H, 1) in fp32, is asked for."""
+    def row_means_output(self, name: str, x: Any, mask: Any, channels: int) -> None:
+        """The mean of each row of a map times the mask, (1, C, H, 1), is asked for.
+
+        It is added up in fp32, and rounded to what the runtime keeps its maps in: a sum might be too large for fp16.
+        """
 
     def model(self) -> bytes:
         """The finished graph."""
@@ -104,9 +107,9 @@ def network_graph(writer: Writer, *, takes_gates: bool = False, returns_gates: b
 
 
 def prefix_graph(writer: Writer, last: int) -> bytes:
-    """The stages up to ``last`` on a window of the picture, with their gates given -> sums of the map of its gate.
+    """The stages up to ``last`` on a window of the picture, with their gates given -> means of the map of its gate.
 
-    ``mask``: 1 for the map's columns that are summed, 0 for others. ``row_sums``: (1, C, H, 1).
+    ``mask``: 1 for the map's columns that count, 0 for others, (1, 1, 1, W). ``row_means``: (1, C, H, 1), of all W.
     """
     architecture, stages = writer.architecture, writer.architecture.stages[: last + 1]
     gate = stages[last].gate
@@ -116,5 +119,5 @@ def prefix_graph(writer: Writer, last: int) -> bytes:
     gates = _inputs(writer, _channels(architecture, (g for g in architecture.gates if g.name in taken)))
     mask = writer.mask_input(MASK)
     maps = run_network(stages, writer, x, gates, make_gate=None).maps
-    writer.row_sums_output(ROW_SUMS, maps[gate.map], mask, architecture.shapes.maps[gate.map].channels)
+    writer.row_means_output(ROW_MEANS, maps[gate.map], mask, architecture.shapes.maps[gate.map].channels)
     return writer.model()

@@ -152,14 +152,14 @@ class GraphRuntime(ABC):
         mask[..., columns.start : columns.stop] = 1
         inputs = {"input": padded.contiguous().numpy()}
         inputs |= {name: gates[name].numpy() for name in gates if name in taken}
-        sums = self._run(
+        means = self._run(
             ("prefix", k),
-            (graph.ROW_SUMS,),
+            (graph.ROW_MEANS,),
             self._exported(graph.prefix_graph, k),
             inputs | {graph.MASK: mask},
             workspace,
-        )[graph.ROW_SUMS]
-        return torch.from_numpy(sums[:, :, rows.start : rows.stop, 0].sum(2, dtype=np.float64))
+        )[graph.ROW_MEANS]
+        return torch.from_numpy(means[:, :, rows.start : rows.stop, 0].sum(2, dtype=np.float64) * mask.size)
 
     def gate(self, gate: Gate, mean: Tensor, alpha: float) -> Tensor:
         """See ``Runtime``."""

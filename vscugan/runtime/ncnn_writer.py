@@ -18,7 +18,7 @@ from vscugan.models.weights import Weights
 LEAKY_RELU, RELU, SIGMOID = 2, 1, 4
 #: of BinaryOp's, Reduction's and Interp's kinds,
 ADD, MULTIPLY = 0, 2
-SUM, MEAN = 0, 3
+MEAN = 3
 NEAREST = 1
 #: of the axes of (C, H, W),
 HEIGHT, WIDTH = 1, 2
@@ -106,14 +106,14 @@ class Writer:
     def repeat_pixels(self, x: Symbol, factor: int) -> Symbol:
         return self.layer("Interp", [x], {0: NEAREST, 1: f"{factor:e}", 2: f"{factor:e}"})
 
-    def _reduced(self, kind: int, axis: int, x: Symbol) -> Symbol:
-        """A map's sums or means along an axis, of which 1 px is left."""
+    def _means(self, axis: int, x: Symbol) -> Symbol:
+        """A map's means along an axis, of which 1 px is left."""
         # of parameters: not all axes, these, the axes stay, and negative ones are counted as now
-        return self.layer("Reduction", [x], {0: kind, 1: 0, ARRAY - 3: _array(axis), 4: 1, 5: 1, **IN_FP32})
+        return self.layer("Reduction", [x], {0: MEAN, 1: 0, ARRAY - 3: _array(axis), 4: 1, 5: 1, **IN_FP32})
 
     def _mean(self, x: Symbol) -> Symbol:
         # rows, then columns: one long fp32 sum over a large frame would round visibly
-        return self._reduced(MEAN, HEIGHT, self._reduced(MEAN, WIDTH, x))
+        return self._means(HEIGHT, self._means(WIDTH, x))
 
     def gate(self, gate: Gate, x: Symbol, alpha: Symbol | None) -> Symbol:
         y = self._mean(x)
@@ -127,8 +127,8 @@ class Writer:
     def vector_output(self, name: str, x: Symbol, channels: int) -> None:
         self._outputs[name] = x.blob
 
-    def row_sums_output(self, name: str, x: Symbol, mask: Symbol, channels: int) -> None:
-        self._outputs[name] = self._reduced(SUM, WIDTH, x * mask).blob
+    def row_means_output(self, name: str, x: Symbol, mask: Symbol, channels: int) -> None:
+        self._outputs[name] = self._means(WIDTH, x * mask).blob
 
     def model(self) -> bytes:
         lines = _with_one_reader(self._layers, self._outputs)

@@ -122,9 +122,8 @@ class Writer:
     def vector_output(self, name: str, x: Symbol, channels: int) -> None:
         self._output(name, x, [1, channels, 1, 1])
 
-    def row_sums_output(self, name: str, x: Symbol, mask: Symbol, channels: int) -> None:
-        axis = self.constant(np.array([3], np.int64))
-        self._output(name, self.node("ReduceSum", x * mask, axis), [1, channels, f"{name}_h", 1])
+    def row_means_output(self, name: str, x: Symbol, mask: Symbol, channels: int) -> None:
+        self._output(name, self.node("ReduceMean", x * mask, axes=[3]), [1, channels, f"{name}_h", 1])
 
     def _output(self, name: str, x: Symbol, shape: Shape) -> None:
         self._nodes.append(helper.make_node("Identity", [x.name], [name]))
