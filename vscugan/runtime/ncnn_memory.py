@@ -64,20 +64,21 @@ class _Block:
 
 
 class Memory:
-    """Pieces of memory, one block as soon as a frame has shown how large it must be; before, each is its own."""
+    """Pieces of memory, one block as soon as a frame has shown how large it must be; before, each is its own.
+
+    Not safe to share between threads.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._layout, self._block = Layout(), _Block(0)
         self._taken: dict[int, tuple[int, _Block | None]] = {}  # by address: the place, and what lies beside the block
 
     def take(self, size: int) -> int | None:
         """The address of ``size`` bytes, None where there are none."""
-        with self._lock:
-            try:
-                return self._take(-(-(size + OVERREAD_BYTES) // ALIGNMENT_BYTES) * ALIGNMENT_BYTES)
-            except MemoryError:
-                return None
+        try:
+            return self._take(-(-(size + OVERREAD_BYTES) // ALIGNMENT_BYTES) * ALIGNMENT_BYTES)
+        except MemoryError:
+            return None
 
     def _take(self, size: int) -> int:
         if self._layout.is_empty and self._layout.size > self._block.size:
@@ -97,9 +98,8 @@ class Memory:
 
     def give(self, address: int) -> None:
         """Take back what ``take`` has returned."""
-        with self._lock:
-            at, _ = self._taken.pop(address)
-            self._layout.give(at)
+        at, _ = self._taken.pop(address)
+        self._layout.give(at)
 
     @property
     def is_empty(self) -> bool:
@@ -109,22 +109,27 @@ class Memory:
 
 @cache
 def allocator_class() -> Any:
-    """A class of ncnn's allocators, each with a ``Memory`` of its own."""
+    """A class of ncnn's allocators, each with a ``Memory`` of its own. Blobs may be freed by any thread."""
     in_use: set[object] = set()  # blobs do not keep their allocator alive
 
     class Allocator(importlib.import_module("ncnn").PoolAllocator):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self._memory = Memory()
+            self._lock = threading.RLock()  # the garbage collector may free a blob while another one is made
 
         def fastMalloc(self, size: int) -> object:
-            in_use.add(self)
-            address = self._memory.take(size)
-            return None if address is None else _capsule(address, None, None)
+            with self._lock:
+                address = self._memory.take(size)
+                if address is None:
+                    return None
+                in_use.add(self)
+            return _capsule(address, None, None)
 
         def fastFree(self, piece: object) -> None:
-            self._memory.give(_address(piece, None))
-            if self._memory.is_empty:
-                in_use.discard(self)
+            with self._lock:
+                self._memory.give(_address(piece, None))
+                if self._memory.is_empty:
+                    in_use.discard(self)
 
     return Allocator

@@ -80,7 +80,7 @@ class NcnnRuntime(GraphRuntime):
                 extractor.set_workspace_allocator(allocator)
             for name, values in inputs.items():
                 extractor.input(name, _blob(name, values, allocator))
-            ran = {name: _values(name, *extractor.extract(name)) for name in outputs}
+            ran = {name: _values(name, *_extracted(extractor, name)) for name in outputs}
             return {name: y if name in self._handed_on else _copied(y, workspace) for name, y in ran.items()}
 
         return run
@@ -148,9 +148,15 @@ def _blob(name: str, values: NDArray[np.float32], allocator: Any | None) -> Any:
     return blob
 
 
+def _extracted(extractor: Any, name: str) -> tuple[int, Any]:
+    """ncnn's error and an output's blob, which an ``extract`` that returns it would copy."""
+    blob = package().Mat()
+    return extractor.extract(name, blob), blob
+
+
 def _values(name: str, error: int, blob: Any) -> NDArray[np.float32]:
     """An output's values (1, C, H, W), in the blob's memory."""
-    if error == OUT_OF_MEMORY:
+    if error == OUT_OF_MEMORY or (error == 0 and blob.empty()):
         raise _no_memory(name)
     if error:
         raise RuntimeError(f"ncnn must compute {name}, got error {error}; use another backend")
