@@ -310,6 +310,18 @@ def test_an_adapter_that_ncnn_does_not_find_is_named() -> None:
 
 
 @needs_adapter
+def test_a_number_that_ncnn_does_not_have_is_not_another_gpu() -> None:
+    weights = load_released(find(model="se", scale=2, noise="conservative"))
+    runtime = NcnnVulkanRuntime(weights, number=7, buffer_bytes=1 << 30, precision="fp32")
+    with pytest.raises(DeviceError) as error:
+        runtime.run_network(torch.zeros(1, 3, 68, 68), Workspace(), PassOptions())
+    assert str(error.value) == (
+        "backend=ncnn must compute on ncnn's GPU 7, got another device; "
+        "check the driver and VK_DRIVER_FILES, or use device=cpu"
+    )
+
+
+@needs_adapter
 def test_a_process_that_used_a_gpu_ends_without_a_word() -> None:
     code = """
 import numpy as np

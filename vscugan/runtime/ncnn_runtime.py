@@ -71,6 +71,7 @@ class NcnnRuntime(GraphRuntime):
         if net.load_param_mem(param):
             raise RuntimeError("ncnn must read the graph, got a refusal; reinstall ncnn and vscugan")
         net.load_model_mem(data)
+        self._require_device(net)
 
         def run(inputs: Mapping[str, NDArray[np.float32]], workspace: Workspace) -> Arrays:
             extractor = net.create_extractor()
@@ -84,6 +85,9 @@ class NcnnRuntime(GraphRuntime):
             return {name: y if name in self._handed_on else _copied(y, workspace) for name, y in ran.items()}
 
         return run
+
+    def _require_device(self, net: Any) -> None:
+        """Raises: DeviceError where a net was loaded onto another device than was asked for."""
 
     def _allocator(self, workspace: Workspace) -> Any | None:
         """Of the blobs in the host's memory; None = ncnn's own."""
@@ -122,6 +126,14 @@ class NcnnVulkanRuntime(NcnnRuntime):
             return session(inputs, workspace)
 
         return run
+
+    def _require_device(self, net: Any) -> None:
+        # ncnn takes its default GPU, or the CPU, for a number that it does not have
+        if not net.opt.use_vulkan_compute or net.vulkan_device() is not package().get_gpu_device(self._number):
+            raise DeviceError(
+                f"backend=ncnn must compute on ncnn's GPU {self._number}, got another device; "
+                "check the driver and VK_DRIVER_FILES, or use device=cpu"
+            )
 
     def _allocator(self, workspace: Workspace) -> None:
         """The host's memory has pictures alone."""
