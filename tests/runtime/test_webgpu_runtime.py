@@ -39,6 +39,7 @@ class Plugin:
 
     def __init__(self, *devices: tuple[str, str, str]) -> None:
         self.provider, self.error, self.at_work, self.most_at_work = PROVIDER, "", 0, 0
+        self.given: list[str] = []  # the devices of the last session
         self.devices = [
             SimpleNamespace(
                 ep_name=PROVIDER,
@@ -57,7 +58,10 @@ class Plugin:
 
     def SessionOptions(self) -> Any:
         ignore = lambda *_: None  # noqa: E731
-        return SimpleNamespace(add_session_config_entry=ignore, add_provider_for_devices=ignore)
+        return SimpleNamespace(add_session_config_entry=ignore, add_provider_for_devices=self._give)
+
+    def _give(self, devices: list[Any], _: dict[str, str]) -> None:
+        self.given = [each.device.metadata["Description"] for each in devices]
 
     def InferenceSession(self, model: bytes, options: Any) -> Any:
         if self.error:
@@ -108,10 +112,23 @@ def test_elsewhere_the_adapter_is_what_the_plugin_says(plugin: Plugin, monkeypat
     monkeypatch.setattr(sys, "platform", "win32")
     plugin.devices = Plugin(("GPU", "0", "Graphics"), ("GPU", "1", "Card 9000"), ("GPU", "1", "Other")).devices
     assert adapters() == [Adapter(name="Card 9000")]
+    assert plugin.given == ["Card 9000"]
     plugin.devices = Plugin(("GPU", "", "")).devices
     assert adapters() == [Adapter(name="AMD 0x744c")]
     plugin.devices = Plugin(("CPU", "", "")).devices
     assert [adapter.is_software for adapter in adapters()] == [True]
+
+
+def test_a_gpu_in_software_needs_a_word_and_without_it_no_plugin_is_loaded(
+    plugin: Plugin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (software, *_) = webgpu_runtime.vulkan_devices()
+    monkeypatch.setattr(webgpu_runtime, "vulkan_devices", lambda: (software,))
+    monkeypatch.setenv("ORT_WEBGPU_EP_ALLOW_SOFTWARE_ADAPTER", "1")
+    assert adapters() == [software.adapter]
+    monkeypatch.delenv("ORT_WEBGPU_EP_ALLOW_SOFTWARE_ADAPTER")
+    monkeypatch.setattr(webgpu_runtime, "package", lambda: pytest.fail("it was imported"))
+    assert adapters() == []
 
 
 def test_a_plugin_that_does_not_load_has_no_adapters(plugin: Plugin, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +167,7 @@ def test_a_gpu_that_is_refused_is_named(plugin: Plugin, weights: Weights, monkey
         assert [adapter.refusal for adapter in adapters()] == [why]
         assert refusal(lambda: pick_device("gpu:0", "webgpu")) == (
             f"device=gpu:0 must be a GPU that backend=webgpu reaches, got gpu:0 Card 9000 (refused by webgpu: {why}); "
-            "use device=cpu, or install the GPU's driver and see vscugan doctor"
+            "use backend=auto, or install the GPU's driver and see vscugan doctor"
         )
         assert pick_device("auto", "auto") == CPU
         assert refusal(lambda: pick_backend("webgpu", Device("gpu", 0, CARD), "fp32")).startswith(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,8 @@ from vscugan.runtime.vulkan import DISCRETE, INTEGRATED, VIRTUAL, VulkanDevice, 
 from vscugan.runtime.workspace import Workspace
 
 PLUGIN, PROVIDER = "onnxruntime_ep_webgpu", "WebGpuExecutionProvider"
+#: the environment's word for a GPU in software, which the plugin does not take otherwise
+ALLOW_SOFTWARE = "ORT_WEBGPU_EP_ALLOW_SOFTWARE_ADAPTER"
 #: maxStorageBufferBindingSize that every WebGPU has, for where its own is not known
 LEAST_BUFFER = 128 << 20
 #: the smallest model: y = Relu(x)
@@ -52,11 +55,15 @@ def package() -> Any:
 
 
 def _plugin_devices() -> list[Any]:
-    """What the plugin says it can run on: GPUs of the system's list; software where the environment allows it."""
-    return [device for device in package().get_ep_devices() if device.ep_name == PROVIDER]
+    """The one that the plugin takes of those that it says it can run on; empty where there is none.
+
+    They are the GPUs of the system's list, and software where the environment allows it.
+    """
+    devices = [device for device in package().get_ep_devices() if device.ep_name == PROVIDER]
+    return sorted(devices, key=lambda each: each.device.metadata.get("Discrete") != "1")[:1]
 
 
-def _by_vulkan() -> VulkanDevice | None:
+def _vulkans_first() -> VulkanDevice | None:
     """The GPU that the plugin takes where it goes by Vulkan, which is on Linux."""
     devices = vulkan_devices() if sys.platform == "linux" else ()
     kinds = {kind: at for at, kind in enumerate(ORDER)}
@@ -67,15 +74,16 @@ def adapters() -> list[Adapter]:
     """The one GPU that the plugin takes by itself; none where there is none, or no plugin that loads."""
     if importlib.util.find_spec(PLUGIN) is None:
         return []
-    device = _by_vulkan()
+    device = _vulkans_first()
     if sys.platform == "linux" and device is None:
+        return []
+    if device is not None and device.adapter.is_software and not os.environ.get(ALLOW_SOFTWARE):
         return []
     try:
         hardware = [each.device for each in _plugin_devices()]
     except Exception:  # whatever a broken installation raises; ``load`` says it
         return []
-    hardware.sort(key=lambda each: each.metadata.get("Discrete") != "1")
-    found = [device.adapter if device else _described(each) for each in hardware[:1]]
+    found = [device.adapter if device else _described(each) for each in hardware]
     return [replace(adapter, refusal=_refusal()) for adapter in found]
 
 
@@ -104,7 +112,7 @@ def new_session(model: bytes) -> Any:
     options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     with _lock:
         try:
-            options.add_provider_for_devices(_plugin_devices()[:1], {})
+            options.add_provider_for_devices(_plugin_devices(), {})
             session = package().InferenceSession(model, options)
         except Exception as error:
             raise DeviceError(" ".join(str(error).split()).rpartition("was false. ")[2]) from error
@@ -139,7 +147,7 @@ class WebGpuRuntime(GraphRuntime):
     def __init__(self, weights: Weights, adapter: Adapter) -> None:
         super().__init__(weights)
         self._adapter = adapter
-        device = _by_vulkan()
+        device = _vulkans_first()
         self.largest_buffer = LEAST_BUFFER if device is None else device.largest_buffer
 
     def load(self, model: bytes, outputs: Sequence[str], shapes: Mapping[str, Sequence[int]] | None) -> Session:
