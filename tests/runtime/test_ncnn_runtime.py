@@ -7,9 +7,9 @@ import importlib
 import os
 import subprocess
 import sys
-import threading
 import weakref
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 import numpy as np
@@ -154,26 +154,25 @@ def test_an_allocator_outlives_its_blobs() -> None:
 
 
 def test_an_allocator_is_kept_where_threads_take_and_give_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One thread takes a piece while another has just given the last one back."""
-    allocator = allocator_class()()
-    first, taken = allocator.fastMalloc(64), []
-    give = Memory.give
+    """One thread takes a piece when another has just given the last one back."""
+    allocator, give = allocator_class()(), Memory.give
+    kept: Callable[[], Any] = weakref.ref(allocator)
+    first: Any = allocator.fastMalloc(64)
+    taken: list[Future[Any]] = []
+    with ThreadPoolExecutor(1) as pool, monkeypatch.context() as patch:
 
-    def gives(memory: Memory, address: int) -> None:
-        give(memory, address)
-        taker.start()
-        taker.join(0.05)  # it waits
+        def gives(memory: Memory, address: int) -> None:
+            give(memory, address)
+            taken.append(pool.submit(kept().fastMalloc, 64))
+            wait(taken, 0.05)  # it should not be done before this is
 
-    taker = threading.Thread(target=lambda: taken.append(allocator.fastMalloc(64)))
-    with monkeypatch.context() as patch:
         patch.setattr(Memory, "give", gives)
         allocator.fastFree(first)
-    taker.join()
-    kept = weakref.ref(allocator)
-    del allocator, taker
+        second = taken[0].result()
+    del allocator
     gc.collect()
     assert kept() is not None
-    kept().fastFree(taken[0])
+    kept().fastFree(second)
     assert kept() is None
 
 
@@ -192,9 +191,10 @@ def test_outputs_are_in_the_memory_that_frames_use_again() -> None:
     stage = weights.architecture.stages[0]
     read = {"input": torch.zeros(1, 3, 68, 68)}
     written = runtime.run_stage(0, stage, read, {}, workspace)
-    memory = runtime._allocator(workspace)._memory
+    allocator: Any = runtime._allocator(workspace)
+    memory = allocator._memory
     assert memory._taken.keys() == {y.data_ptr() for y in written.values()}
-    del written
+    del allocator, written
     assert memory.is_empty
 
 
