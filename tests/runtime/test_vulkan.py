@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,9 +19,16 @@ class Loader:
     """Two graphics cards that are alike, and a CPU that plays one; the second card's driver tells its budget."""
 
     instances = 0
+    used = GIB  # of the second card
+    extension = b""  # that it wants
 
     def vkCreateInstance(self, wanted: Any, _: None, instance: Any) -> int:
         assert wanted._obj.application[0].api_version == 4198400
+        if self.extension:
+            if wanted._obj.extensions == 0:
+                return -9
+            assert wanted._obj.flags == 1
+            assert ctypes.cast(wanted._obj.extension_names, ctypes.POINTER(ctypes.c_char_p))[0] == self.extension
         self.instances += 1
         return 0
 
@@ -56,7 +64,7 @@ class Loader:
         memory.heap_rows[1].bytes = 32 * GIB  # the host's
         if device.value == 2:
             budget = ctypes.cast(memory.next, ctypes.POINTER(vulkan._Budget))[0]
-            budget.budget[0], budget.usage[0] = 7 * GIB, GIB
+            budget.budget[0], budget.usage[0] = 7 * GIB, self.used
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +91,35 @@ def test_devices_have_name_driver_memory_and_limit(monkeypatch: pytest.MonkeyPat
         ("radv Mesa 25.0.7", None, True, 4 * GIB - 1),
     ]
     assert [device.has_fp16 for device in devices] == [False, True, False]
+
+
+def test_free_memory_is_what_is_free_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    loader = Loader()
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: loader)
+    second, software = vulkan.vulkan_devices()[1:]
+    assert vulkan.free_memory(second.adapter) == 6 * GIB
+    loader.used = 4 * GIB
+    assert vulkan.free_memory(second.adapter) == 3 * GIB
+    assert vulkan.free_memory(software.adapter) is vulkan.free_memory(Adapter(name="Card 9000", nth=2)) is None
+    assert loader.instances == 0
+
+
+def test_macs_have_a_loader_or_molten_vk_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    loader, opened = Loader(), []
+
+    def library(name: str) -> Loader:
+        opened.append(name)
+        if name != "libMoltenVK.dylib":
+            raise OSError(name)
+        return loader
+
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(ctypes, "CDLL", library)
+    assert len(vulkan.vulkan_devices()) == 3
+    assert opened == ["libvulkan.1.dylib", "libMoltenVK.dylib"]
+    vulkan.vulkan_devices.cache_clear()
+    loader.extension = b"VK_KHR_portability_enumeration"
+    assert len(vulkan.vulkan_devices()) == 3
 
 
 def test_structures_are_as_large_as_vulkans() -> None:

@@ -9,19 +9,39 @@ from pathlib import Path
 import torch
 
 from vscugan.runtime.cuda_graphs import release_graphs
-from vscugan.runtime.device import TORCH_GPUS, Device
+from vscugan.runtime.device import TORCH_GPUS, Adapter, Device
+from vscugan.runtime.vulkan import free_memory
 
 #: where the system does not tell, plan for a small machine
 _UNKNOWN_BYTES = 4 << 30
 
 
 def free_bytes(device: Device) -> int:
-    """Free bytes of the device's memory; of the host's, its cgroup's limit included, for the CPU and Apple's GPUs."""
-    if device.adapter is not None and device.adapter.memory_bytes is not None:
-        return device.adapter.memory_bytes
+    """Free bytes of the device's memory; of the host's, its cgroup's limit included, for CPUs, GPUs that share it, and
+    those in software.
+
+    Where no one tells them of a GPU, it is planned for as a small one.
+    """
+    if device.kind == "gpu":
+        return _free_of(device.adapter)
     if device.kind in ("cuda", "xpu"):
         with suppress(RuntimeError):  # an integrated GPU has the host's, and can't tell
             return int(getattr(torch, device.kind).mem_get_info(device.tensors)[0])
+    return _free_of_host()
+
+
+def _free_of(adapter: Adapter | None) -> int:
+    """Free bytes for a GPU that torch does not reach."""
+    assert adapter is not None  # those of the kind ``gpu`` have one
+    if adapter.is_software:
+        return _free_of_host()
+    own = free_memory(adapter)
+    if own is None:
+        return min(_UNKNOWN_BYTES, _free_of_host())
+    return min(own, _free_of_host()) if adapter.is_integrated else own
+
+
+def _free_of_host() -> int:
     return min(_host_available(), _cgroup_left())
 
 

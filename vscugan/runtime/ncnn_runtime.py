@@ -24,7 +24,7 @@ from vscugan.runtime.device import Adapter, Device, numbered
 from vscugan.runtime.graph_runtime import Arrays, GraphRuntime, Session
 from vscugan.runtime.ncnn_memory import allocator_class
 from vscugan.runtime.ncnn_writer import parts
-from vscugan.runtime.vulkan import VulkanDevice, vulkan_devices
+from vscugan.runtime.vulkan import vulkan_device, vulkan_devices
 from vscugan.runtime.workspace import Workspace
 
 #: What ``Extractor.extract`` returns where an allocation failed.
@@ -189,11 +189,6 @@ def adapters() -> Sequence[Adapter]:
     return [device.adapter for device in vulkan_devices()]
 
 
-def _by_vulkan(adapter: Adapter | None) -> VulkanDevice | None:
-    """The GPU of an adapter, None where Vulkan does not list it any more."""
-    return next((device for device in vulkan_devices() if device.adapter == adapter), None)
-
-
 @contextmanager
 def _without_chatter() -> Iterator[None]:
     """Hold stderr back, and then write what is not ncnn's account of the GPUs."""
@@ -230,7 +225,7 @@ def _lacks(device: Device) -> str | None:
 
 def native_precisions(device: Device) -> tuple[str, ...]:
     """The precisions below fp32 that a device has instructions for."""
-    gpu = _by_vulkan(device.adapter)
+    gpu = vulkan_device(device.adapter)
     return ("fp16",) if gpu is not None and gpu.has_fp16 else ()
 
 
@@ -238,7 +233,7 @@ def _make(weights: Weights, device: Device, precision: str) -> NcnnRuntime:
     if device.kind == "cpu":
         return NcnnRuntime(weights)
     assert device.adapter is not None
-    gpu, listed = _by_vulkan(device.adapter), _listed_by_ncnn()
+    gpu, listed = vulkan_device(device.adapter), _listed_by_ncnn()
     if gpu is None or device.adapter not in listed:  # ncnn would take another, or the CPU
         raise DeviceError(
             f"device={device} must be {device.adapter.name}, which was found before, got "

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from ctypes import c_char, c_uint8, c_uint32, c_uint64, c_void_p
+from contextlib import suppress
+from ctypes import c_char, c_char_p, c_uint8, c_uint32, c_uint64, c_void_p
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -19,6 +20,10 @@ FEATURES_2, FP16_IN_BUFFERS, FP16_IN_SHADERS = 1000059000, 1000083000, 100008200
 #: VkPhysicalDeviceType
 INTEGRATED, DISCRETE, VIRTUAL, SOFTWARE = 1, 2, 3, 4
 DEVICE_LOCAL = 1  #: of VkMemoryHeapFlagBits
+#: The loader, by sys.platform; others have Linux's.
+LIBRARIES = {"win32": ("vulkan-1.dll",), "darwin": ("libvulkan.1.dylib", "libMoltenVK.dylib")}
+#: What macOS's loader wants to list GPUs with, as Metal has not all that Vulkan asks for.
+PORTABILITY, ENUMERATE_PORTABILITY, INCOMPATIBLE_DRIVER = b"VK_KHR_portability_enumeration", 1, -9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,18 +159,37 @@ def vulkan_devices() -> tuple[VulkanDevice, ...]:
 
     They are listed once, as that takes a tenth of a second: what is free of their memory was so then.
     """
-    try:
-        library = ctypes.CDLL("vulkan-1.dll" if sys.platform == "win32" else "libvulkan.so.1")
-        return tuple(_listed(library))
-    except (OSError, AttributeError):  # no loader, or one older than Vulkan 1.1
-        return ()
+    return tuple(_listed())
 
 
-def _listed(library: Any) -> list[VulkanDevice]:
+def vulkan_device(adapter: Adapter | None) -> VulkanDevice | None:
+    """The GPU of an adapter, None where Vulkan does not list it."""
+    return next((device for device in vulkan_devices() if device.adapter == adapter), None)
+
+
+def free_memory(adapter: Adapter) -> int | None:
+    """The bytes that are free of a GPU's own memory now; None where Vulkan does not list it, or it is in software."""
+    return next((device.adapter.memory_bytes for device in _listed() if device.adapter == adapter), None)
+
+
+def _listed() -> list[VulkanDevice]:
+    """The GPUs as they are now, of all loaders or drivers the first that is installed."""
+    for name in LIBRARIES.get(sys.platform, ("libvulkan.so.1",)):
+        with suppress(OSError, AttributeError):  # there is none, or it is older than Vulkan 1.1
+            return _listed_by(ctypes.CDLL(name))
+    return []
+
+
+def _listed_by(library: Any) -> list[VulkanDevice]:
     application = _Application(type=APPLICATION, api_version=VERSION_1_1)
     wanted = _Instance(type=INSTANCE, application=ctypes.pointer(application))
     instance = c_void_p()
-    if library.vkCreateInstance(ctypes.byref(wanted), None, ctypes.byref(instance)) != 0:
+    error = library.vkCreateInstance(ctypes.byref(wanted), None, ctypes.byref(instance))
+    if error == INCOMPATIBLE_DRIVER and sys.platform == "darwin":
+        names = (c_char_p * 1)(PORTABILITY)
+        wanted.flags, wanted.extensions, wanted.extension_names = ENUMERATE_PORTABILITY, 1, ctypes.addressof(names)
+        error = library.vkCreateInstance(ctypes.byref(wanted), None, ctypes.byref(instance))
+    if error:
         return []
     try:
         count = c_uint32()
