@@ -11,6 +11,7 @@ from support.frames import upscale
 from vscugan.engine.engine import Engine
 from vscugan.engine.plan_choice import Budget, choose_plan
 from vscugan.errors import DeviceError
+from vscugan.runtime.device import Adapter, Device
 from vscugan.settings import validate
 
 
@@ -47,3 +48,12 @@ def test_no_room_for_the_smallest_tile(
         "cpu must have room for a tile of 32 px, got out of memory; "
         "close other programs, lower streams, or use device=cpu"
     )
+
+
+def test_what_worked_is_of_one_gpu_and_its_driver() -> None:
+    engine = Engine(validate())
+    planner, situations = engine.passes[0].planner, set()
+    for nth, driver in ((0, "radv Mesa 25.0.7"), (1, "radv Mesa 25.0.7"), (0, "radv Mesa 26.0.0")):
+        planner._device = Device("gpu", 0, Adapter(name="Card 9000", nth=nth, driver=driver))
+        situations.add(planner._situation(64, 48))
+    assert len(situations) == 3

@@ -72,9 +72,7 @@ class Planner:
         free = free_bytes(self._device)
         budget = Budget(
             device=(self._limits.memory or int(free * MEMORY_SHARE)) // self._limits.in_flight,
-            host=None
-            if self._device.kind == "cpu"
-            else int(free_bytes(CPU) * MEMORY_SHARE) // self._limits.in_flight,
+            host=None if self._device.kind == "cpu" else int(free_bytes(CPU) * MEMORY_SHARE) // self._limits.in_flight,
         )
         tile = None if self._limits.tile is None else (self._limits.tile[1], self._limits.tile[0])
         plan = choose_plan(self._runtime, height, width, budget, tile)
@@ -91,7 +89,8 @@ class Planner:
 
     def _situation(self, height: int, width: int) -> str:
         """What a plan depends on, beside free memory."""
-        device = str(self._device) if self._device.adapter is None else self._device.adapter.name
+        adapter = self._device.adapter
+        device = str(self._device) if adapter is None else f"{adapter.name} ({adapter.nth}, {adapter.driver})"
         if self._device.kind == "cuda":
             device = torch.cuda.get_device_name(self._device.tensors)
         bounds = f"tile {self._limits.tile}, memory {self._limits.memory}, {self._limits.in_flight} in flight"
@@ -120,5 +119,3 @@ class Planner:
 def tile_text(tile: tuple[int, int], height: int, width: int) -> str:
     """A tile of a frame as users write it: width x height."""
     return f"{min(tile[1] or width, width)}x{min(tile[0] or height, height)}"
-
-
