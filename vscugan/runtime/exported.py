@@ -15,7 +15,7 @@ from vscugan import architectures
 from vscugan.architectures.architecture import Architecture
 from vscugan.architectures.parts import Stage
 from vscugan.cache import read_cached, write_cached
-from vscugan.models import int8
+from vscugan.models import int8, ncnn
 from vscugan.models.weights import Weights
 from vscugan.runtime import graph
 
@@ -27,7 +27,7 @@ def _code(architecture: Architecture, format: str) -> bytes:
     """A hash of the code that writes graphs: what another version of it has written must not be read."""
     stage = inspect.unwrap(getattr(architecture.stages[0].run, "func", architecture.stages[0].run))
     writer = Path(__file__).with_name(f"{format}_writer.py")
-    files = {Path(graph.__file__), writer, Path(int8.__file__), Path(inspect.getfile(stage))}
+    files = {writer, *(Path(inspect.getfile(each)) for each in (graph, int8, ncnn, stage))}
     files |= set(Path(architectures.__file__).parent.glob("*.py"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(files))).digest()
 
