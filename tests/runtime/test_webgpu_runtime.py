@@ -155,7 +155,7 @@ def test_buffers_are_those_of_the_adapter(plugin: Plugin, weights: Weights, monk
 
 
 def test_a_gpu_that_is_refused_is_named(plugin: Plugin, weights: Weights, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device_choice, "backend_rows", lambda: [backend_row("webgpu")])
+    monkeypatch.setattr(device_choice, "backend_rows", lambda: [backend_row("torch"), backend_row("webgpu")])
     monkeypatch.setattr(device_choice, "torch_count", lambda kind: int(kind == "cpu"))
     error = "EP_FAIL : webgpu_context.cc:136 status == Success was false. Failed to get an adapter:\n none\n\n"
     for provider, raised, why in (
