@@ -95,6 +95,7 @@ class NetworkPass:
         Raises: FrameError when the result holds NaN or Inf even in fp32; DeviceError when the smallest
         tile does not fit into memory.
         """
+        options = replace(options, is_part=area is not None)
         result = self._run(self.runtime, x, workspace, options, area)
         if result is None and self._precision != "fp32":
             self._notify(f"frame {n} gave NaN or Inf in {self._precision}; it was computed again in fp32")

@@ -96,8 +96,10 @@ class TorchRuntime:
         return {name: written[name] for name in stage.writes}  # lean stages do not keep all that they make
 
     def run_network(self, padded: Tensor, workspace: Workspace, options: PassOptions) -> tuple[Tensor, Gates] | None:
-        """See ``Runtime``: on CUDA by graphs; elsewhere stage by stage is as good."""
-        return run_by_graph(self.whole_network, padded, workspace, options) if self.uses_graphs else None
+        """See ``Runtime``: whole pictures on CUDA by graphs; else stage by stage is as good."""
+        if not self.uses_graphs or options.is_part:
+            return None
+        return run_by_graph(self.whole_network, padded, workspace, options)
 
     def whole_network(self, padded: Tensor, options: PassOptions) -> tuple[Tensor, Gates]:
         """See ``Network``: what stage by stage computes, in one go."""
