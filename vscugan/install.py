@@ -25,7 +25,7 @@ def version(package: str) -> str | None:
 
 
 def _requirements(extra: str) -> dict[str, str]:
-    """The packages of an extra of vscugan, as the installed copy lists them, with the version that is too new for it."""
+    """The packages of an extra of vscugan, as the installed copy lists them, each with the version that is too new."""
     try:
         requirements = importlib.metadata.requires(PACKAGE) or []
     except importlib.metadata.PackageNotFoundError:  # a checkout that was never installed

@@ -137,7 +137,7 @@ class SlotGraphs:
         self.graphs[situation] = CapturedNetwork(situation.network, padded, options, pool)
 
 
-#: Held while a graph is captured or launched, and while memory of a device is freed: a capture bears neither another one
+#: Held while a graph is captured or launched, and while a device's memory is freed: a capture bears neither another one
 #: nor that torch waits for the whole device or frees what it keeps. Graphs that go with their slot go without it.
 capture_lock = threading.Lock()
 _pauses: set[object] = set()

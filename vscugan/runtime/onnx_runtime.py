@@ -64,7 +64,7 @@ class OnnxRuntime(GraphRuntime):
             for axis, px in zip("hw", shape[2:], strict=True):
                 options.add_free_dimension_override_by_name(f"{name}_{axis}", px)
         if TENSORRT in dict(self._providers):
-            # a TensorRT that pip has installed is not on the loader's path; where there is none, the check below says so
+            # pip's TensorRT is not on the loader's path; where there is none, the check below says so
             with suppress(ImportError, OSError):
                 importlib.import_module("tensorrt")
         session = package().InferenceSession(model, options, providers=self._providers_for(model, shapes))
