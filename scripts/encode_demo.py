@@ -80,7 +80,6 @@ def side_by_side(target: Path) -> int:
 
 def what_computes() -> list[str]:
     """What computes by default here, and what would be faster, a line each."""
-
     from vscugan.engine.engine import Engine
     from vscugan.settings import validate
 

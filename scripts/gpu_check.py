@@ -26,8 +26,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "scripts"
-#: nine minutes: who lends a GPU may stop a command after ten
-BUDGET_S = 540
+BUDGET_S = 540  #: nine minutes by default
 #: in the order in which they run: the module, and the seconds that it may take of a whole budget
 SECTIONS = {
     "facts": ("gpu_sections", 90),

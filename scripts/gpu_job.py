@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vscugan.engine.engine import Engine
+from vscugan.runtime import cuda_graphs
 
 ROOT = Path(__file__).resolve().parent.parent
 #: real art, 640x360; a folder of gpu_pack has it decoded, because a bare machine may have no reader of PNG
@@ -78,8 +80,31 @@ class Job:
         return round(torch.cuda.max_memory_reserved() / 2**20, 1) if self.is_cuda else None
 
 
-def finding(case: str, check: Callable[[], Row]) -> Row:
-    """The check's row; where it raises, a row that says what."""
+class Graphs:
+    """The CUDA graphs of frames in flight whose first frame comes between here and ``close``."""
+
+    def __init__(self) -> None:
+        self._others = weakref.WeakSet(cuda_graphs._slots)
+        self._slots: list[cuda_graphs.SlotGraphs] | None = None
+
+    def close(self) -> int:
+        """Watch those that there are, and no more; returns ``count``."""
+        self._slots = [slot for workspace, slot in cuda_graphs._slots.items() if workspace not in self._others]
+        return self.count
+
+    @property
+    def count(self) -> int:
+        """How many there are now: an out-of-memory anywhere on the device frees them."""
+        return sum(len(slot.graphs) for slot in self._slots or ())
+
+
+NO_TIME = "no time"
+
+
+def finding(job: Job, case: str, check: Callable[[], Row]) -> Row:
+    """The check's row; where it raises, a row that says what, and one that says so where there is no time for it."""
+    if job.left_s <= 0:
+        return {"case": case, "ok": True, "absent": NO_TIME}
     start = time.perf_counter()
     try:
         row = check()

@@ -23,10 +23,10 @@ from vscugan.tiling.tile_plan import TilePlan
 def memory(job: Job) -> Iterator[Row]:
     """Memory that is kept to, and what happens when it runs out."""
     for mib in (64,) if job.small else (500, 1000, 2000, 4000, 8000):
-        yield finding(f"memory={mib}", partial(keep_to, job, mib))
+        yield finding(job, f"memory={mib}", partial(keep_to, job, mib))
     for precision in ("fp32", "fp16"):
-        yield finding(f"out of memory, {precision}", partial(run_out, job, precision))
-    yield finding("out of memory beside CUDA graphs", partial(run_out_beside_graphs, job))
+        yield finding(job, f"out of memory, {precision}", partial(run_out, job, precision))
+    yield finding(job, "out of memory beside CUDA graphs", partial(run_out_beside_graphs, job))
 
 
 def keep_to(job: Job, mib: int) -> Row:

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from gpu_job import FP16_DECIBELS, FP32_ERROR, ROOT, TILE_ERROR, Job, Row, crop, finding, largest, upscaled
+from gpu_job import FP16_DECIBELS, FP32_ERROR, ROOT, TILE_ERROR, Graphs, Job, Row, crop, finding, largest, upscaled
 from numpy.typing import NDArray
 from report import decibels
 from support.plain_upcunet import plain_upcunet
@@ -44,10 +44,10 @@ DRIVER = "name,driver_version,memory.total,clocks.max.sm,power.limit"
 
 def facts(job: Job) -> Iterator[Row]:
     """What the machine is."""
-    yield finding("machine", machine)
-    yield finding("packages", packages)
-    yield finding("device", partial(device, job))
-    yield finding("doctor", doctor)
+    yield finding(job, "machine", machine)
+    yield finding(job, "packages", packages)
+    yield finding(job, "device", partial(device, job))
+    yield finding(job, "doctor", doctor)
 
 
 def machine() -> Row:
@@ -119,7 +119,7 @@ def golden(job: Job) -> Iterator[Row]:
     """Every model against the network written down plainly, in fp32 on the CPU."""
     for row in rows():
         for precision in ("fp32", "fp16"):
-            yield finding(f"{row.name} {precision}", partial(compare, job, row, precision))
+            yield finding(job, f"{row.name} {precision}", partial(compare, job, row, precision))
 
 
 def compare(job: Job, row: ModelRow, precision: str) -> Row:
@@ -147,7 +147,8 @@ def tiles(job: Job) -> Iterator[Row]:
         for px, storage in product((32, 64, 128), FeatureStorage):
             plan = TilePlan(tile=(px, px), storage=storage)
             if not plan.whole(*x.shape[1:]):
-                yield finding(f"{model} {scale}x tile={px}, {storage}", partial(compare_tiles, engine, x, plan, whole))
+                case = f"{model} {scale}x tile={px}, {storage}"
+                yield finding(job, case, partial(compare_tiles, engine, x, plan, whole))
 
 
 def planned(engine: Engine, x: NDArray[np.float32], plan: TilePlan) -> NDArray[np.float32]:
@@ -168,20 +169,32 @@ def compare_tiles(engine: Engine, x: NDArray[np.float32], plan: TilePlan, whole:
 
 
 def streams(job: Job) -> Iterator[Row]:
-    """Two nodes that four threads ask in any order, against one frame after the other."""
-    yield finding("frames in any order", partial(any_order, job))
+    """Nodes that four threads ask in any order, against one frame after the other."""
+    yield finding(job, "frames in any order", partial(any_order, job))
 
 
 def any_order(job: Job) -> Row:
-    """sha256 of frames of two nodes, one of them tiled, against those without CUDA graphs."""
+    """sha256 of frames of several nodes, against those without CUDA graphs.
+
+    The nodes: whole frames, tiles, two passes, and frames of which parts are computed again with gates that are held.
+    """
     import vapoursynth as vs
     from gpu_speed import art_clip
 
-    width, height, length = (64, 48, 8) if job.small else (320, 180, 50)
-    clip = art_clip(job, width, height, length)
+    width, height, length = (64, 48, 5) if job.small else (320, 180, 50)
+    moving = art_clip(job, width, height, length)
+    held = moving[0].std.Loop(length).std.CropAbs(width - width // 4, height, width // 4, 0)
+    partly = vs.core.std.StackHorizontal([moving.std.CropAbs(width // 4, height), held])
+    off = {"reuse": "off"}
+    kinds: tuple[tuple[vs.VideoNode, dict[str, Any]], ...] = (
+        (moving, {"tile": 0, "streams": 2} | off),
+        (moving, {"tile": 64, "streams": 4} | off),
+        (moving, {"tile": 0, "streams": 2, "scale": 6} | off),
+        (partly, {"tile": 0, "streams": 2, "reuse": "still", "segment": 4}),
+    )
 
-    def node(**arguments: Any) -> vs.VideoNode:
-        made = vs.core.cugan.Upscale(clip, device=job.device, backend="torch", reuse="off", **arguments)
+    def node(clip: vs.VideoNode, arguments: dict[str, Any]) -> vs.VideoNode:
+        made = vs.core.cugan.Upscale(clip, device=job.device, backend="torch", **arguments)
         vs.core.std.SetVideoCache(made, mode=0)  # each request is computed
         return made
 
@@ -189,17 +202,17 @@ def any_order(job: Job) -> Row:
         with node.get_frame(n) as frame:
             return hashlib.sha256(b"".join(bytes(frame[p]) for p in range(3))).hexdigest()
 
-    kinds: tuple[dict[str, Any], ...] = ({"tile": 0}, {"tile": 64})
     with captures_paused():
-        alone = [node(streams=1, **kind) for kind in kinds]
+        alone = [node(clip, arguments | {"streams": 1}) for clip, arguments in kinds]
         wanted = [[sha256(each, n) for n in range(length)] for each in alone]
-    nodes = [node(streams=count, **kind) for count, kind in zip((2, 4), kinds, strict=True)]
+    graphs, nodes = Graphs(), [node(*kind) for kind in kinds]
     requests = [(k, n) for k in range(len(nodes)) for n in range(length)] * 2
     random.Random(0).shuffle(requests)
     with ThreadPoolExecutor(4) as pool:
         got = list(pool.map(lambda request: sha256(nodes[request[0]], request[1]), requests))
     differing = [f"node {k}, frame {n}" for (k, n), bits in zip(requests, got, strict=True) if bits != wanted[k][n]]
-    return {"ok": not differing, "frames": len(requests), "threads": 4, "nodes": 2, "differing": differing[:20]}
+    row = {"frames": len(requests), "threads": 4, "nodes": len(nodes), "graphs": graphs.close()}
+    return row | {"ok": not differing and (row["graphs"] > 0 or not job.is_cuda), "differing": differing[:20]}
 
 
 def tests(job: Job) -> Iterator[Row]:
@@ -211,7 +224,7 @@ def tests(job: Job) -> Iterator[Row]:
         yield {"case": "tests", "ok": True, "absent": f"they need {lacks}"}
         return
     for name in files:
-        yield finding(name, partial(run_tests, job, name))
+        yield finding(job, name, partial(run_tests, job, name))
 
 
 def run_tests(job: Job, name: str) -> Row:
@@ -230,7 +243,7 @@ def adapters(job: Job) -> Iterator[Row]:
     for (index, gpu), precision in product(enumerate(found), ("fp32", "fp16")):
         for backend in gpu.reached_by if not gpu.adapter.is_software else ():
             case = f"{backend} on gpu:{index} ({gpu.adapter.name}), {precision}"
-            yield finding(case, partial(compare_adapter, job, f"gpu:{index}", backend, precision))
+            yield finding(job, case, partial(compare_adapter, job, f"gpu:{index}", backend, precision))
 
 
 def compare_adapter(job: Job, name: str, backend: str, precision: str) -> Row:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 import vapoursynth as vs
-from gpu_job import Job, Row, enlarged_art
+from gpu_job import Graphs, Job, Row, enlarged_art
 from numpy.typing import NDArray
 from report import decibels
 from support.plain_upcunet import plain_upcunet
@@ -61,6 +61,7 @@ class Contestant:
     run: Run | None = None  #: None where it could not be made, or has failed
     quality: float | None = None
     report: dict[str, str] = field(default_factory=dict)  #: runtime and tile that Upscale reports
+    graphs: Graphs = field(default_factory=Graphs)
     peak_mib: float | None = None
     prepared_s: float = 0.0
     seconds: list[float] = field(default_factory=list)  #: a frame, of each turn
@@ -251,7 +252,7 @@ def race(job: Job, case: Case, runtimes: Mapping[str, dict[str, Any]], until: fl
                 contestant.turn(frames_in(job, contestant, left / ((ROUNDS - turn) * len(racing) - at)))
         limit = median(racing[0].seconds[1:]) if racing[0].seconds[1:] else None
         for contestant in racing:
-            yield facts | result(contestant, f"{width}x{height} {model}", limit)
+            yield facts | result(job, contestant, f"{width}x{height} {model}", limit)
 
 
 def prepared(job: Job, name: str, streams: int, make: Callable[[Contestant], None]) -> Contestant:
@@ -263,6 +264,7 @@ def prepared(job: Job, name: str, streams: int, make: Callable[[Contestant], Non
     except Exception as error:  # the others may work
         contestant.error = f"{type(error).__name__}: {error}"[:1000]
     contestant.turn(least_frames(job) * streams)  # each stream captures its own CUDA graph, after some frames
+    contestant.graphs.close()
     contestant.prepared_s = time.perf_counter() - start
     contestant.peak_mib = job.peak_mib(base)
     return contestant
@@ -274,16 +276,22 @@ def frames_in(job: Job, contestant: Contestant, share_s: float) -> int:
     return least_frames(job) if job.small else min(MOST_FRAMES, max(least_frames(job), int(share_s / 2 / a_frame)))
 
 
-def result(contestant: Contestant, case: str, limit_s: float | None) -> Row:
-    """A contestant's row, compared with the bare network; the turn that prepared it does not count."""
+def result(job: Job, contestant: Contestant, case: str, limit_s: float | None) -> Row:
+    """A contestant's row, compared with the bare network; the turn that prepared it does not count.
+
+    It is wrong where a picture is, and where torch has no CUDA graphs for whole frames: all contestants are there at
+    once, and on a small GPU a later one may have freed them.
+    """
     turns, quality = contestant.seconds[1:], contestant.quality
     row: Row = {"case": f"{case}: {contestant.name}, streams={contestant.streams}", "contestant": contestant.name}
     row |= {"streams": contestant.streams, "peak_MiB": contestant.peak_mib} | contestant.report
+    row["graphs"] = contestant.graphs.count
+    has_graphs = bool(row["graphs"]) or not job.is_cuda or contestant.name != "torch" or row.get("tile") != "whole"
     if not turns or contestant.error is not None:
         return row | {"ok": False, "error": contestant.error or "there was no time for it"}
     seconds = median(turns)
     return row | {
-        "ok": quality is None or quality >= LEAST_DECIBELS,
+        "ok": has_graphs and (quality is None or quality >= LEAST_DECIBELS),
         "fps": round(1 / seconds, 3),
         "of_limit": None if limit_s is None else round(limit_s / seconds, 3),
         "prepared_s": round(contestant.prepared_s, 2),

@@ -22,9 +22,15 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def rows_of(report: Report, section: str, **wanted: Any) -> list[Mapping[str, Any]]:
-    """The rows of a section, those with these values only."""
+    """The rows of a section with something that was checked, those with these values only."""
     rows = report["sections"].get(section, {"rows": []})["rows"]
-    return [row for row in rows if all(row.get(key) == value for key, value in wanted.items())]
+    return [row for row in rows if "absent" not in row and all(row.get(key) == wanted[key] for key in wanted)]
+
+
+def absent(report: Report, section: str) -> dict[str, str]:
+    """What was not checked, and why."""
+    rows = report["sections"].get(section, {"rows": []})["rows"]
+    return {row["case"]: row["absent"] for row in rows if "absent" in row}
 
 
 def counted(rows: Rows) -> str:
@@ -50,24 +56,30 @@ def checks(report: Report) -> list[list[str]]:
         lines.append(["tiles to the whole frame, fp32", counted(rows), error])
     limits = [row for row in rows_of(report, "memory") if row["case"].startswith("memory=")]
     if limits:
-        peaks = ", ".join(f"{row['case']}: {row['peak_MiB']} MiB" for row in limits if row.get("peak_MiB"))
-        lines.append(["`memory` is kept to", counted(limits), peaks])
+        peaks = ", ".join(
+            f"{row['case']}: {row['peak_MiB']} ({row['reserved_MiB']}) MiB" for row in limits if row.get("peak_MiB")
+        )
+        what = "`memory` is kept to by torch's tensors (all that torch holds, with CUDA graphs and what it keeps)"
+        lines.append([what, counted(limits), peaks])
     if rows := [row for row in rows_of(report, "memory") if row not in limits]:
         lines.append(["recovery from out of memory", counted(rows), figure("dB", worst(rows, "dB"))])
     if rows := [row for row in rows_of(report, "adapters") if "dB" in row or not row["ok"]]:
         lines.append(["GPUs by Vulkan or WebGPU", counted(rows), figure("dB", worst(rows, "dB"))])
     if rows := rows_of(report, "streams"):
         frames = sum(row.get("frames", 0) for row in rows)
-        lines.append(["the same bits in any order, four threads, two nodes", counted(rows), f"{frames} frames"])
-    if rows := [row for row in rows_of(report, "tests") if "absent" not in row]:
+        graphs = sum(row.get("graphs", 0) for row in rows)
+        what = "the same bits in any order, four threads, four nodes"
+        lines.append([what, counted(rows), f"{frames} frames, {graphs} CUDA graphs"])
+    if rows := rows_of(report, "tests"):
         lines.append(
             ["tests of CUDA", counted(rows), ", ".join(text for row in rows for text in row.get("summary", []))]
         )
-    return lines + [
-        [f"section {name}", "no", section["error"]]
-        for name, section in report["sections"].items()
-        if section.get("error")
-    ]
+    for name, section in report["sections"].items():
+        if section.get("error"):
+            lines.append([f"section {name}", "no", section["error"]])
+        if missed := list(absent(report, name).values()).count("no time"):
+            lines.append([f"section {name}", "not all", f"no time for {missed}"])
+    return lines
 
 
 def figure(key: str, value: float | None) -> str:
@@ -104,8 +116,8 @@ def described(report: Report) -> str:
         f"commit {report['commit']}" if "commit" in report else "",
         report["date"],
     ]
-    absent = [row["case"] for row in rows_of(report, "speed") if "absent" in row]
-    note = f"\n\nNot installed there: {', '.join(absent)}." if absent else ""
+    missing = ", ".join(absent(report, "speed"))
+    note = f"\n\nNot installed there: {missing}." if missing else ""
     heading = ", ".join(filter(None, parts))
     return f"**{heading}**\n\n{markdown(checks(report))}\n\n{markdown(speeds(report))}{note}"
 

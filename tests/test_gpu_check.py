@@ -69,7 +69,7 @@ def test_every_section_finds_what_it_looks_for(rehearsed: dict[str, Any]) -> Non
 def test_the_tables_follow_from_the_file(rehearsed: dict[str, Any], script: Any) -> None:
     table = script("gpu_table")
     assert [line[:2] for line in table.checks(rehearsed)[1:]][-1] == [
-        "the same bits in any order, four threads, two nodes", "1 of 1",
+        "the same bits in any order, four threads, four nodes", "1 of 1",
     ]  # fmt: skip
     fastest = max(
         (row for row in rehearsed["sections"]["speed"]["rows"] if row.get("contestant") == "torch"
@@ -78,6 +78,21 @@ def test_the_tables_follow_from_the_file(rehearsed: dict[str, Any], script: Any)
     line = next(line for line in table.speeds(rehearsed) if line[:2] == ["48x32, 2x, se, fp32", "torch"])
     assert line[2:5] == [f"{fastest['fps']:.1f}", f"{fastest['of_limit']:.2f}", str(fastest["streams"])]
     assert table.described(rehearsed).startswith("**cpu, torch ")
+
+
+def test_what_there_is_no_time_for_is_said_and_does_not_fail(script: Any) -> None:
+    job, table = script("gpu_job"), script("gpu_table")
+
+    def never() -> dict[str, Any]:
+        raise AssertionError
+
+    late = job.Job(device="cpu", small=True, deadline=0.0, folder=None)
+    rows = [{"case": "a", "ok": True, "largest_error": 1e-6}, job.finding(late, "b", never)]
+    assert rows[1] == {"case": "b", "ok": True, "absent": "no time"}
+    assert table.checks({"sections": {"tiles": {"ok": True, "rows": rows}}})[1:] == [
+        ["tiles to the whole frame, fp32", "1 of 1", "1.0e-06"],
+        ["section tiles", "not all", "no time for 1"],
+    ]
 
 
 def test_a_rehearsal_does_not_come_into_the_readme(

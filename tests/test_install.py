@@ -28,7 +28,7 @@ class Installed:
 
 def test_extras_are_named_by_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     assert how_to_install("openvino") == "run pip install openvino onnx"
-    assert how_to_install("tensorrt") == "run pip install onnxruntime-gpu onnx"
+    assert how_to_install("tensorrt") == 'run pip install onnxruntime-gpu "tensorrt<11" onnx'
     assert how_to_install("encode") == (
         "run pip install vapoursynth-bestsource imageio-ffmpeg av rich pillow tifffile imagecodecs"
     )

@@ -13,7 +13,7 @@ from urllib.request import url2pathname
 PACKAGE = "vscugan"
 #: a package with an OpenVINO of its own, which can't be loaded beside ours, and a part of the error that then comes
 RIVAL, RIVAL_ERROR = "vapoursynth-mlrt-ov", "versions_compatible"
-_NAME = re.compile(r"[A-Za-z0-9._-]+")
+_NAME, _TOO_NEW = re.compile(r"[A-Za-z0-9._-]+"), re.compile(r"<[0-9.]+")
 
 
 def version(package: str) -> str | None:
@@ -24,19 +24,26 @@ def version(package: str) -> str | None:
         return None
 
 
-def packages_of(extra: str) -> list[str]:
-    """The packages of an extra of vscugan, as the installed copy lists them."""
+def _requirements(extra: str) -> dict[str, str]:
+    """The packages of an extra of vscugan, as the installed copy lists them, each with the version that is too new."""
     try:
         requirements = importlib.metadata.requires(PACKAGE) or []
     except importlib.metadata.PackageNotFoundError:  # a checkout that was never installed
         requirements = []
-    names = [found[0] for text in requirements if f'extra == "{extra}"' in text and (found := _NAME.match(text))]
-    return [name for name in names if name != PACKAGE]
+    of_extra = [text.partition(";")[0] for text in requirements if f'extra == "{extra}"' in text]
+    too_new = {found[0]: _TOO_NEW.search(text) for text in of_extra if (found := _NAME.match(text))}
+    return {name: found[0] if found else "" for name, found in too_new.items() if name != PACKAGE}
+
+
+def packages_of(extra: str) -> list[str]:
+    """The packages of an extra of vscugan, as the installed copy lists them."""
+    return list(_requirements(extra))
 
 
 def how_to_install(extra: str) -> str:
     """The command that installs an extra of vscugan, wherever vscugan itself came from."""
-    return f"run pip install {' '.join(packages_of(extra)) or f'".[{extra}]" in a clone of vscugan'}"
+    packages = [f'"{name}{too_new}"' if too_new else name for name, too_new in _requirements(extra).items()]
+    return f"run pip install {' '.join(packages) or f'".[{extra}]" in a clone of vscugan'}"
 
 
 def _origin() -> str:

@@ -26,6 +26,7 @@ from vscugan.engine import engine as engine_module
 from vscugan.engine import slots
 from vscugan.engine.engine import Engine
 from vscugan.engine.memory import release_memory
+from vscugan.engine.route import find_route
 from vscugan.engine.transfer import PinnedTransfer, pinned
 from vscugan.errors import FrameError
 from vscugan.runtime import cuda_graphs
@@ -59,8 +60,9 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
 
 
 def _engine(*, graphs: bool = True, notify: Callable[[str], None] = lambda text: None, **options: Any) -> Engine:
-    given = {"backend": "torch", "device": DEVICE, "tile": 0, "streams": 2} | options
-    engine = Engine(validate(**given), notify=notify)
+    settings = validate(**({"backend": "torch", "device": DEVICE, "tile": 0, "streams": 2} | options))
+    passes = find_route(settings, (40, 32), (240, 192)) if options.get("scale") == 6 else None
+    engine = Engine(settings, passes, notify=notify)
     for network in engine.passes:
         runtime = network.runtime
         assert isinstance(runtime, TorchRuntime)
@@ -134,13 +136,15 @@ def test_given_gates_parts_and_several_passes(make: Make, picture: np.ndarray) -
     area = Rectangle(rows=Span(start=8, stop=24), columns=Span(start=8, stop=32))
     results = []
     for graphs in (False, True):  # one after the other: they share their runtime
-        engine = make(graphs=graphs, streams=1)
-        _, gates = engine.render(x)
+        engine = make(graphs=graphs, streams=1, scale=6)
+        for each in rest:
+            wholes, gates = engine.render(each)
         for each in rest:
             pictures, _ = engine.render(each, gates=gates)
             engine.repaint(pictures, x, [area], gates)
-        results.append(pictures)
-    assert graphs_of(engine)[0] >= 1
+        results.append([*wholes, *pictures, *(gate for of_pass in gates for gate in of_pass)])
+    assert len(engine.passes) == 2
+    assert graphs_of(engine) == [4]  # of each pass with its own gates and with given ones; none of parts
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
 
 

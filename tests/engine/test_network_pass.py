@@ -13,6 +13,7 @@ from support.frames import upscale
 
 from vscugan.engine import network_pass, planner
 from vscugan.engine.engine import Engine
+from vscugan.engine.route import find_route
 from vscugan.models.registry import find
 from vscugan.models.weights import load_released
 from vscugan.runtime.protocol import Runtime
@@ -50,6 +51,30 @@ def test_nan_in_fp16_is_computed_again_in_fp32(picture: np.ndarray, monkeypatch:
     monkeypatch.setattr(network_pass, "run_tiles", overflows)
     assert np.array_equal(upscale(engine, x), wanted)
     assert notes[1:] == ["frame 0 gave NaN or Inf in bf16; it was computed again in fp32"]
+
+
+@pytest.mark.usefixtures("every_precision")
+def test_a_later_pass_that_overflows_reads_again_what_is_overwritten_meanwhile(
+    picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by the CUDA graphs of two passes, which share memory."""
+    x, results = np.ascontiguousarray(picture[:, :32, :40]), list[torch.Tensor]()
+    settings = validate(tile=0, precision="bf16", backend="torch", scale=6)
+    engine = Engine(settings, find_route(settings, (40, 32), (240, 192)))
+    second, real = engine.passes[1].runtime, network_pass.run_tiles
+
+    def overflows(runtime: Runtime, *rest: Any) -> object:
+        if runtime is second:
+            results[0].fill_(torch.nan)
+            return None
+        result = real(runtime, *rest)
+        assert result is not None
+        results.append(result[0])
+        return result
+
+    monkeypatch.setattr(network_pass, "run_tiles", overflows)
+    assert np.isfinite(upscale(engine, x)).all()
+    assert len(results) == 2
 
 
 @pytest.mark.parametrize("storage", [FeatureStorage.LEAN, FeatureStorage.HOST, FeatureStorage.RECOMPUTE])

@@ -96,6 +96,18 @@ def test_an_engine_that_was_kept_is_waited_for(
     assert without_tiles(notes) == []
 
 
+def test_nobody_waits_for_a_build_behind_another_one(
+    x: np.ndarray, held: threading.Event, notes: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = engine_of(notes, tile=0)
+    assert computes(engine, x) == "torch"
+    until(standby._one_build.locked)
+    monkeypatch.setattr(standby, "GRACE_S", 60.0)
+    start = time.monotonic()
+    assert [computes(engine, np.ascontiguousarray(x[:, :, :width])) for width in (32, 40)] == ["torch"] * 2
+    assert time.monotonic() - start < 30
+
+
 def test_a_build_that_fails_is_reported_once(x: np.ndarray, notes: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def fails() -> None:
         raise RuntimeError("no such kernel")
@@ -202,4 +214,5 @@ def test_a_frame_that_overflows_is_not_worth_an_engine(
     monkeypatch.setattr(network_pass, "run_tiles", overflows)
     engine = engine_of(notes, tile=0, precision="bf16")
     assert computes(engine, x) == "torch"
+    assert engine.report()["CuganRuntime"] == "torch"
     assert without_tiles(notes) == ["frame 0 gave NaN or Inf in bf16; it was computed again in fp32"]

@@ -101,6 +101,23 @@ def test_a_replay_has_the_bits_of_the_calls_for_other_pictures_too(
         assert all(torch.equal(a, b) for a, b in zip(got[1], wanted[1], strict=True))
     assert device.calls.count("capture in a new pool") == 1
     assert device.calls.count("replay") == 3
+    assert gc.isenabled()
+
+
+def test_gates_stay_when_another_graph_of_the_slot_writes_over_the_first_ones_memory(
+    device: StandIn, picture: np.ndarray, graphing: TorchRuntime
+) -> None:
+    """As it does with a route of several passes, whose gates are read at its end."""
+    workspace, x, other = Workspace(), crop(picture, 0), crop(picture, 30)
+    padded, _ = network_input(graphing.architecture, x)
+    for _ in range(FIRST + 1):
+        y, gates = graphing.run_network(padded, workspace, PassOptions()) or (x, ())
+    assert "replay" in device.calls
+    before = [gate.clone() for gate in gates]
+    graphing.run_network(network_input(graphing.architecture, other)[0], workspace, PassOptions())
+    assert not torch.equal(y, graphing.whole_network(padded, PassOptions())[0])  # it is overwritten
+    assert before
+    assert all(torch.equal(gate, kept) for gate, kept in zip(gates, before, strict=True))
 
 
 def test_what_changes_the_result_has_a_graph_of_its_own(
@@ -135,20 +152,48 @@ def test_each_slot_has_its_graphs_and_they_go_with_it(
     assert len(cuda_graphs._slots) == before - 2
 
 
-def test_sizes_that_change_are_not_captured(device: StandIn, picture: np.ndarray, graphing: TorchRuntime) -> None:
-    workspace = Workspace()
-    for n in range(3 * FIRST):
-        run(graphing, crop(picture, 0, 32 + 4 * (n % 3), 32), workspace)
+def in_turn(runtime: TorchRuntime, picture: np.ndarray, kinds: int, workspace: Workspace, rounds: int) -> None:
+    for _ in range(rounds):
+        for n in range(kinds):
+            run(runtime, crop(picture, 0, 16, 16), workspace, alpha=1 - n / 20)
+
+
+def test_as_many_kinds_in_turn_as_there_may_be_graphs_are_all_captured(
+    device: StandIn, picture: np.ndarray, graphing: TorchRuntime
+) -> None:
+    """A route of three passes of one network is one frame, and three kinds."""
+    in_turn(graphing, picture, MOST_GRAPHS, Workspace(), FIRST + 1)
+    assert sum(call.startswith("capture") for call in device.calls) == MOST_GRAPHS
+    assert device.calls.count("replay") == MOST_GRAPHS
+
+
+def test_more_kinds_in_turn_would_drive_each_other_out(
+    device: StandIn, picture: np.ndarray, graphing: TorchRuntime
+) -> None:
+    in_turn(graphing, picture, MOST_GRAPHS + 1, Workspace(), 2 * FIRST)
     assert device.calls == []
 
 
-def test_the_graphs_of_a_slot_are_bounded(device: StandIn, picture: np.ndarray, graphing: TorchRuntime) -> None:
+def test_parts_of_pictures_are_not_captured(device: StandIn, picture: np.ndarray, graphing: TorchRuntime) -> None:
+    gates = run(graphing, crop(picture, 0), Workspace())[1]
     workspace = Workspace()
-    for n in range(MOST_GRAPHS + 1):
-        for _ in range(FIRST):
-            run(graphing, crop(picture, 0, 32, 32), workspace, alpha=1 - n / 20)
-    assert len(cuda_graphs._slots[workspace].graphs) == MOST_GRAPHS
-    assert next(graph.alpha for graph in cuda_graphs._slots[workspace].graphs) == 0.95
+    for _ in range(2 * FIRST):
+        run(graphing, crop(picture, 0), workspace, gates=gates, is_part=True)
+    assert device.calls == []
+    assert workspace not in cuda_graphs._slots
+
+
+def test_of_too_many_graphs_the_one_unused_for_longest_goes(
+    device: StandIn, picture: np.ndarray, graphing: TorchRuntime
+) -> None:
+    workspace = Workspace()
+    in_turn(graphing, picture, MOST_GRAPHS, workspace, FIRST)
+    run(graphing, crop(picture, 0, 16, 16), workspace, alpha=1.0)  # the first one is used
+    for _ in range(FIRST):
+        run(graphing, crop(picture, 0, 16, 16), workspace, alpha=0.5)
+    alphas = [graph.alpha for graph in cuda_graphs._slots[workspace].graphs]
+    assert len(alphas) == MOST_GRAPHS
+    assert (alphas[0], alphas[-2:]) == (0.9, [1.0, 0.5])
 
 
 def test_where_no_graph_can_be_captured_frames_are_computed_without(
@@ -194,12 +239,28 @@ def test_short_memory_turns_captures_off(
     assert [record.message for record in caplog.records] == ["CUDA graphs are off: memory on cpu is short"]
 
 
-def test_two_slots_on_one_stream_capture_nothing(device: StandIn, picture: np.ndarray, graphing: TorchRuntime) -> None:
+def test_memory_that_torch_cannot_give_back_counts_as_that_of_frames(device: StandIn) -> None:
+    device.free_bytes, device.kept_bytes = 10 << 20, 1 << 20
+    here = {"device": 0, "segment_pool_id": (0, 0), "total_size": 12 << 20, "active_size": 2 << 20}
+    others = [here | {"device": 1}, here | {"segment_pool_id": (0, 1)}]  # another device's, and a graph's
+    gpu = torch.device("cuda", 0)
+    device.segments = others
+    assert cuda_graphs.has_room(gpu)
+    device.segments = [here, *others]
+    assert not cuda_graphs.has_room(gpu)
+
+
+def test_two_slots_on_one_stream_capture_nothing(
+    device: StandIn, picture: np.ndarray, graphing: TorchRuntime, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     slots = [Workspace(), Workspace()]
     for _ in range(FIRST + 1):
         for workspace in slots:
             run(graphing, crop(picture, 0), workspace)
     assert device.calls == []
+    text = "CUDA graphs are off for a frame in flight that shares its stream with another one"
+    assert [record.message for record in caplog.records] == [text] * 2
 
 
 def test_nothing_is_captured_in_a_pause(device: StandIn, picture: np.ndarray, graphing: TorchRuntime) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import threading
 from types import SimpleNamespace
 
@@ -20,6 +21,8 @@ from vscugan.runtime.onnx_writer import frame_model
 from vscugan.runtime.protocol import PassOptions
 from vscugan.runtime.workspace import Workspace
 
+EXACT = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
+
 
 def test_onnx_runtime_does_not_go_on_with_another_device() -> None:
     """A build without the provider would compute on the CPU and only warn."""
@@ -28,7 +31,7 @@ def test_onnx_runtime_does_not_go_on_with_another_device() -> None:
             pick_backend(name, Device("cuda"), "fp32")
         assert str(error.value) == (
             f"backend={name} must be installed, got an onnxruntime without {provider}; "
-            "run pip install onnxruntime-gpu onnx, or use backend=auto"
+            'run pip install onnxruntime-gpu "tensorrt<11" onnx, or use backend=auto'
         )
 
 
@@ -39,7 +42,8 @@ class Sessions:
         self.made: list[dict[str, dict[str, object]]] = []
         self._runs = runs
         monkeypatch.setattr(onnx_runtime.package(), "InferenceSession", self._make)
-        monkeypatch.setattr(onnx_runtime, "available_providers", lambda: ["TensorrtExecutionProvider"])
+        providers = ["TensorrtExecutionProvider", "CUDAExecutionProvider"]
+        monkeypatch.setattr(onnx_runtime, "available_providers", lambda: providers)
         monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: f"GPU {index}")
 
     def _make(self, *_: object, providers: list[tuple[str, dict[str, object]]]) -> object:
@@ -65,7 +69,32 @@ def test_tensorrt_engines_of_two_models_have_two_names(monkeypatch: pytest.Monke
         model = frame_model(load_released(find(model="se", scale=2, noise=noise)))
         tensorrt(noise).load(model, ["output"], None)
     assert sessions.prefixes[0] == sessions.prefixes[2] != sessions.prefixes[1]
-    assert all(set(session["CUDAExecutionProvider"]) == {"device_id"} for session in sessions.made)
+    assert all(session["CUDAExecutionProvider"] == {"device_id": 0} | EXACT for session in sessions.made)
+
+
+def test_fp32_on_cuda_is_fp32_and_chosen_alike_in_every_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    sessions = Sessions(monkeypatch, runs="CUDAExecutionProvider")
+    weights = load_released(find(model="se", scale=2, noise="conservative"))
+    runtime = backend_row("onnxruntime").make(weights, Device("cuda", 1), "fp32")
+    assert isinstance(runtime, GraphRuntime)
+    runtime.load(b"a graph", ["output"], None)
+    assert sessions.made == [{"CUDAExecutionProvider": {"device_id": 1} | EXACT, "CPUExecutionProvider": {}}]
+
+
+def test_pip_s_tensorrt_is_loaded_before_its_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ONNX Runtime finds libraries that are loaded, and those on the loader's path, but not pip's."""
+    sessions, real, loaded = Sessions(monkeypatch), importlib.import_module, list[int]()
+
+    def imports(name: str) -> object:
+        if name != "tensorrt":
+            return real(name)
+        loaded.append(len(sessions.made))
+        raise ImportError(name)  # a system's own TensorRT has no such package
+
+    monkeypatch.setattr(importlib, "import_module", imports)
+    tensorrt().load(b"a graph", ["output"], None)
+    assert loaded == [0]
+    assert len(sessions.made) == 1
 
 
 def test_tensorrt_engines_are_for_one_size_gpu_driver_and_version(monkeypatch: pytest.MonkeyPatch) -> None:

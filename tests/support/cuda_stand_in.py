@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ class StandIn:
     capturing: bool = False
     free_bytes: int = 1 << 40
     kept_bytes: int = 1 << 20  #: by torch, of memory that nobody uses
+    segments: list[dict[str, Any]] = field(default_factory=list)  #: as torch.cuda.memory_snapshot lists them
     fail: Callable[[], None] = field(default=lambda: None)  #: called at the end of each capture
 
 
@@ -88,6 +90,7 @@ class Graph:
 def capture(device: StandIn, graph: Graph, pool: Any, stream: Stream, capture_error_mode: str) -> Iterator[None]:
     assert capture_error_mode == "thread_local"
     assert not device.capturing
+    assert not gc.isenabled()
     device.calls.append(f"capture in {'a new pool' if pool is None else f'pool {pool}'}")
     device.capturing = True
     try:
@@ -128,6 +131,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
         "synchronize": never_in_a_capture("synchronize"),
         "empty_cache": never_in_a_capture("empty_cache"),
         "memory_reserved": lambda *_: device.kept_bytes,
+        "memory_snapshot": lambda: device.segments,
         "mem_get_info": lambda *_: (device.free_bytes, 1 << 41),
     }
     with monkeypatch.context() as patched:

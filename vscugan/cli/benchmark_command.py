@@ -14,7 +14,6 @@ from vscugan.option_values import device
 from vscugan.runtime import BACKENDS
 
 HELP = "measure the installed runtimes in turn (A B A B, about a minute)"
-WARM_FRAMES = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +23,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frames", type=int, default=5, help="frames in a turn (default 5)")
     parser.add_argument("--turns", type=int, default=2, help="turns of each runtime (default 2)")
     parser.add_argument("--device", type=device, default="auto", help="as for Upscale (default auto)")
+
+
+def _warm_frames() -> int:
+    """Frames of a clip that are not measured: on CUDA each of two slots captures its graph after some of them."""
+    from vscugan.runtime.cuda_graphs import FRAMES_BEFORE_CAPTURE
+
+    return 2 * FRAMES_BEFORE_CAPTURE + 1
+
+
+def _compute(clip: Any) -> None:
+    """Compute all frames of a clip."""
+    for frame in clip.frames(close=True):
+        frame.close()
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -47,7 +59,7 @@ def _clips(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str
     width, height = _size(arguments.size)
     wait_for_engines()  # else what computes meanwhile would be measured
     core = vs.core
-    length = WARM_FRAMES + arguments.frames * arguments.turns
+    length = _warm_frames() + arguments.frames * arguments.turns
     blank = core.std.BlankClip(format=vs.YUV420P8, width=width, height=height, length=length, keep=True)
     # another colour each time, so that no frame is like the one before; the network's time does not depend on it
     moving = core.std.FrameEval(
@@ -58,6 +70,8 @@ def _clips(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str
         try:
             clip = upscale(moving, scale=arguments.scale, backend=backend, device=arguments.device, report=True)
             report = describe(clip)
+            if report["device"].startswith("cuda"):  # elsewhere the one frame that was described is enough
+                _compute(clip[1 : _warm_frames()])
             clips[backend], devices[backend] = clip, f"{report['device']}, {report['precision']}"
         except vs.Error as error:
             raise_swallowed()
@@ -73,10 +87,9 @@ def _benchmark(arguments: argparse.Namespace) -> int:
     seconds: dict[str, list[float]] = {name: [] for name in clips}
     for turn in range(arguments.turns):
         for name, clip in clips.items():
-            first = WARM_FRAMES + turn * arguments.frames
+            first = _warm_frames() + turn * arguments.frames
             start = time.perf_counter()
-            for frame in clip[first : first + arguments.frames].frames(close=True):
-                frame.close()
+            _compute(clip[first : first + arguments.frames])
             seconds[name].append((time.perf_counter() - start) / arguments.frames)
     print(f"{arguments.size}, {arguments.scale}x, {arguments.turns} turns of {arguments.frames} frames, in s a frame")
     for name, times in sorted(seconds.items(), key=lambda item: min(item[1])):

@@ -197,11 +197,13 @@ class Engine:
         self, slot: DeviceSlot, x: Tensor, n: int, gates: FrameGates | None, with_gates: bool
     ) -> Iterator[tuple[Tensor, Gates]]:
         """Each pass over (1, 3, H, W): what ``NetworkPass.run`` returns, to be used before the next one runs."""
-        for network, given, alpha in zip(slot.passes, gates or repeat(None), self._alphas, strict=False):
+        y, passes = x[0], zip(slot.passes, gates or repeat(None), self._alphas, strict=False)
+        for at, (network, given, alpha) in enumerate(passes):
+            if at:  # a copy: where fp16 overflows it is read again, when a CUDA graph may have written over ``y``
+                x = y[None].clone()
             options = PassOptions(alpha=alpha, gates=given, returns_gates=with_gates)
             y, own = network.run(x, n, slot.workspace, options)
             yield y, own
-            x = y[None]
 
     def repaint(
         self,

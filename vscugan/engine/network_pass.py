@@ -78,7 +78,7 @@ class NetworkPass:
         if meanwhile is not None:
             self._standby = Standby(shared_runtime(meanwhile, weights, device, precision), self.runtime, notify)
         self._fp32: Runtime | None = None
-        self.computed_by = backend  #: the backend of the last whole picture
+        self.computed_by = backend  #: the backend of the latest whole picture; with several in flight, of any of them
 
     @property
     def tile(self) -> str:
@@ -95,6 +95,7 @@ class NetworkPass:
         Raises: FrameError when the result holds NaN or Inf even in fp32; DeviceError when the smallest
         tile does not fit into memory.
         """
+        options = replace(options, is_part=area is not None)
         result = self._run(self.runtime, x, workspace, options, area)
         if result is None and self._precision != "fp32":
             self._notify(f"frame {n} gave NaN or Inf in {self._precision}; it was computed again in fp32")
@@ -144,6 +145,8 @@ class NetworkPass:
             return None
         if self._standby is not None and runtime is self.runtime:
             runtime = self._chosen(self._standby, x, padded, plan, inner, options, area)
+        if area is None:
+            self.computed_by = runtime.name
         padded = padded.to(runtime.device, runtime.dtype)
         result = run_tiles(runtime, padded, plan, inner, workspace, options)
         return result and (picture_of(runtime.architecture, result[0]).to(x.device), result[1])
@@ -170,6 +173,4 @@ class NetworkPass:
                 run_tiles(builder, black, plan, inner, Workspace(), blank)
 
         kind = (shape, plan, inner, gates is None, options.returns_gates)
-        chosen = standby.choose(kind, f"{x.shape[3]}x{x.shape[2]}", build)
-        self.computed_by = chosen.name
-        return chosen
+        return standby.choose(kind, f"{x.shape[3]}x{x.shape[2]}", build)

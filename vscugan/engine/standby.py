@@ -14,7 +14,7 @@ from vscugan.runtime.cuda_graphs import captures_paused
 from vscugan.runtime.protocol import Runtime
 
 #: How long a picture waits for an engine: one that was kept from an earlier process loads within it, so that the first
-#: picture is computed as all others are.
+#: picture is computed as all others are. It does not wait while another build is at work, which may take minutes.
 GRACE_S = 10.0
 
 _one_build = threading.Lock()  #: two at a time would spoil each other's measurements, and need memory for both
@@ -33,6 +33,7 @@ class Build:
         self.done, self.error = threading.Event(), ""
         self.started, self.seconds = time.monotonic(), 0.0
         self.reported: set[str] = set()
+        self._waits_until = self.started + (0.0 if _one_build.locked() else GRACE_S)
         # a process does not wait for it at its end
         threading.Thread(target=self._run, args=(build,), name="vscugan-build", daemon=True).start()
 
@@ -47,7 +48,7 @@ class Build:
 
     def wait(self) -> bool:
         """Wait as long as a kept engine may take; returns whether the build has succeeded."""
-        return self.done.wait(max(0.0, self.started + GRACE_S - time.monotonic())) and not self.error
+        return self.done.wait(max(0.0, self._waits_until - time.monotonic())) and not self.error
 
 
 class Standby:

@@ -32,7 +32,6 @@ class PinnedTransfer:
     def _memory(self, use: str, shape: Sequence[int]) -> Tensor:
         elements = torch.Size(shape).numel()
         if use not in self._kept or self._kept[use].numel() < elements:
-            self._kept.pop(use, None)  # first, so that both are never there
             self._kept[use] = pinned(elements)
         return self._kept[use][:elements].view(tuple(shape))
 

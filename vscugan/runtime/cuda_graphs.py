@@ -1,8 +1,11 @@
 """CUDA graphs: what a whole frame asks of the GPU is captured once, and launched in one call for later frames.
 
-A graph replays the same kernels on the same memory, so its bits are those of the calls that it was captured from. What
-it computes on stays taken as long as it lives, which is what a frame takes anyway; the graphs of a slot share it, since
-a slot computes one frame at a time. They are captured on the slot's own stream, and replayed there.
+A graph replays the kernels that it was captured with. Calls without a graph give the same bits where cuDNN chooses the
+same kernels for them; it chooses in each thread, and passes over a kernel whose workspace does not fit into memory.
+
+What a graph computes on stays taken as long as it lives, which is what a frame takes anyway. The graphs of a slot share
+it, since a slot computes one frame at a time: what one returns may be overwritten by the next one. They are captured on
+the slot's own stream, and replayed there.
 
 What is captured must not use cuBLAS: its workspaces belong to a stream, and newer versions of torch free them with any
 graph of that stream, while others still use them (pytorch/pytorch#193402). ``GateLayers`` does without.
@@ -10,6 +13,7 @@ graph of that stream, while others still use them (pytorch/pytorch#193402). ``Ga
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import weakref
@@ -28,13 +32,16 @@ from vscugan.runtime.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
-#: Frames that are alike for the network, among the last twice as many, after which the next ones have a graph. A
-#: capture costs more than one frame, and parts of frames seldom have one size for long.
+#: Frames that are alike for the network, among the latest ones, after which the next ones have a graph: a capture costs
+#: more than one frame.
 FRAMES_BEFORE_CAPTURE = 4
 #: Of what a frame takes, what must be free beside it for a capture: other slots and programs take memory meanwhile.
 SPARE_SHARE = 0.25
 #: Of a slot: each pass of a route needs its own.
 MOST_GRAPHS = 8
+#: Runs of the network without a graph that a slot remembers: with ``MOST_GRAPHS`` kinds in turn each is captured, with
+#: one more none is, because each would drive out another.
+LATEST = (MOST_GRAPHS + 1) * (FRAMES_BEFORE_CAPTURE - 1)
 
 #: All stages on a padded picture -> (1, 3, scale*H, scale*W) fp32 and the gates, without waiting for the device; a
 #: bound method, which keeps the parameters that a graph reads.
@@ -59,8 +66,10 @@ class CapturedNetwork:
         self._graph = torch.cuda.CUDAGraph()
         captured = replace(options, gates=options.gates and self._given)
         # other threads go on meanwhile: what they ask of CUDA is no error, and no part of the graph
-        with torch.cuda.graph(
-            self._graph, pool=pool, stream=torch.cuda.current_stream(padded.device), capture_error_mode="thread_local"
+        stream = torch.cuda.current_stream(padded.device)
+        with (
+            _nothing_collected(),
+            torch.cuda.graph(self._graph, pool=pool, stream=stream, capture_error_mode="thread_local"),
         ):
             self._result = network(self._padded, captured)
 
@@ -70,31 +79,57 @@ class CapturedNetwork:
         return self._graph.pool()
 
     def replay(self, padded: Tensor, gates: Gates | None) -> tuple[Tensor, Gates]:
-        """What the network returns for this picture and these gates, in memory that the next replay overwrites."""
+        """What the network returns for this picture and these gates.
+
+        The picture is in memory that the next replay of this slot's graphs overwrites, the gates are not.
+        """
         self._padded.copy_(padded)
         for mine, given in zip(self._given, gates or (), strict=True):
             mine.copy_(given)
         self._graph.replay()
-        return self._result
+        y, own = self._result
+        return y, gates or tuple(gate.clone() for gate in own)
+
+
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """Python frees no cycles meanwhile: a graph among them, freed by the thread of a capture, would break the capture.
+
+    torch collects before a capture in some versions only (pytorch/pytorch#161037).
+    """
+    gc.collect()
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 @dataclass(kw_only=True)
 class SlotGraphs:
-    """The graphs of one slot, and what its last frames were."""
+    """The graphs of one slot, and what it has lately run without one."""
 
     stream: torch.cuda.Stream
-    graphs: dict[Situation, CapturedNetwork] = field(default_factory=dict)  #: the last captured comes last
-    latest: dict[Network, deque[Situation]] = field(default_factory=dict)
+    graphs: dict[Situation, CapturedNetwork] = field(default_factory=dict)  #: what was used last comes last
+    latest: deque[Situation] = field(default_factory=lambda: deque(maxlen=LATEST))
     is_off: bool = False  #: captures no more
 
     def is_due(self, situation: Situation) -> bool:
         """Whether a graph is worth it, after one more frame that had none."""
-        latest = self.latest.setdefault(situation.network, deque(maxlen=2 * FRAMES_BEFORE_CAPTURE))
-        latest.append(situation)
-        return latest.count(situation) >= FRAMES_BEFORE_CAPTURE and not self.is_off
+        self.latest.append(situation)
+        return self.latest.count(situation) >= FRAMES_BEFORE_CAPTURE and not self.is_off
+
+    def find(self, situation: Situation) -> CapturedNetwork | None:
+        """The graph for it, which counts as used; None where there is none."""
+        graph = self.graphs.pop(situation, None)
+        if graph is not None:
+            self.graphs[situation] = graph
+        return graph
 
     def capture(self, situation: Situation, padded: Tensor, options: PassOptions) -> None:
-        """Capture a graph in the memory of the slot's others, the first of which goes where they are too many."""
+        """Capture a graph in the memory of the slot's others; where they are too many, the one unused longest goes."""
         self.stream.synchronize()  # none of them runs
         while len(self.graphs) >= MOST_GRAPHS:
             del self.graphs[next(iter(self.graphs))]
@@ -102,8 +137,8 @@ class SlotGraphs:
         self.graphs[situation] = CapturedNetwork(situation.network, padded, options, pool)
 
 
-#: Held while a graph is captured, launched or freed: a capture bears neither another one nor that torch waits for the
-#: whole device or frees what it keeps.
+#: Held while a graph is captured or launched, and while a device's memory is freed: a capture bears neither another one
+#: nor that torch waits for the whole device or frees what it keeps. Graphs that go with their slot go without it.
 capture_lock = threading.Lock()
 _pauses: set[object] = set()
 _slots: weakref.WeakKeyDictionary[Workspace, SlotGraphs] = weakref.WeakKeyDictionary()
@@ -112,16 +147,17 @@ _slots: weakref.WeakKeyDictionary[Workspace, SlotGraphs] = weakref.WeakKeyDictio
 def run_by_graph(network: Network, padded: Tensor, workspace: Workspace, options: PassOptions) -> tuple[Tensor, Gates]:
     """What ``network`` returns, by a graph where this slot has one for it.
 
-    Arguments and result as of ``Runtime.run_network``; the workspace stands for the slot, whose stream is the current
-    one. Where no graph can be captured, that is logged once, and the network runs as it is.
+    Arguments and result as of ``Runtime.run_network``, for whole pictures; the workspace stands for the slot, whose
+    stream is the current one. Where no graph can be captured, that is logged once, and the network runs as it is.
     """
     alpha = options.alpha if options.gates is None else None
     situation = Situation(network=network, shape=padded.shape, alpha=alpha)
     with capture_lock:
         stream = torch.cuda.current_stream(padded.device)
         slot = _slots.setdefault(workspace, SlotGraphs(stream=stream))
-        if situation in slot.graphs:
-            return slot.graphs[situation].replay(padded, options.gates)
+        graph = slot.find(situation)
+        if graph is not None:
+            return graph.replay(padded, options.gates)
     result = network(padded, options)  # also what makes the libraries ready for the capture, in this very thread
     if slot.is_due(situation):
         with capture_lock:
@@ -148,6 +184,7 @@ def _try_to_capture(slot: SlotGraphs, situation: Situation, padded: Tensor, opti
     # torch hands its 32 streams out again: what another slot asks of this one would become part of the graph
     if any(other is not slot and other.stream == slot.stream for other in _slots.values()):
         slot.is_off = True
+        logger.info("CUDA graphs are off for a frame in flight that shares its stream with another one")
         return
     try:
         if has_room(padded.device):
@@ -167,9 +204,19 @@ def has_room(device: torch.device) -> bool:
     """
     kept = torch.cuda.memory_reserved(device)
     torch.cuda.empty_cache()
-    frames = kept - torch.cuda.memory_reserved(device)
+    frames = kept - torch.cuda.memory_reserved(device) + _kept_beside_tensors(device)
     free, _ = torch.cuda.mem_get_info(device)
     return free > (1 + SPARE_SHARE) * frames
+
+
+def _kept_beside_tensors(device: torch.device) -> int:
+    """Bytes that torch can't give back, because they share their segments with tensors; those of graphs don't count."""
+    segments: list[dict[str, Any]] = torch.cuda.memory_snapshot()  # type: ignore[no-untyped-call]
+    return sum(
+        int(segment["total_size"] - segment["active_size"])
+        for segment in segments
+        if segment["device"] == device.index and segment["segment_pool_id"] == (0, 0)
+    )
 
 
 @cache

@@ -22,7 +22,9 @@ from vscugan.runtime.device import Device, nvidia_driver
 from vscugan.runtime.graph_runtime import Arrays, GraphRuntime, Session
 from vscugan.runtime.workspace import Workspace
 
-TENSORRT = "TensorrtExecutionProvider"
+TENSORRT, CUDA = "TensorrtExecutionProvider", "CUDAExecutionProvider"
+#: fp32 without TF32, which has 10 bits, and kernels that are not chosen by measuring: other processes choose them, too
+CUDA_OPTIONS = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
 #: (name, options) of execution providers, the first that is there wins.
 type Providers = list[tuple[str, dict[str, Any]]]
 
@@ -61,6 +63,10 @@ class OnnxRuntime(GraphRuntime):
         for name, shape in (shapes or {}).items():
             for axis, px in zip("hw", shape[2:], strict=True):
                 options.add_free_dimension_override_by_name(f"{name}_{axis}", px)
+        if TENSORRT in dict(self._providers):
+            # pip's TensorRT is not on the loader's path; where there is none, the check below says so
+            with suppress(ImportError, OSError):
+                importlib.import_module("tensorrt")
         session = package().InferenceSession(model, options, providers=self._providers_for(model, shapes))
 
         wanted, got = self._providers[0][0], session.get_providers()[0]
@@ -111,8 +117,10 @@ def _make(name: str, provider: str, weights: Weights, device: Device, precision:
     """A runtime that takes ``provider`` on other devices than the CPU."""
     options: dict[str, Any] = {"device_id": device.index}
     providers: Providers = [("CPUExecutionProvider", {})]
+    if provider == CUDA:
+        options |= CUDA_OPTIONS
     if provider == TENSORRT:
-        providers.insert(0, ("CUDAExecutionProvider", options))  # for what TensorRT does not take
+        providers.insert(0, (CUDA, options | CUDA_OPTIONS))  # for what TensorRT does not take
         options = options | {"trt_fp16_enable": precision == "fp16"}
         with suppress(OSError):  # a cache that can't be written costs minutes, not the clip
             options |= {"trt_engine_cache_path": str(ensure_folder("tensorrt")), "trt_engine_cache_enable": True}
@@ -142,7 +150,7 @@ def _row(name: str, provider: str, devices: Mapping[str, tuple[str, ...]], **mor
 ROWS = (
     _row(
         "onnxruntime",
-        "CUDAExecutionProvider",
+        CUDA,
         {"cpu": ("fp32",), "cuda": ("fp32",)},
         speed={("cpu", "fp32"): 1.05, ("avx2", "fp32"): 1.3},
     ),

@@ -21,12 +21,14 @@ type Gates = tuple[Tensor, ...]
 class PassOptions:
     """How the network is run: ``alpha``, and where they are not the picture's own the ``gates``, alpha in them.
 
-    ``returns_gates``: whether the gates are asked for.
+    ``returns_gates``: whether the gates are asked for. ``is_part``: of a picture, whose size changes from one to the
+    next, and whose gates are given.
     """
 
     alpha: float = 1.0
     gates: Gates | None = None
     returns_gates: bool = False
+    is_part: bool = False
 
 
 class Runtime(Protocol):

@@ -71,11 +71,12 @@ class TorchRuntime:
         """See ``Operators``."""
         row, parameters = self.architecture.layer[layer], self._parameters[layer]
         x = x.contiguous(memory_format=self.memory_format)
-        # what F.conv2d and F.conv_transpose2d call, but without TF32, which they take for fp32 on CUDA: it has 10 bits
+        # what F.conv2d and F.conv_transpose2d call, but without TF32, which they take for fp32 on CUDA: it has 10 bits;
+        # and without cuDNN's kernels that add in any order, of which transposed convolutions may have one
         y: Tensor = torch.ops.aten._convolution(
             x, *parameters, stride=[row.stride] * 2, padding=[row.padding] * 2, dilation=[1, 1],
             transposed=row.transposed, output_padding=[0, 0], groups=1,
-            benchmark=False, deterministic=False, cudnn_enabled=True, allow_tf32=False,
+            benchmark=False, deterministic=True, cudnn_enabled=True, allow_tf32=False,
         )  # fmt: skip
         return y if row.slope is None else F.leaky_relu_(y, row.slope)
 
@@ -95,8 +96,10 @@ class TorchRuntime:
         return {name: written[name] for name in stage.writes}  # lean stages do not keep all that they make
 
     def run_network(self, padded: Tensor, workspace: Workspace, options: PassOptions) -> tuple[Tensor, Gates] | None:
-        """See ``Runtime``: on CUDA by graphs; elsewhere stage by stage is as good."""
-        return run_by_graph(self.whole_network, padded, workspace, options) if self.uses_graphs else None
+        """See ``Runtime``: whole pictures on CUDA by graphs; else stage by stage is as good."""
+        if not self.uses_graphs or options.is_part:
+            return None
+        return run_by_graph(self.whole_network, padded, workspace, options)
 
     def whole_network(self, padded: Tensor, options: PassOptions) -> tuple[Tensor, Gates]:
         """See ``Network``: what stage by stage computes, in one go."""
