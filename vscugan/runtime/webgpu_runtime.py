@@ -125,7 +125,9 @@ def new_session(model: bytes) -> Any:
 def _described(hardware: Any) -> Adapter:
     """What ONNX Runtime says of a GPU, on systems where that has a name."""
     name = hardware.metadata.get("Description") or f"{hardware.vendor} {hardware.device_id:#06x}"
-    return Adapter(name=name, is_software=hardware.type.name == "CPU")
+    is_software = hardware.type.name == "CPU"
+    is_discrete = hardware.metadata.get("Discrete") == "1"
+    return Adapter(name=name, is_integrated=not (is_software or is_discrete), is_software=is_software)
 
 
 class _ClosedAlone:
