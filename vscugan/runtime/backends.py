@@ -36,12 +36,14 @@ class Backend:
     own. ``streams``: frames at once by default on a kind of device, else 1. ``speed``: times as fast as torch in a
     precision, where that was measured (docs/speed.md), by kind of device or, for a CPU, by its instruction set:
     ``auto`` takes the fastest. ``adapters``: the GPUs that it reaches by itself, in its own order; does not raise.
+    ``plugin_of``: the packages that its own is a plugin of; they compute, too.
     ``meanwhile``: the backend that computes while this one builds engines for minutes, None where it builds none.
     """
 
     name: str
     package: str
     distributions: tuple[str, ...]
+    plugin_of: tuple[str, ...] = ()
     devices: Mapping[str, tuple[str, ...]]
     load: Callable[[], object]
     make: Callable[[Weights, Device, str], Runtime]

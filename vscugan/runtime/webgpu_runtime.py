@@ -188,6 +188,7 @@ ROWS = (
         name="webgpu",
         package=PLUGIN,
         distributions=("onnxruntime-ep-webgpu",),
+        plugin_of=("onnxruntime",),
         devices={"gpu": ("fp32",)},
         extras={"gpu": "gpu"},
         load=package,

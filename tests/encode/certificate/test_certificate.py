@@ -102,13 +102,14 @@ def test_a_certificate_of_many_lists_in_each_other(folder: Path, capsys: pytest.
     [
         ("torch", {"torch"}), ("tensorrt", {"onnxruntime"}), ("directml", {"onnxruntime"}),
         ("openvino, torch", {"openvino", "torch"}), ("torch, tensorrt", {"onnxruntime", "torch"}), ("", set()),
-        ("no such one, torch", {"torch"}),
+        ("no such one, torch", {"torch"}), ("webgpu", {"onnxruntime", "onnxruntime_ep_webgpu"}),
     ],
 )  # fmt: skip
 def test_the_versions_that_decide_on_the_pictures(runtime: str, packages: set[str]) -> None:
     """A runtime's package counts where both sides name it: what was written before may lack it."""
     pictures = {"vscugan", "vapoursynth", "vapoursynth-bestsource"}
-    now = dict.fromkeys((*pictures, "torch", "openvino", "onnxruntime", "numpy", "av"), "1")
+    runtimes = ("torch", "openvino", "onnxruntime", "onnxruntime_ep_webgpu")
+    now = dict.fromkeys((*pictures, *runtimes, "numpy", "av"), "1")
     facts = {"made_by": {"runtime": runtime, "tile": "64"}, "versions": now}
     same = fingerprint(facts, now)
     assert same == {"made_by": {"runtime": runtime}, "versions": dict.fromkeys(pictures | packages, "1")}

@@ -72,7 +72,8 @@ def fingerprint(facts: Mapping[str, Any], other_versions: Mapping[str, str]) -> 
     what was written before may lack it, as that of onnxruntime-gpu.
     """
     runtimes = facts["made_by"].get("runtime", "").split(", ")
-    packages = {backend_row(name).package for name in runtimes if name in BACKENDS}
+    rows = [backend_row(name) for name in runtimes if name in BACKENDS]
+    packages = {package for row in rows for package in (row.package, *row.plugin_of)}
     names = {*PICTURE_PACKAGES, *(packages & other_versions.keys())}
     return {
         **facts, "made_by": made_by_fingerprint(facts["made_by"]),
