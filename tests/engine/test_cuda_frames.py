@@ -132,7 +132,7 @@ def test_engines_side_by_side_do_not_spoil_each_others_captures(make: Make, pict
 
 
 def test_given_gates_parts_and_several_passes(make: Make, picture: np.ndarray) -> None:
-    x, *rest = frames_of(picture, WARM)
+    x, *rest = frames_of(picture, FRAMES_BEFORE_CAPTURE + 2)
     area = Rectangle(rows=Span(start=8, stop=24), columns=Span(start=8, stop=32))
     results = []
     for graphs in (False, True):  # one after the other: they share their runtime
