@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import subprocess
 import sys
@@ -87,7 +88,7 @@ def what_computes() -> list[str]:
     report = engine.report()
     on_cpu = report["CuganDevice"] == "cpu"
     faster = ['reuse="still": what does not move is not computed again, about 4 times as fast on this clip']
-    if on_cpu and report["CuganRuntime"] != "torch":
+    if on_cpu and importlib.util.find_spec("openvino"):
         from vscugan.runtime.openvino_runtime import adds_int8_exactly, native_precisions
 
         if "bf16" in native_precisions(CPU):
@@ -97,7 +98,7 @@ def what_computes() -> list[str]:
     elif on_cpu:
         faster.append("OpenVINO: 1.3 times as fast on x86-64 CPUs, pip install openvino onnx")
     if on_cpu:
-        faster.append("a GPU that torch can use; it sees none here")
+        faster.append("a GPU: `vscugan doctor` lists those that are reached here")
     return [f"computed by {engine.summary}; faster here:", *(f"  {line}" for line in faster)]
 
 

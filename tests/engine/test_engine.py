@@ -17,6 +17,7 @@ from vscugan.engine.engine import Engine
 from vscugan.models.registry import ModelRow
 from vscugan.models.weights import Weights
 from vscugan.runtime import torch_runtime
+from vscugan.runtime.backends import pick_backend
 from vscugan.runtime.device import CPU, Device
 from vscugan.settings import validate
 
@@ -96,7 +97,8 @@ def test_the_precision_that_is_named_is_the_one_that_computes(
     runtime = engine.passes[0].runtime.name
     is_fp32 = np.array_equal(upscale(engine, x), upscale(Engine(validate(backend=runtime, tile=0)), x))
     assert engine.report()["CuganPrecision"] == ("fp32" if is_fp32 else precision)
-    line = f"precision: fp32, because {runtime} on cpu has no instructions for {precision}"
+    asked, _ = pick_backend(backend, CPU, precision)
+    line = f"precision: fp32, because {asked} on cpu has no instructions for {precision}"
     assert notes[:1] == [line] if is_fp32 else line not in notes
 
 
