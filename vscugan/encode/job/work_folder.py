@@ -19,9 +19,9 @@ from vscugan.errors import ConflictError
 FILE, FOLDER = "a file", "a folder"
 FOLDERS = ("chunks", "temp")
 #: what a work folder holds, without endings
-OWN_NAMES = {"lock", "journal", "plan", "worker", "result", *FOLDERS}
+OWN_NAMES = {"lock", "journal", "plan", "worker", "result", "certificate", *FOLDERS}
 #: ``write_whole``'s unfinished files
-UNFINISHED = ".plan.json."
+UNFINISHED = (".plan.json.", ".certificate.json.")
 #: what stands in ``chunks`` and ``temp``: files of one chunk or of a trial, covers, a stream alone
 _OWN_PARTS = re.compile(r"(\d{6}|trial)(\..*)?|cover\d+\.\w+|alone\.mkv")
 #: files that NFS and FUSE leave in place of open ones that are removed, and that macOS and Windows put into any folder

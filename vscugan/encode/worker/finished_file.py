@@ -85,8 +85,18 @@ def publish_result(job: EncodeJob, journal: Journal, *, is_checked: bool = False
         if not (path.exists() and (is_checked or sha256(path) == digest)):
             return None
     if path.exists():
-        write_whole(job.certificate, json.dumps(content, indent=1, ensure_ascii=False).encode() + b"\n")
+        _write_certificate(job, content)
         if not is_published:
             publish(path, output, job.overwrite)
         sync_folder(output.parent)
     return content
+
+
+def _write_certificate(job: EncodeJob, content: dict[str, Any]) -> None:
+    """Write it in the work folder first: what a kill leaves unfinished there goes with the folder."""
+    written = job.work_folder / "certificate.json"
+    write_whole(written, json.dumps(content, indent=1, ensure_ascii=False).encode() + b"\n")
+    try:
+        os.replace(written, job.certificate)
+    except OSError as error:
+        raise disk_error(job.certificate, error) from error
