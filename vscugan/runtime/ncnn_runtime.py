@@ -257,7 +257,7 @@ ROWS = (
         out_of_memory=("ncnn has no memory",),
         lacks=_lacks,
         adapters=adapters,
-        # AVX-512: OpenVINO's 1.28 is more
+        # an AMD EPYC; a Xeon held down to AVX2 gave 1.2 times OpenVINO's speed at 2x, and the same at 4x
         speed={("avx2", "fp32"): 1.77},
     ),
 )
