@@ -9,6 +9,7 @@ from functools import cached_property
 
 from vscugan.architectures.parts import FULL_RANGE, Border, Channels, Gate, InputRange, Layer, Stage
 from vscugan.architectures.shapes import Shapes, measure
+from vscugan.errors import ArgumentError
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -29,6 +30,8 @@ class Architecture:
     #: the same with less to keep between the stages and more to compute, where there is something to save
     lean_stages: tuple[Stage, ...] | None = None
     pad_px: int = 0  #: VALID: reflected border of the picture, each side
+    #: SAME: how far tiles look around themselves where the whole reach takes too long; None = all of it, which is exact
+    tile_halo_px: int | None = None
     input_range: InputRange = FULL_RANGE
     identified_by: str = ""  #: the tensor whose shape tells it from the others of its family
     #: int8: every map but the pictures; maps that are added belong together
@@ -45,7 +48,8 @@ class Architecture:
     def tensor_shapes(self) -> Mapping[str, tuple[int, ...]]:
         """The shape of every tensor, by name."""
         weights = {f"{layer.name}.weight": layer.weight_shape for layer in self.layers}
-        return weights | {f"{layer.name}.bias": (layer.outputs,) for layer in self.layers}
+        biases = {f"{layer.name}.bias": (layer.outputs,) for layer in self.layers}
+        return weights | biases | {layer.slopes: (layer.outputs,) for layer in self.layers if layer.slopes}
 
     @cached_property
     def gates(self) -> tuple[Gate, ...]:
@@ -80,6 +84,22 @@ class Architecture:
         return shapes
 
     @property
-    def halo_px(self) -> int:
+    def reach_px(self) -> int:
         """How far around an area the network looks, in px of the picture."""
         return self.pad_px if self.border is Border.VALID else self.shapes.maps["output"].reach_px
+
+    @property
+    def halo_px(self) -> int:
+        """How much of that tiles are given, in px of the picture."""
+        return self.reach_px if self.tile_halo_px is None else min(self.tile_halo_px, self.reach_px)
+
+    def with_halo(self, px: int) -> Architecture:
+        """The same network, whose tiles look ``px`` of the picture around themselves.
+
+        Raises: ArgumentError where they share what the stages before have made, and need exactly what they need.
+        """
+        if self.border is Border.VALID or len(self.stages) > 1:
+            raise ArgumentError(
+                f"halo must be left out for {self.family}, got {px}; its tiles give the whole frame as they are"
+            )
+        return replace(self, tile_halo_px=px)

@@ -7,9 +7,10 @@ as long as the gates come from the whole maps.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from fractions import Fraction
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -34,6 +35,18 @@ class Operators(Protocol):
 
     def repeat_pixels(self, x: Tensor, factor: int) -> Tensor:
         """(1, C, H, W) -> (1, C, factor*H, factor*W), each pixel a square."""
+
+    def resize(self, x: Tensor, factor: Fraction) -> Tensor:
+        """(1, C, H, W) -> (1, C, factor*H, factor*W), bicubic (a = -0.75) by pixel centres, edges repeated.
+
+        It is no low-pass: going down it looks at 4 px along each axis, too.
+        """
+
+    def concatenate(self, maps: Sequence[Tensor]) -> Tensor:
+        """Maps of one size -> one with the channels of all, in this order."""
+
+    def scaled_sum(self, x: Tensor, y: Tensor, scale: float) -> Tensor:
+        """``x * scale + y``, where ``x`` may be written over."""
 
 
 #: Maps or gates by name: tensors, or what stands for them.
@@ -63,7 +76,8 @@ class Layer:
     stride: int = 1
     padding: int = 0  #: zeros that are added; of a transposed convolution, px that are taken off the result
     transposed: bool = False
-    slope: float | None = None  #: of the leaky ReLU behind it, None = no activation
+    slope: float | None = None  #: of the leaky ReLU behind it, None = no activation, or a PReLU
+    slopes: str | None = None  #: of the PReLU behind it, the tensor that has a slope for each channel
     dense: bool = False  #: of a gate: works on the mean of a map, and is an inner product in ncnn's files
 
     @property

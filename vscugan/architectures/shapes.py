@@ -11,6 +11,8 @@ from typing import Any
 from vscugan.architectures.parts import Layer, Stage
 from vscugan.architectures.stages import WholeMaps, run_stages
 
+#: Px that bicubic resizing looks to each side of a place.
+CUBIC_TAPS_EACH_SIDE = 2
 #: A picture that is large enough for every halo, in multiples.
 MEASURED_MULTIPLES = 256
 
@@ -68,6 +70,9 @@ class _Map:
     def __getitem__(self, index: tuple[slice, ...]) -> _Map:
         return replace(self, px=len(range(*index[2].indices(self.px))))
 
+    def resized(self, factor: Fraction) -> _Map:
+        return replace(self, px=int(self.px * factor), rate=self.rate * factor)
+
 
 class _Sizes:
     """The operators on sizes; counts what the layers do."""
@@ -89,10 +94,21 @@ class _Sizes:
         return self._seen(_Map(channels=row.outputs, px=row.output_px(x.px), rate=rate, reach=reach))
 
     def pixel_shuffle(self, x: _Map, factor: int) -> _Map:
-        return self._seen(replace(x, channels=x.channels // factor**2, px=x.px * factor, rate=x.rate * factor))
+        return self._seen(replace(x.resized(Fraction(factor)), channels=x.channels // factor**2))
 
     def repeat_pixels(self, x: _Map, factor: int) -> _Map:
-        return self._seen(replace(x, px=x.px * factor, rate=x.rate * factor))
+        return self._seen(x.resized(Fraction(factor)))
+
+    def resize(self, x: _Map, factor: Fraction) -> _Map:
+        return self._seen(replace(x.resized(factor), reach=x.reach + CUBIC_TAPS_EACH_SIDE / x.rate))
+
+    def concatenate(self, maps: Sequence[_Map]) -> _Map:
+        if len({x.px for x in maps}) > 1:
+            raise ValueError(f"maps that are joined must be of one size, got {maps}")
+        return self._seen(replace(maps[0], channels=sum(x.channels for x in maps), reach=max(x.reach for x in maps)))
+
+    def scaled_sum(self, x: _Map, y: _Map, scale: float) -> _Map:
+        return x + y
 
     def _seen(self, x: _Map) -> _Map:
         self.widest = max(self.widest, x.channels * x.rate**2)

@@ -1,4 +1,4 @@
-"""UpCunet (Real-CUGAN) as five stages, cut at its four squeeze-and-excitation (SE) means.
+"""UpCunet (Real-CUGAN, and waifu2x's CUNet) as five stages, cut at its four squeeze-and-excitation (SE) means.
 
 UpCunet is UNet1, whose last layer does the scaling, followed by UNet2 at the enlarged size, plus a cropped skip. An SE
 block multiplies each channel by a gate that follows from the mean of the *whole* feature map.
@@ -14,7 +14,8 @@ stage reads (crop, in px)          gates                   writes
 ===== ============================ ======================= ==========================
 
 Maps are (1, C, H, W). ``skip1`` and ``skip2`` are cheap to compute again from ``input`` and ``base``: the lean stages
-do. ``alpha`` multiplies the fourth gate. waifu2x's CUNet 2x is this network, too.
+do. ``alpha`` multiplies the fourth gate. waifu2x's CUNet 2x is this network, too, and its 1x differs in UNet1's last
+layer.
 
 Source: the layers of Real-CUGAN's ``upcunet_v3.py`` (bilibili/ailab, MIT).
 """
@@ -229,6 +230,8 @@ def _upcunet(scale: int, pad_px: int, multiple: int, tail: Layer, last: Stage, *
 
 
 _LAST = Stage(run=_stage4, reads={}, writes=("output",), takes=("gate4",))
+#: waifu2x's alone: Real-CUGAN has no 1x
+_CUNET_1X = _upcunet(1, 28, 4, Layer(name="unet1.conv_bottom", inputs=64, outputs=3), _LAST)
 _SCALES = (
     _upcunet(2, 18, 2, _tail(3, kernel=4, stride=2, padding=3), _LAST),
     _upcunet(3, 14, 4, _tail(3, kernel=5, stride=3, padding=2), _LAST),
@@ -241,5 +244,5 @@ _SCALES = (
         Layer(name="conv_final", inputs=64, outputs=12),
     ),
 )
-#: Each scale, and each in the range of the Pro models.
-UPCUNETS = (*_SCALES, *(replace(row, name=f"{row.name}-pro", input_range=PRO_RANGE) for row in _SCALES))
+#: Each scale, and those of Real-CUGAN in the range of the Pro models.
+UPCUNETS = (*_SCALES, _CUNET_1X, *(replace(row, name=f"{row.name}-pro", input_range=PRO_RANGE) for row in _SCALES))

@@ -1,14 +1,14 @@
 """Reader of ncnn ``.param``/``.bin`` pairs that hold one of our architectures.
 
 A ``.param`` is text: a magic number, counts, and a line per layer. A ``.bin`` holds, for each layer with
-weights in that order, a uint32 tag (fp16 or fp32), the weights, and the fp32 bias.
+weights in that order, a uint32 tag (fp16 or fp32), the weights, and the fp32 bias; for a PReLU its fp32 slopes.
 Source: ncnn's ``param-and-model-file-structure`` page; checked against the ncnn package by the tests.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,7 @@ class _Layer:
     kernel: int
     weights: int
     bias: bool
+    slopes: int = 0  #: of a PReLU behind it
 
 
 def _parse(text: str, path: Path) -> list[_Layer]:
@@ -42,12 +43,15 @@ def _parse(text: str, path: Path) -> list[_Layer]:
     layers = []
     for number, line in enumerate(lines[2:], start=3):
         words = line.split()
-        if not words or words[0] not in ("Convolution", "Deconvolution", "InnerProduct"):
+        if not words or words[0] not in ("Convolution", "Deconvolution", "InnerProduct", "PReLU"):
             continue
         try:
             inputs, outputs = int(words[2]), int(words[3])
             pairs = (word.split("=", 1) for word in words[4 + inputs + outputs :])
             values = {int(key): int(value) for key, value in pairs if not key.startswith("-")}
+            if words[0] == "PReLU":
+                layers[-1] = replace(layers[-1], slopes=values[OUTPUTS])
+                continue
             dense = words[0] == "InnerProduct"
             layer = _Layer(
                 kind=words[0],
@@ -89,7 +93,7 @@ def read_ncnn(param: bytes, data: bytes, path: Path, architectures: Sequence[Arc
         layers = _parse(param.decode("ascii"), path.with_suffix(".param"))
     except UnicodeDecodeError:
         raise WeightsError(f"{path.with_suffix('.param')} must be text, got binary data; {RETRY}") from None
-    names = [layer.name for layer in _with_layers(len(layers), architectures, path).layers]
+    rows = _with_layers(len(layers), architectures, path).layers
     tensors, at = {}, 0
 
     def take(count: int, kind: str) -> np.ndarray:
@@ -101,7 +105,8 @@ def read_ncnn(param: bytes, data: bytes, path: Path, architectures: Sequence[Arc
         at += size
         return values
 
-    for name, layer in zip(names, layers, strict=True):
+    for row, layer in zip(rows, layers, strict=True):
+        name = row.name
         tag = int(take(1, "<u4")[0])
         if tag not in (TAG_FP16, TAG_FP32):
             raise WeightsError(f"{path} must hold fp16 or fp32 weights, got tag {tag:#010x} at {name}; {RETRY}")
@@ -113,6 +118,9 @@ def read_ncnn(param: bytes, data: bytes, path: Path, architectures: Sequence[Arc
         tensors[f"{name}.weight"] = weight.transpose(0, 1).contiguous() if layer.kind == "Deconvolution" else weight
         if layer.bias:
             tensors[f"{name}.bias"] = torch.from_numpy(take(layer.outputs, "<f4").astype(np.float32))
+        if layer.slopes:
+            slopes = torch.from_numpy(take(layer.slopes, "<f4").astype(np.float32))
+            tensors[row.slopes or f"{name}.slopes"] = slopes
     if at != len(data):
         raise WeightsError(f"{path} must end after {at} bytes, got {len(data)}; {RETRY}")
     return tensors

@@ -6,7 +6,8 @@ reads and writes and the gates, and ``alpha``, a factor, where a gate takes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fractions import Fraction
 from typing import Any, Protocol, cast
 
 from vscugan.architectures.architecture import Architecture
@@ -32,6 +33,15 @@ class Writer(Protocol):
         """See ``Operators``."""
 
     def repeat_pixels(self, x: Any, factor: int) -> Any:
+        """See ``Operators``."""
+
+    def resize(self, x: Any, factor: Fraction) -> Any:
+        """See ``Operators``."""
+
+    def concatenate(self, maps: Sequence[Any]) -> Any:
+        """See ``Operators``."""
+
+    def scaled_sum(self, x: Any, y: Any, scale: float) -> Any:
         """See ``Operators``."""
 
     def map_input(self, name: str) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 
 import numpy as np
 
@@ -19,7 +20,9 @@ LEAKY_RELU, RELU, SIGMOID = 2, 1, 4
 #: of BinaryOp's, Reduction's and Interp's kinds,
 ADD, MULTIPLY = 0, 2
 MEAN = 3
-NEAREST = 1
+NEAREST, BICUBIC = 1, 3
+#: of Eltwise's,
+SUM = 1
 #: of the axes of (C, H, W),
 HEIGHT, WIDTH = 1, 2
 #: and of arrays among parameters.
@@ -98,13 +101,29 @@ class Writer:
     def convolution(self, layer: str, x: Symbol) -> Symbol:
         row = self.architecture.layer[layer]
         activation: Parameters = {} if row.slope is None else {9: LEAKY_RELU, ARRAY - 10: f"1,{row.slope:e}"}
-        return self._layer_with_weights("Deconvolution" if row.transposed else "Convolution", layer, x, activation)
+        y = self._layer_with_weights("Deconvolution" if row.transposed else "Convolution", layer, x, activation)
+        if row.slopes:
+            self._data.append(self._tensors[row.slopes].numpy().astype("<f4").tobytes())
+            y = self.layer("PReLU", [y], {0: row.outputs})
+        return y
 
     def pixel_shuffle(self, x: Symbol, factor: int) -> Symbol:
         return self.layer("PixelShuffle", [x], {0: factor})
 
     def repeat_pixels(self, x: Symbol, factor: int) -> Symbol:
-        return self.layer("Interp", [x], {0: NEAREST, 1: f"{factor:e}", 2: f"{factor:e}"})
+        return self._resized(x, NEAREST, factor)
+
+    def resize(self, x: Symbol, factor: Fraction) -> Symbol:
+        return self._resized(x, BICUBIC, factor)
+
+    def _resized(self, x: Symbol, kind: int, factor: float | Fraction) -> Symbol:
+        return self.layer("Interp", [x], {0: kind, 1: f"{float(factor):e}", 2: f"{float(factor):e}"})
+
+    def concatenate(self, maps: Sequence[Symbol]) -> Symbol:
+        return self.layer("Concat", maps, {})
+
+    def scaled_sum(self, x: Symbol, y: Symbol, scale: float) -> Symbol:
+        return self.layer("Eltwise", [x, y], {0: SUM, ARRAY - 1: f"2,{scale:e},{1:e}"})
 
     def _means(self, axis: int, x: Symbol) -> Symbol:
         """A map's means along an axis, of which 1 px is left."""

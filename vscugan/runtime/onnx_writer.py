@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from functools import partial
 from typing import Any
 
@@ -142,6 +143,8 @@ class Writer:
         y = self.node("ConvTranspose" if row.transposed else "Conv", x, weight, bias, **window)
         if row.slope is not None:
             y = self.node("LeakyRelu", y, alpha=row.slope)
+        if row.slopes:
+            y = self.node("PRelu", y, self.constant(self._tensors[row.slopes].numpy().reshape(-1, 1, 1), row.slopes))
         skip_reader = self.architecture.skips.get(layer, "")
         return self._rounded_map(y, self._ranges[skip_reader]) if skip_reader in self._ranges else y
 
@@ -171,6 +174,19 @@ class Writer:
             "Resize", x, Symbol(self, ""), scales,
             mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor",
         )  # fmt: skip
+
+    def resize(self, x: Symbol, factor: Fraction) -> Symbol:
+        scales = self.constant(np.array([1, 1, factor, factor], np.float32))
+        return self.node(
+            "Resize", x, Symbol(self, ""), scales,
+            mode="cubic", cubic_coeff_a=-0.75, coordinate_transformation_mode="half_pixel",
+        )  # fmt: skip
+
+    def concatenate(self, maps: Sequence[Symbol]) -> Symbol:
+        return self.node("Concat", *maps, axis=1)
+
+    def scaled_sum(self, x: Symbol, y: Symbol, scale: float) -> Symbol:
+        return x * self.scalar(scale) + y
 
     def gate(self, gate: Gate, x: Symbol, alpha: Symbol | None) -> Symbol:
         # rows, then columns: one long fp32 sum over a large frame would round visibly

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
 
 import torch
 import torch.nn.functional as F
@@ -66,6 +67,11 @@ class TorchRuntime:
             for layer in weights.architecture.layers
             if not layer.dense
         }
+        self._slopes = {
+            layer.name: weights.tensors[layer.slopes].to(device, dtype)
+            for layer in weights.architecture.layers
+            if layer.slopes
+        }
 
     def convolution(self, layer: str, x: Tensor) -> Tensor:
         """See ``Operators``."""
@@ -78,6 +84,8 @@ class TorchRuntime:
             transposed=row.transposed, output_padding=[0, 0], groups=1,
             benchmark=False, deterministic=True, cudnn_enabled=True, allow_tf32=False,
         )  # fmt: skip
+        if row.slopes:
+            return F.prelu(y, self._slopes[layer])
         return y if row.slope is None else F.leaky_relu_(y, row.slope)
 
     def pixel_shuffle(self, x: Tensor, factor: int) -> Tensor:
@@ -87,6 +95,19 @@ class TorchRuntime:
     def repeat_pixels(self, x: Tensor, factor: int) -> Tensor:
         """See ``Operators``."""
         return F.interpolate(x, scale_factor=factor, mode="nearest")
+
+    def resize(self, x: Tensor, factor: Fraction) -> Tensor:
+        """See ``Operators``."""
+        size = [int(px * factor) for px in x.shape[2:]]
+        return F.interpolate(x, size=size, mode="bicubic", align_corners=False)
+
+    def concatenate(self, maps: Sequence[Tensor]) -> Tensor:
+        """See ``Operators``."""
+        return torch.cat(list(maps), 1)
+
+    def scaled_sum(self, x: Tensor, y: Tensor, scale: float) -> Tensor:
+        """See ``Operators``."""
+        return x.mul_(scale).add_(y)
 
     def run_stage(
         self, k: int, stage: Stage, read: Mapping[str, Tensor], gates: Mapping[str, Tensor], workspace: Workspace

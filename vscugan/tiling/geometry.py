@@ -94,7 +94,7 @@ def _beyond(architecture: Architecture, feature: FeatureMap, *, from_picture: bo
     Less than 0 where its border is wrong, because zeros stood for the picture there.
     """
     if architecture.border is Border.SAME:
-        reach = feature.reach_px if from_picture else feature.stage_reach_px
+        reach = min(feature.reach_px if from_picture else feature.stage_reach_px, architecture.halo_px)
         return -reach, -reach
     before = feature.extra // 2
     return int(before / feature.rate), int((feature.extra - before) / feature.rate)
