@@ -116,16 +116,15 @@ def raw_ncnn(width: int, height: int, scale: int) -> Frames:
     import ncnn
     import numpy as np
 
-    from vscugan.models.registry import find
-    from vscugan.models.weights import released_folder
+    from vscugan.models.registry import find, released_folder
 
     row = find(model="se", scale=scale, noise=NOISE)
     net = ncnn.Net()
     net.opt.num_threads = os.cpu_count() or 1
     for option in ("fp16_storage", "fp16_arithmetic", "fp16_packed", "bf16_storage"):
         setattr(net.opt, f"use_{option}", False)
-    net.load_param(str(released_folder(row.package) / row.param))
-    net.load_model(str(released_folder(row.package) / row.bin))
+    net.load_param(str(released_folder(row) / row.param))
+    net.load_model(str(released_folder(row) / row.bin))
 
     def run(x: Any) -> Any:
         extractor = net.create_extractor()

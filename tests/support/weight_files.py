@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from vscugan.errors import WeightsError
-from vscugan.models.registry import find
-from vscugan.models.weights import load_file, released_folder
+from vscugan.models.registry import find, released_folder
+from vscugan.models.weights import load_file
 
 SE = find(model="se", scale=2, noise="conservative")
 PRO = find(model="pro", scale=3, noise="denoise3x")
@@ -28,7 +28,7 @@ def refusal(path: Path) -> str:
 
 
 def pair(tmp_path: Path) -> tuple[Path, bytes, bytes]:
-    folder = released_folder(SE.package)
+    folder = released_folder(SE)
     return tmp_path / "x.bin", (folder / SE.param).read_bytes(), (folder / SE.bin).read_bytes()
 
 

@@ -16,8 +16,9 @@ from vscugan.errors import ArgumentError
 class Architecture:
     """A network without its weights.
 
-    ``layers``: in the order of ncnn's files. ``stages``: they begin with the map ``input``, the picture as the border
-    rule wants it, and end with ``output``, (1, 3, scale*H, scale*W); both in ``input_range``.
+    ``layers``: in the order of ncnn's files; those that are fixed come last. ``stages``: they begin with the map
+    ``input``, the picture as the border rule wants it, and end with ``output``, (1, 3, scale*H, scale*W); both in
+    ``input_range``.
     """
 
     name: str
@@ -45,11 +46,16 @@ class Architecture:
         return {layer.name: layer for layer in self.layers}
 
     @cached_property
+    def layers_in_files(self) -> tuple[Layer, ...]:
+        """Those whose tensors a weight file has."""
+        return tuple(layer for layer in self.layers if layer.fixed is None)
+
+    @cached_property
     def tensor_shapes(self) -> Mapping[str, tuple[int, ...]]:
-        """The shape of every tensor, by name."""
-        weights = {f"{layer.name}.weight": layer.weight_shape for layer in self.layers}
-        biases = {f"{layer.name}.bias": (layer.outputs,) for layer in self.layers}
-        return weights | biases | {layer.slopes: (layer.outputs,) for layer in self.layers if layer.slopes}
+        """The shape of every tensor in a weight file, by name."""
+        weights = {f"{layer.name}.weight": layer.weight_shape for layer in self.layers_in_files}
+        biases = {f"{layer.name}.bias": (layer.outputs,) for layer in self.layers_in_files}
+        return weights | biases | {layer.slopes: (layer.outputs,) for layer in self.layers_in_files if layer.slopes}
 
     @cached_property
     def gates(self) -> tuple[Gate, ...]:

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from fractions import Fraction
 from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,11 +38,8 @@ class Operators(Protocol):
     def repeat_pixels(self, x: Tensor, factor: int) -> Tensor:
         """(1, C, H, W) -> (1, C, factor*H, factor*W), each pixel a square."""
 
-    def resize(self, x: Tensor, factor: Fraction) -> Tensor:
-        """(1, C, H, W) -> (1, C, factor*H, factor*W), bicubic (a = -0.75) by pixel centres, edges repeated.
-
-        It is no low-pass: going down it looks at 4 px along each axis, too.
-        """
+    def repeat_edges(self, x: Tensor, px: int) -> Tensor:
+        """(1, C, H, W) -> (1, C, H + 2*px, W + 2*px), the outermost pixels repeated outwards."""
 
     def concatenate(self, maps: Sequence[Tensor]) -> Tensor:
         """Maps of one size -> one with the channels of all, in this order."""
@@ -65,7 +64,7 @@ class InputRange:
 FULL_RANGE = InputRange()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Layer:
     """A convolution: names of its tensors and their shapes, stride, and padding in px on each side."""
 
@@ -79,6 +78,7 @@ class Layer:
     slope: float | None = None  #: of the leaky ReLU behind it, None = no activation, or a PReLU
     slopes: str | None = None  #: of the PReLU behind it, the tensor that has a slope for each channel
     dense: bool = False  #: of a gate: works on the mean of a map, and is an inner product in ncnn's files
+    fixed: NDArray[np.float32] | None = None  #: the weight of a layer that no file has, and whose bias is 0
 
     @property
     def weight_shape(self) -> tuple[int, int, int, int]:

@@ -11,8 +11,6 @@ from typing import Any
 from vscugan.architectures.parts import Layer, Stage
 from vscugan.architectures.stages import WholeMaps, run_stages
 
-#: Px that bicubic resizing looks to each side of a place.
-CUBIC_TAPS_EACH_SIDE = 2
 #: A picture that is large enough for every halo, in multiples.
 MEASURED_MULTIPLES = 256
 
@@ -70,8 +68,8 @@ class _Map:
     def __getitem__(self, index: tuple[slice, ...]) -> _Map:
         return replace(self, px=len(range(*index[2].indices(self.px))))
 
-    def resized(self, factor: Fraction) -> _Map:
-        return replace(self, px=int(self.px * factor), rate=self.rate * factor)
+    def enlarged(self, factor: int) -> _Map:
+        return replace(self, px=self.px * factor, rate=self.rate * factor)
 
 
 class _Sizes:
@@ -94,13 +92,13 @@ class _Sizes:
         return self._seen(_Map(channels=row.outputs, px=row.output_px(x.px), rate=rate, reach=reach))
 
     def pixel_shuffle(self, x: _Map, factor: int) -> _Map:
-        return self._seen(replace(x.resized(Fraction(factor)), channels=x.channels // factor**2))
+        return self._seen(replace(x.enlarged(factor), channels=x.channels // factor**2))
 
     def repeat_pixels(self, x: _Map, factor: int) -> _Map:
-        return self._seen(x.resized(Fraction(factor)))
+        return self._seen(x.enlarged(factor))
 
-    def resize(self, x: _Map, factor: Fraction) -> _Map:
-        return self._seen(replace(x.resized(factor), reach=x.reach + CUBIC_TAPS_EACH_SIDE / x.rate))
+    def repeat_edges(self, x: _Map, px: int) -> _Map:
+        return replace(x, px=x.px + 2 * px)
 
     def concatenate(self, maps: Sequence[_Map]) -> _Map:
         if len({x.px for x in maps}) > 1:

@@ -5,6 +5,7 @@ Source: the layers of waifu2x's ``upconv_7`` (nagadomi/waifu2x, MIT).
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from vscugan.architectures.architecture import Architecture
@@ -18,7 +19,7 @@ _CHANNELS = (3, 16, 32, 64, 128, 128, 256)
 _LAYERS = (
     *(
         Layer(name=f"conv{k + 1}", inputs=inputs, outputs=outputs, slope=LEAKY_SLOPE)
-        for k, (inputs, outputs) in enumerate(zip(_CHANNELS, _CHANNELS[1:], strict=False))
+        for k, (inputs, outputs) in enumerate(pairwise(_CHANNELS))
     ),
     Layer(name="conv7", inputs=256, outputs=3, kernel=4, stride=2, padding=3, transposed=True),
 )

@@ -145,16 +145,29 @@ def weights() -> str:
     """Every released model is there and has the registry's sha256."""
     _needs_torch()
     from vscugan.errors import WeightsError
-    from vscugan.models.registry import rows
+    from vscugan.models.registry import is_installed, rows
     from vscugan.models.weights import load_released
 
-    for row in rows():
+    installed = [row for row in rows() if row.extra is None or is_installed(row)]
+    for row in installed:
         try:
             load_released(row)
         except WeightsError as error:
             fact, _, hint = str(error).partition("; ")
             raise CheckFailed(fact, hint) from None
-    return f"{len(rows())} models, sha256 right"
+    return f"{len(installed)} models, sha256 right"
+
+
+def more_models() -> str:
+    """The models of other families are there."""
+    from vscugan.models.registry import rows
+
+    packages = {row.extra: row.package for row in rows() if row.extra}
+    if missing := [extra for extra, package in packages.items() if version(package) is None]:
+        names = dict.fromkeys(row.model for row in rows() if row.extra in missing)
+        commands = " and ".join(how_to_install(extra) for extra in missing)
+        raise Absent([packages[extra] for extra in missing], ", ".join(f"model={name}" for name in names), commands)
+    return ", ".join(f"{package} {version(package)}" for package in packages.values())
 
 
 def packages() -> str:
@@ -258,6 +271,7 @@ CHECKS: tuple[tuple[str, Callable[[], str]], ...] = (
     ("torch", torch),
     ("device", device),
     ("weights", weights),
+    ("more models", more_models),
     ("packages", packages),
     ("runtimes", runtimes),
     ("source filter", source_filter),

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from vscugan.cli.parser import Parser
-from vscugan.models.registry import rows
+from vscugan.install import how_to_install
+from vscugan.models.registry import is_installed, rows
+from vscugan.option_values import listed
 
 HELP = "list the released models"
 
@@ -24,7 +26,11 @@ def run(parser: Parser, argv: Sequence[str]) -> int:
     if arguments.json:
         print(json.dumps([asdict(row) for row in rows()], indent=1))
         return 0
-    print(f"{'model':<6} {'scale':<6} {'noise':<13} {'MiB':>5}  sha256 of the weights")
+    print(f"{'model':<20}  {'scale':<5}  {'noise':<12}  {'MiB':>4}  sha256 of the weights")
     for row in rows():
-        print(f"{row.model:<6} {row.scale:<6} {row.noise:<13} {row.bin_bytes / 2**20:>5.1f}  {row.bin_sha256}")
+        size = f"{row.bin_bytes / 2**20:.1f}"
+        print(f"{row.model:<20}  {row.scale:<5}  {row.noise or '-':<12}  {size:>4}  {row.bin_sha256}")
+    for extra in dict.fromkeys(row.extra for row in rows() if row.extra and not is_installed(row)):
+        names = listed(list(dict.fromkeys(row.model for row in rows() if row.extra == extra)), "and")
+        print(f"vscugan[{extra}] is not installed, for {names}; {how_to_install(extra)}")
     return 0

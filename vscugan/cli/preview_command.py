@@ -88,8 +88,9 @@ def _variants(options: dict[str, Any]) -> dict[str, dict[str, Any]]:
     variants = {}
     for noise in options.pop("noise", [None]):
         given, settings = check_upscale(options if noise is None else options | {"noise": noise})
-        label = f"weights-{Path(settings.weights).stem}" if settings.weights else settings.noise
-        variants[f"pro-{label}" if settings.model == "pro" else label] = given
+        model = settings.model if settings.model != "se" else None
+        names = [model, f"weights-{Path(settings.weights).stem}" if settings.weights else settings.noise]
+        variants["-".join(filter(None, names))] = given
     return variants
 
 

@@ -36,6 +36,7 @@ def upscale(
     segment: int | None = None,
     threshold: float | None = None,
     gates: str | None = None,
+    halo: int | None = None,
 ) -> vs.VideoNode:
     """Upscale a clip with Real-CUGAN; see the README's table for the arguments.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import repeat
 from math import prod
 
@@ -53,11 +54,15 @@ def _precision(settings: Settings, devices: Sequence[Device], notify: Callable[[
 
 def _loaded(settings: Settings, route: Sequence[Pass]) -> list[tuple[Weights, float]]:
     """The weights of each pass, read and checked once, and its alpha."""
-    loaded = [(step.load(), step.alpha) for step in route]
+    loaded = [(_with_halo(step.load(), settings.halo), step.alpha) for step in route]
     if settings.alpha != 1 and not loaded[0][0].architecture.takes_alpha:
         name = settings.weights or settings.model
         raise ArgumentError(f"alpha must be 1 for {name}, got {settings.alpha:g}; its network does not take it")
     return loaded
+
+
+def _with_halo(weights: Weights, halo: int | None) -> Weights:
+    return weights if halo is None else replace(weights, architecture=weights.architecture.with_halo(halo))
 
 
 class Engine:

@@ -8,12 +8,12 @@ from math import prod
 
 from vscugan.architectures import ARCHITECTURES
 from vscugan.errors import ArgumentError
-from vscugan.models.registry import find, rows
+from vscugan.models.registry import find, rows, scales
 from vscugan.models.weights import Weights, load_file, load_released
 from vscugan.settings import LARGEST_SCALE, SCALES, Settings
 
-#: What passes after the first are made with: the first has removed the noise, and this level changes least.
-LATER_NOISE = "conservative"
+#: What passes after the first are made with, the first that a model has: the noise is gone, and these change least.
+LATER_NOISES = ("conservative", "no-denoise")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +21,7 @@ class Pass:
     """One run of the network: a released model, or the user's own file, which was read once (``weights``)."""
 
     scale: int
-    noise: str
+    noise: str | None
     model: str | None
     weights: Weights | None = None
     alpha: float = 1.0
@@ -46,8 +46,8 @@ def direct(settings: Settings) -> tuple[Pass, ...] | None:
 
     Raises: WeightsError for a bad file, ArgumentError where ``scale`` is not the file's.
     """
-    own = {row.scale for row in rows() if row.model == settings.model}
-    if settings.sized or not (settings.scale is None or settings.scale in own.union(SCALES)):
+    own = SCALES if settings.model is None or settings.weights else scales(settings.model)
+    if settings.sized or not (settings.scale is None or settings.scale in own):
         return None
     if settings.weights is None:
         assert settings.scale is not None  # validate() filled it in
@@ -64,31 +64,30 @@ def direct(settings: Settings) -> tuple[Pass, ...] | None:
 def find_route(settings: Settings, source: tuple[int, int], target: tuple[int, int]) -> tuple[Pass, ...]:
     """The cheapest passes that lead from ``source`` to at least ``target`` (width, height) on both axes.
 
-    The first pass takes the noise level and alpha that were asked for, later ones ``LATER_NOISE`` and 1. A file
+    The first pass takes the noise level and alpha that were asked for, later ones ``LATER_NOISES`` and 1. A file
     of the user's is used for every pass.
     Raises: ArgumentError when no model has the noise level, WeightsError for a bad file.
     """
     if settings.weights is not None:
         weights = load_file(settings.weights, model=settings.model)
         cost = {weights.scale: float(sum(weights.architecture.shapes.multiply_adds))}
-        scales = cheapest(source, target, cost, cost)
-        return tuple(_first(settings, scale, weights) for scale in scales)
+        return tuple(_first(settings, scale, weights) for scale in cheapest(source, target, cost, cost))
     assert settings.model is not None  # validate() filled it in
     first = _costs(settings.model, settings.noise)
     if not first:
-        find(model=settings.model, scale=SCALES[0], noise=settings.noise)  # raises, naming what exists
-    later_noise = LATER_NOISE if _costs(settings.model, LATER_NOISE) else settings.noise
+        find(model=settings.model, scale=scales(settings.model)[0], noise=settings.noise)  # raises, naming what exists
+    later_noise = next((noise for noise in LATER_NOISES if _costs(settings.model, noise)), settings.noise)
     later = _costs(settings.model, later_noise)
     if max(*first, *later) == 1 and any(t > s for s, t in zip(source, target, strict=True)):
         raise ArgumentError(
             f"model={settings.model} must have a scale above 1 for a larger picture, got only scale=1; use model=se"
         )
-    scales = cheapest(source, target, first, later)
-    rest = [Pass(scale=s, noise=later_noise, model=settings.model) for s in scales[1:]]
-    return (_first(settings, scales[0]), *rest)
+    each = cheapest(source, target, first, later)
+    rest = [Pass(scale=s, noise=later_noise, model=settings.model) for s in each[1:]]
+    return (_first(settings, each[0]), *rest)
 
 
-def _costs(model: str, noise: str) -> dict[int, float]:
+def _costs(model: str, noise: str | None) -> dict[int, float]:
     """The scales that a model has this noise level for, and the multiply-adds of each for a px of what it reads."""
     found = {row.scale: row.architecture for row in rows() if (row.model, row.noise) == (model, noise)}
     return {scale: float(sum(ARCHITECTURES[name].shapes.multiply_adds)) for scale, name in found.items()}

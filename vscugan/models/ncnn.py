@@ -40,7 +40,7 @@ def _parse(text: str, path: Path) -> list[_Layer]:
     lines = text.split("\n")
     if lines[0].strip() != PARAM_MAGIC:
         raise WeightsError(f"{path} must begin with {PARAM_MAGIC}, got {lines[0].strip()[:20]!r}; {RETRY}")
-    layers = []
+    layers: list[_Layer] = []
     for number, line in enumerate(lines[2:], start=3):
         words = line.split()
         if not words or words[0] not in ("Convolution", "Deconvolution", "InnerProduct", "PReLU"):
@@ -71,12 +71,12 @@ def _parse(text: str, path: Path) -> list[_Layer]:
 
 def _with_layers(count: int, architectures: Sequence[Architecture], path: Path) -> Architecture:
     """The first architecture that has as many layers."""
-    found = next((row for row in architectures if len(row.layers) == count), None)
+    found = next((row for row in architectures if len(row.layers_in_files) == count), None)
     if found is not None:
         return found
     families: dict[str, list[int]] = {}
     for row in architectures:
-        families.setdefault(row.family, []).append(len(row.layers))
+        families.setdefault(row.family, []).append(len(row.layers_in_files))
     wanted = " or ".join(
         f"{family}'s {' or '.join(map(str, sorted(set(counts))))} layers" for family, counts in families.items()
     )
@@ -93,7 +93,7 @@ def read_ncnn(param: bytes, data: bytes, path: Path, architectures: Sequence[Arc
         layers = _parse(param.decode("ascii"), path.with_suffix(".param"))
     except UnicodeDecodeError:
         raise WeightsError(f"{path.with_suffix('.param')} must be text, got binary data; {RETRY}") from None
-    rows = _with_layers(len(layers), architectures, path).layers
+    rows = _with_layers(len(layers), architectures, path).layers_in_files
     tensors, at = {}, 0
 
     def take(count: int, kind: str) -> np.ndarray:

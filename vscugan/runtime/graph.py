@@ -7,7 +7,6 @@ reads and writes and the gates, and ``alpha``, a factor, where a gate takes it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from fractions import Fraction
 from typing import Any, Protocol, cast
 
 from vscugan.architectures.architecture import Architecture
@@ -35,7 +34,7 @@ class Writer(Protocol):
     def repeat_pixels(self, x: Any, factor: int) -> Any:
         """See ``Operators``."""
 
-    def resize(self, x: Any, factor: Fraction) -> Any:
+    def repeat_edges(self, x: Any, px: int) -> Any:
         """See ``Operators``."""
 
     def concatenate(self, maps: Sequence[Any]) -> Any:

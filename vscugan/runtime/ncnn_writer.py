@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 
 import numpy as np
 
@@ -20,7 +19,9 @@ LEAKY_RELU, RELU, SIGMOID = 2, 1, 4
 #: of BinaryOp's, Reduction's and Interp's kinds,
 ADD, MULTIPLY = 0, 2
 MEAN = 3
-NEAREST, BICUBIC = 1, 3
+NEAREST = 1
+#: of Padding's,
+REPEATED = 1
 #: of Eltwise's,
 SUM = 1
 #: of the axes of (C, H, W),
@@ -111,13 +112,10 @@ class Writer:
         return self.layer("PixelShuffle", [x], {0: factor})
 
     def repeat_pixels(self, x: Symbol, factor: int) -> Symbol:
-        return self._resized(x, NEAREST, factor)
+        return self.layer("Interp", [x], {0: NEAREST, 1: f"{factor:e}", 2: f"{factor:e}"})
 
-    def resize(self, x: Symbol, factor: Fraction) -> Symbol:
-        return self._resized(x, BICUBIC, factor)
-
-    def _resized(self, x: Symbol, kind: int, factor: float | Fraction) -> Symbol:
-        return self.layer("Interp", [x], {0: kind, 1: f"{float(factor):e}", 2: f"{float(factor):e}"})
+    def repeat_edges(self, x: Symbol, px: int) -> Symbol:
+        return self.layer("Padding", [x], {0: px, 1: px, 2: px, 3: px, 4: REPEATED})
 
     def concatenate(self, maps: Sequence[Symbol]) -> Symbol:
         return self.layer("Concat", maps, {})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from functools import partial
 from typing import Any
 
@@ -175,12 +174,8 @@ class Writer:
             mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor",
         )  # fmt: skip
 
-    def resize(self, x: Symbol, factor: Fraction) -> Symbol:
-        scales = self.constant(np.array([1, 1, factor, factor], np.float32))
-        return self.node(
-            "Resize", x, Symbol(self, ""), scales,
-            mode="cubic", cubic_coeff_a=-0.75, coordinate_transformation_mode="half_pixel",
-        )  # fmt: skip
+    def repeat_edges(self, x: Symbol, px: int) -> Symbol:
+        return self.node("Pad", x, self.constant(np.array([0, 0, px, px] * 2, np.int64)), mode="edge")
 
     def concatenate(self, maps: Sequence[Symbol]) -> Symbol:
         return self.node("Concat", *maps, axis=1)

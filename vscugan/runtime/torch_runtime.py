@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 
 import torch
 import torch.nn.functional as F
@@ -96,10 +95,9 @@ class TorchRuntime:
         """See ``Operators``."""
         return F.interpolate(x, scale_factor=factor, mode="nearest")
 
-    def resize(self, x: Tensor, factor: Fraction) -> Tensor:
+    def repeat_edges(self, x: Tensor, px: int) -> Tensor:
         """See ``Operators``."""
-        size = [int(px * factor) for px in x.shape[2:]]
-        return F.interpolate(x, size=size, mode="bicubic", align_corners=False)
+        return F.pad(x, [px] * 4, mode="replicate")
 
     def concatenate(self, maps: Sequence[Tensor]) -> Tensor:
         """See ``Operators``."""

@@ -65,8 +65,8 @@ def test_a_certificate_that_contradicts_itself(
          "format must be gray or YUV 4:2:0, 4:2:2 or 4:4:4 of 8 to 16 bit for an encoder, got RGBS; say --format "
          "YUV444P10, or convert at the end of your script"),
         (lambda c: c["parameters"]["options"].update(noise="\x1b[2J"),
-         "noise must be no-denoise, conservative, denoise1x, denoise2x, denoise3x or -1 to 3, got \\x1b[2J; -1 is "
-         "no-denoise and 0 is conservative, as in vs-mlrt"),
+         "noise must be conservative, no-denoise, denoise0x, denoise1x, denoise2x, denoise3x or -1 to 3, got "
+         "\\x1b[2J; -1 is no-denoise, and 0 is conservative, as in vs-mlrt, or waifu2x's denoise0x"),
         (lambda c: c["parameters"].update(chunk_s=10**400), "parameters must be those of encode, got chunk_s of "
                                                             "another type; give them on the command line"),
         (lambda c: c["chunks"][0].update(tile=64), "certificate must be as vscugan wrote it, got chunk 0: tile of "

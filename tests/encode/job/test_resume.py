@@ -53,8 +53,9 @@ def test_values_of_encoder_arguments_are_taken_from_the_folder() -> None:
                                       "table"),
         ({"options": {"alpha_clip": 1}}, "options must be those of Upscale, got alpha_clip; see the README's table"),
         ({"options": {"report": 0}}, "options must be those of Upscale, got report; see the README's table"),
-        ({"options": {"noise": "loud"}}, "noise must be no-denoise, conservative, denoise1x, denoise2x, denoise3x or "
-                                         "-1 to 3, got loud; -1 is no-denoise and 0 is conservative, as in vs-mlrt"),
+        ({"options": {"noise": "loud"}}, "noise must be conservative, no-denoise, denoise0x, denoise1x, denoise2x, "
+                                         "denoise3x or -1 to 3, got loud; -1 is no-denoise, and 0 is conservative, "
+                                         "as in vs-mlrt, or waifu2x's denoise0x"),
         ({"options": {"segment": 24.5}}, "options must be those of Upscale, got segment of another type; see the "
                                          "README's table"),
         ({"options": {"segment": None}}, "options must be those of Upscale, got segment of another type; see the "
