@@ -52,6 +52,13 @@ def test_what_is_left_out_is_the_default() -> None:
         ({"gates": "scene"}, {"gates": "scene"}),
         ({"reuse": "exact", "gates": "frame"}, {}),
         ({"noise": "-1"}, {}),
+        ({"noise": 0}, {"noise": "conservative"}),
+        ({"model": "waifu2x"}, {"model": "waifu2x", "noise": "denoise0x"}),
+        ({"model": "waifu2x", "noise": 0}, {"model": "waifu2x", "noise": "denoise0x"}),
+        ({"model": "waifu2x-photo", "noise": -1}, {"model": "waifu2x-photo", "noise": "no-denoise"}),
+        ({"model": "realesrgan-animevideo"}, {"model": "realesrgan-animevideo", "noise": None}),
+        ({"model": "realesrgan"}, {"model": "realesrgan", "noise": None, "scale": 4}),
+        ({"model": "realesrgan", "height": 9}, {"model": "realesrgan", "noise": None, "scale": None, "height": 9}),
         ({"tile": 64}, {"tile": (64, 64)}),
         ({"device": "cuda:1"}, {"device": ("cuda:1",)}),
         ({"linear": 1, "report": 0}, {"linear": True}),
@@ -81,7 +88,8 @@ def test_of_several_wrong_arguments_the_same_is_named_as_ever() -> None:
 
 
 def test_models_and_backends_are_those_of_their_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert message(model="toy") == "model must be se or pro, got toy; use one of these"
+    names = "se, pro, waifu2x, waifu2x-anime, waifu2x-photo, realesrgan-animevideo, realesrgan-anime"
+    assert message(model="toy") == f"model must be {names} or realesrgan, got toy; use one of these"
     assert message(backend="toy") == (
         "backend must be auto, torch, openvino, onnxruntime, ncnn, tensorrt, directml or webgpu, got toy; "
         "use one of these"
@@ -91,7 +99,7 @@ def test_models_and_backends_are_those_of_their_rows(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(runtime.BACKENDS, "toy", "toy_runtime")
     settings = validate(model="toy", backend="toy")
     assert (settings.model, settings.backend) == ("toy", "toy")
-    assert message(model="x") == "model must be se, pro or toy, got x; use one of these"
+    assert message(model="x") == f"model must be {names}, realesrgan or toy, got x; use one of these"
 
 
 def test_no_two_arguments_have_one_place() -> None:
@@ -107,7 +115,7 @@ def test_no_two_arguments_have_one_place() -> None:
 def test_a_batch_of_pictures_is_known_by_the_same_options_as_ever() -> None:
     """The names are in files beside results; an option that is not here must leave the picture as it is."""
     assert DECIDING == (
-        "scale", "width", "height", "noise", "model", "alpha", "kernel", "linear", "overshoot", "precision"
+        "scale", "width", "height", "noise", "model", "alpha", "kernel", "linear", "overshoot", "halo", "precision",
     )  # fmt: skip
 
 

@@ -96,6 +96,10 @@ class Settings:
     tile: Annotated[tuple[int, int] | None, Option(
         position=6, type="int[]", same_picture=True, help="px, or width,height", check=tile_size(SMALLEST_TILE_PX)
     )] = None
+    halo: Annotated[int | None, Option(
+        position=24, type="int", help="px that a tile sees around itself, of a model whose tiles are not exact",
+        check=between(0, LARGEST_HALO_PX, "px", advice="leave it out for the model's own"),
+    )] = None
     memory: Annotated[int | None, Option(
         position=19, type="int", same_picture=True, help="MiB",
         check=at_least(
@@ -133,10 +137,6 @@ class Settings:
     format: Annotated[int | None, Option(
         position=10, type="int", of_clips=True, read=str,  # names; their numbers are VapourSynth's
         help="of the output, named as by VapourSynth (YUV420P10) or ffmpeg (yuv420p10le)",
-    )] = None
-    halo: Annotated[int | None, Option(
-        position=24, type="int", help="px that a tile sees around itself, of a model whose tiles are not exact",
-        check=between(0, LARGEST_HALO_PX, "px", advice="leave it out for the model's own"),
     )] = None
     report: Annotated[bool, Option(
         position=18, type="int", python=bool, on_command_line=False, check=check_flag

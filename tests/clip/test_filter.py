@@ -14,6 +14,8 @@ from support.clips import MAKE, message
 import vscugan
 from vscugan.engine import network_pass, route
 from vscugan.models import weights as weights_module
+from vscugan.models.registry import models
+from vscugan.option_values import listed
 
 ARGUMENTS = [
     (
@@ -35,7 +37,7 @@ ARGUMENTS = [
     ),
     ({"report": 2}, "report must be 0 or 1, got 2; use one of these"),
     ({"overshoot": "keep"}, "overshoot must be clip or restore, got keep; use one of these"),
-    ({"model": "x"}, "model must be se or pro, got x; use one of these"),
+    ({"model": "x"}, f"model must be {listed(models())}, got x; use one of these"),
     (
         {"noise": "denoise9x"},
         "noise must be conservative, no-denoise, denoise0x, denoise1x, denoise2x, denoise3x or -1 to 3, got denoise9x; "

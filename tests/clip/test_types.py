@@ -121,8 +121,8 @@ def test_a_script_with_the_types_of_vsstubs_passes_mypy_strict(typed: Path) -> N
     )  # fmt: skip
     assert run.stdout == (
         f'script.py:{LAST_LINE}: error: Argument 3 to "Upscale" of "Plugin" has incompatible type '
-        "\"Literal['denoise4x']\"; expected \"Literal['conservative', 'no-denoise', 'denoise1x', 'denoise2x', "
-        "'denoise3x'] | None\"  [arg-type]\nFound 1 error in 1 file (checked 1 source file)\n"
+        "\"Literal['denoise4x']\"; expected \"Literal['conservative', 'no-denoise', 'denoise0x', 'denoise1x', "
+        "'denoise2x', 'denoise3x'] | None\"  [arg-type]\nFound 1 error in 1 file (checked 1 source file)\n"
     ), run.stderr
 
 

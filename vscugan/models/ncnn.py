@@ -18,6 +18,7 @@ from torch import Tensor
 from vscugan.architectures.architecture import Architecture
 from vscugan.errors import WeightsError
 from vscugan.models.weight_file import RETRY
+from vscugan.option_values import listed
 
 PARAM_MAGIC = "7767517"
 TAG_FP16, TAG_FP32 = 0x01306B47, 0
@@ -74,13 +75,8 @@ def _with_layers(count: int, architectures: Sequence[Architecture], path: Path) 
     found = next((row for row in architectures if len(row.layers_in_files) == count), None)
     if found is not None:
         return found
-    families: dict[str, list[int]] = {}
-    for row in architectures:
-        families.setdefault(row.family, []).append(len(row.layers_in_files))
-    wanted = " or ".join(
-        f"{family}'s {' or '.join(map(str, sorted(set(counts))))} layers" for family, counts in families.items()
-    )
-    raise WeightsError(f"{path} must hold {wanted}, got {count}; {RETRY}")
+    known = list(dict.fromkeys(f"{len(row.layers_in_files)} ({row.family})" for row in architectures))
+    raise WeightsError(f"{path} must hold {listed(known)} layers, got {count}; {RETRY}")
 
 
 def read_ncnn(param: bytes, data: bytes, path: Path, architectures: Sequence[Architecture]) -> dict[str, Tensor]:
