@@ -23,8 +23,8 @@ def test_hostile_ncnn_files(tmp_path: Path) -> None:
         (b"hello\n", data): f"{path.with_suffix('.param')} must begin with 7767517, got 'hello'; {MEND}",
         (b"\xff\xfe", data): f"{path.with_suffix('.param')} must be text, got binary data; {MEND}",
         (b"7767517\n", data): (
-                f"{path} must hold 30 (UpCunet), 31 (UpCunet), 7 (upconv 7), 18 (SRVGGNetCompact), 96 (RRDBNet) or "
-                f"351 (RRDBNet) layers, got 0; {MEND}"
+                f"{path} must hold 30 (UpCunet), 31 (UpCunet), 7 (upconv 7), 18 (SRVGGNetCompact), 351 (RRDBNet) or "
+                f"96 (RRDBNet) layers, got 0; {MEND}"
             ),
         (text.replace("6=864 ", "6=x ", 1).encode(), data): (
             f"{path.with_suffix('.param')} must be an ncnn param file, got a bad line 4; {MEND}"

@@ -21,7 +21,7 @@ FEATURES, GROWTH = 64, 32
 LEAKY_SLOPE = 0.2
 #: what each block's result counts beside what it read
 RESIDUAL_SCALE = 0.2
-TILE_HALO_PX = 32
+TILE_HALO_PX = 64
 
 
 def _layer(name: str, inputs: int, outputs: int, slope: float | None = None) -> Layer:
