@@ -7,23 +7,8 @@ from pathlib import Path
 import pytest
 
 from vscugan.architectures import ARCHITECTURES
-from vscugan.models.weights import released_folder
+from vscugan.models.registry import ModelRow, released_folder, rows
 
-FOLDERS = {name: f"sr-vulkan-model-{name}" for name in ("realcugan", "waifu2x", "realesrgan")}
-FILES = [
-    ("upcunet-2x", "realcugan", "REALCUGAN_SE_UP2X_CONSERVATIVE"),
-    ("upcunet-3x", "realcugan", "REALCUGAN_SE_UP3X_CONSERVATIVE"),
-    ("upcunet-4x", "realcugan", "REALCUGAN_SE_UP4X_CONSERVATIVE"),
-    ("upcunet-2x", "waifu2x", "WAIFU2X_CUNET_UP2X"),
-    ("upcunet-1x", "waifu2x", "WAIFU2X_CUNET_UP1X_DENOISE0X"),
-    ("upconv7", "waifu2x", "WAIFU2X_ANIME_UP2X"),
-    ("upconv7", "waifu2x", "WAIFU2X_PHOTO_UP2X"),
-    ("srvgg-2x", "realesrgan", "REALESRGAN_ANIMAVIDEOV3_UP2X"),
-    ("srvgg-3x", "realesrgan", "REALESRGAN_ANIMAVIDEOV3_UP3X"),
-    ("srvgg-4x", "realesrgan", "REALESRGAN_ANIMAVIDEOV3_UP4X"),
-    ("rrdb-6b", "realesrgan", "REALESRGAN_X4PLUSANIME_UP4X"),
-    ("rrdb-23b", "realesrgan", "REALESRGAN_X4PLUS_UP4X"),
-]
 #: of a px of the result, summed up from the layers' weights by hand
 PER_OUTPUT_PX = {
     "upcunet-2x": 192_504,
@@ -61,13 +46,16 @@ def multiply_adds_of(param: Path, size: tuple[int, int]) -> int:
     return count
 
 
-@pytest.mark.parametrize(("architecture", "package", "file"), FILES)
+@pytest.mark.parametrize("row", rows(), ids=lambda row: row.name)
 @pytest.mark.parametrize("size", [(540, 960), (20, 36)])
-def test_a_frames_multiply_adds(architecture: str, package: str, file: str, size: tuple[int, int]) -> None:
-    row = ARCHITECTURES[architecture]
-    padded = size[0] + 2 * row.pad_px, size[1] + 2 * row.pad_px
-    expected = multiply_adds_of(released_folder(FOLDERS[package]) / f"{file}.param", padded)
-    assert row.shapes.frame_multiply_adds(*size) == expected
+def test_a_frames_multiply_adds(row: ModelRow, size: tuple[int, int]) -> None:
+    architecture = ARCHITECTURES[row.architecture]
+    padded = size[0] + 2 * architecture.pad_px, size[1] + 2 * architecture.pad_px
+    expected = multiply_adds_of(released_folder(row) / row.param, padded)
+    # what the files leave to their resizer is a layer without weights here, once for each px of the picture
+    fixed = [layer for layer in architecture.layers if layer.fixed is not None]
+    expected += sum(layer.inputs * layer.outputs * layer.kernel**2 for layer in fixed) * size[0] * size[1]
+    assert architecture.shapes.frame_multiply_adds(*size) == expected
 
 
 @pytest.mark.parametrize("name", PER_OUTPUT_PX)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from vscugan.cli import headline
 from vscugan.cli.guard import raise_swallowed
+from vscugan.cli.options import names
 from vscugan.cli.parser import Parser
 from vscugan.cli.turns import (
     Contestant,
@@ -18,15 +19,11 @@ from vscugan.cli.turns import (
     seconds_a_frame,
 )
 from vscugan.errors import ArgumentError
-from vscugan.option_values import check_choice, device
+from vscugan.option_values import check_choice, device, listed
 from vscugan.runtime import BACKENDS
 
 HELP = "measure the installed runtimes in turn (A B A B, about a minute)"
 SIZE, SCALE, FRAMES = "320x180", 2, 5
-
-
-def _names(text: str) -> list[str]:
-    return text.split(",")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--turns", type=int, default=2, help="turns of each contestant (default 2)")
     parser.add_argument("--device", type=device, default="auto", help="as for Upscale (default auto)")
     parser.add_argument(
-        "--backend", type=_names, default=list(BACKENDS), help="only these runtimes, with commas between them"
+        "--backend",
+        type=names,
+        default=list(BACKENDS),
+        help=f"only these runtimes, with commas between them: {listed(list(BACKENDS), 'and')}",
     )
 
 
