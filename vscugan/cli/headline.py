@@ -30,7 +30,7 @@ TURN_S, MOST_FRAMES = 3.0, 50
 ESTIMATED_BY = (320, 180)
 LEGEND = """time, work, speed: relative to waifu2x, or to Real-CUGAN without it; time = work / speed
 published:         that time in Real-CUGAN's README
-work:              multiply-adds of a frame, with those of the border that a network adds
+work:              multiply-adds of a whole frame and of the border that its network adds; in tiles there are more
 speed:             multiply-adds a second
 kMAC/px:           thousands of multiply-adds for a px of the result, without the border"""
 
