@@ -35,12 +35,35 @@ class FeatureMap:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LayerCost:
+    """A layer's multiply-adds: at each of its places, of which there are ``rate`` per px, and ``extra`` more, as above.
+
+    Its places are the px that it writes; those that it reads, of a transposed convolution.
+    """
+
+    multiply_adds: int
+    rate: Fraction
+    extra: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Shapes:
-    """Of a network: its maps by name, each stage's multiply-adds a px of the picture, its widest map's values a px."""
+    """Of a network: its maps by name, each stage's multiply-adds a px of the picture, its widest map's values a px.
+
+    ``multiply_adds`` leaves out what the padding adds; ``costs`` does not.
+    """
 
     maps: Mapping[str, FeatureMap]
     multiply_adds: tuple[Fraction, ...]
+    costs: tuple[LayerCost, ...]
     widest: Fraction
+
+    def frame_multiply_adds(self, height: int, width: int) -> int:
+        """Those of a whole (rounded-up) picture of height x width px, with its padding."""
+        return sum(
+            cost.multiply_adds * (int(height * cost.rate) + cost.extra) * (int(width * cost.rate) + cost.extra)
+            for cost in self.costs
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +98,9 @@ class _Map:
 class _Sizes:
     """The operators on sizes; counts what the layers do."""
 
-    def __init__(self, layer: Mapping[str, Layer]) -> None:
-        self._layer = layer
-        self.multiply_adds = Fraction(0)
+    def __init__(self, layer: Mapping[str, Layer], picture_px: int) -> None:
+        self._layer, self._picture_px = layer, picture_px
+        self.costs: list[LayerCost] = []
         self.widest = Fraction(0)
 
     def convolution(self, layer: str, x: _Map) -> _Map:
@@ -85,11 +108,13 @@ class _Sizes:
         if x.channels != row.inputs:
             raise ValueError(f"{layer} must read {row.inputs} channels, got {x.channels}")
         rate = x.rate * row.stride if row.transposed else x.rate / row.stride
-        each = x.rate if row.transposed else rate
-        self.multiply_adds += row.inputs * row.outputs * row.kernel**2 * each**2
         around = Fraction(row.kernel, row.stride) if row.transposed else Fraction(row.kernel // 2)
-        reach = x.reach + around / x.rate
-        return self._seen(_Map(channels=row.outputs, px=row.output_px(x.px), rate=rate, reach=reach))
+        written = _Map(channels=row.outputs, px=row.output_px(x.px), rate=rate, reach=x.reach + around / x.rate)
+        places = x if row.transposed else written
+        extra = places.px - int(self._picture_px * places.rate)
+        each = row.inputs * row.outputs * row.kernel**2
+        self.costs.append(LayerCost(multiply_adds=each, rate=places.rate, extra=extra))
+        return self._seen(written)
 
     def pixel_shuffle(self, x: _Map, factor: int) -> _Map:
         return self._seen(replace(x.enlarged(factor), channels=x.channels // factor**2))
@@ -125,14 +150,14 @@ def measure(layer: Mapping[str, Layer], stages: Sequence[Stage], multiple: int, 
     uneven = [name for name, feature in maps.items() if (multiple * feature.rate).denominator > 1]
     if uneven:
         raise ValueError(f"maps must have whole px for each multiple of {multiple}, got others of {uneven[0]}")
-    return Shapes(maps=maps, multiply_adds=tuple(steps.multiply_adds), widest=steps.widest)
+    return Shapes(maps=maps, multiply_adds=tuple(steps.multiply_adds), costs=tuple(steps.costs), widest=steps.widest)
 
 
 def _measured_at(
     layer: Mapping[str, Layer], stages: Sequence[Stage], px: int, pad_px: int
 ) -> tuple[dict[str, FeatureMap], _Measuring]:
     """The maps of a picture of ``px`` a side, and what was seen on the way."""
-    steps = _Measuring(layer)
+    steps = _Measuring(layer, px)
     whole = WholeMaps(
         {"input": _Map(channels=3, px=px + 2 * pad_px, rate=Fraction(1))},
         {},
@@ -156,18 +181,21 @@ def _measured_at(
 class _Measuring:
     """Runs stages on sizes, each as if it read the picture itself, so that its maps have its own reach."""
 
-    def __init__(self, layer: Mapping[str, Layer]) -> None:
-        self._layer = layer
+    def __init__(self, layer: Mapping[str, Layer], picture_px: int) -> None:
+        self._layer, self._picture_px = layer, picture_px
         self.reach = {"input": Fraction(0)}  #: on the picture
         self.multiply_adds: list[Fraction] = []
+        self.costs: list[LayerCost] = []
         self.widest = Fraction(0)
 
     def run(self, k: int, stage: Stage, read: dict[str, Any], gates: dict[str, Any]) -> dict[str, Any]:
-        sizes: Any = _Sizes(self._layer)
+        sizes: Any = _Sizes(self._layer, self._picture_px)
         own = {name: replace(x, reach=Fraction(0)) for name, x in read.items()}
         written: dict[str, Any] = stage.run(sizes, own, gates)
         for name, x in written.items():
             self.reach[name] = x.reach + max(self.reach[r] for r in read)
-        self.multiply_adds.append(sizes.multiply_adds)
+        each = (cost.multiply_adds * cost.rate**2 for cost in sizes.costs)
+        self.multiply_adds.append(sum(each, Fraction(0)))
+        self.costs += sizes.costs
         self.widest = max(self.widest, sizes.widest)
         return written

@@ -3,103 +3,97 @@
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Sequence
-from typing import Any
 
+from vscugan.cli import headline
 from vscugan.cli.guard import raise_swallowed
+from vscugan.cli.options import names
 from vscugan.cli.parser import Parser
+from vscugan.cli.turns import (
+    Contestant,
+    check_count,
+    listed_times,
+    make_ready,
+    moving_clip,
+    read_size,
+    seconds_a_frame,
+)
 from vscugan.errors import ArgumentError
-from vscugan.option_values import device
+from vscugan.option_values import check_choice, device, listed
 from vscugan.runtime import BACKENDS
 
 HELP = "measure the installed runtimes in turn (A B A B, about a minute)"
+SIZE, SCALE, FRAMES = "320x180", 2, 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    parser.add_argument("--size", default="320x180", help="size of the source (default 320x180)")
-    parser.add_argument("--scale", type=int, default=2, choices=(2, 3, 4), help="default 2")
-    parser.add_argument("--frames", type=int, default=5, help="frames in a turn (default 5)")
-    parser.add_argument("--turns", type=int, default=2, help="turns of each runtime (default 2)")
+    parser.add_argument(
+        "--headline",
+        action="store_true",
+        help="instead: waifu2x, Real-ESRGAN and Real-CUGAN to the same result, beside the times that were published",
+    )
+    parser.add_argument(
+        "--size", help=f"size of the source (default {SIZE}), with --headline of the result (default {headline.SIZE})"
+    )
+    parser.add_argument("--scale", type=int, choices=(2, 3, 4), help=f"default {SCALE}; not with --headline")
+    parser.add_argument(
+        "--frames", type=int, help=f"frames in a turn (default {FRAMES}, with --headline by the machine's speed)"
+    )
+    parser.add_argument("--turns", type=int, default=2, help="turns of each contestant (default 2)")
     parser.add_argument("--device", type=device, default="auto", help="as for Upscale (default auto)")
+    parser.add_argument(
+        "--backend",
+        type=names,
+        default=list(BACKENDS),
+        help=f"only these runtimes, with commas between them: {listed(list(BACKENDS), 'and')}",
+    )
 
 
-def _warm_frames() -> int:
-    """Frames of a clip that are not measured: on CUDA each of two slots captures its graph after some of them."""
-    from vscugan.runtime.cuda_graphs import FRAMES_BEFORE_CAPTURE
-
-    return 2 * FRAMES_BEFORE_CAPTURE + 1
-
-
-def _compute(clip: Any) -> None:
-    """Compute all frames of a clip."""
-    for frame in clip.frames(close=True):
-        frame.close()
-
-
-def _size(text: str) -> tuple[int, int]:
-    try:
-        width, height = map(int, text.split("x"))
-    except ValueError:
-        width = height = 0
-    if min(width, height) < 2 or width % 2 or height % 2:
-        raise ArgumentError(f"size must be WIDTHxHEIGHT of even numbers, got {text}; use 320x180")
-    return width, height
-
-
-def _clips(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str], dict[str, str]]:
-    """For each runtime that works here a clip and what computes it; for the others the reason why they do not."""
+def _ready(arguments: argparse.Namespace, frames: int) -> tuple[dict[str, Contestant], dict[str, str]]:
+    """The runtimes that work here, ready to be measured; for the others the reason why they do not."""
     import vapoursynth as vs
 
     from vscugan.clip.error_text import first_line
-    from vscugan.clip.upscale import describe, upscale
-    from vscugan.engine.standby import wait_for_engines
 
-    width, height = _size(arguments.size)
-    wait_for_engines()  # else what computes meanwhile would be measured
-    core = vs.core
-    length = _warm_frames() + arguments.frames * arguments.turns
-    blank = core.std.BlankClip(format=vs.YUV420P8, width=width, height=height, length=length, keep=True)
-    # another colour each time, so that no frame is like the one before; the network's time does not depend on it
-    moving = core.std.FrameEval(
-        blank, lambda n: core.std.BlankClip(blank, length=1, color=[40 + n % 160, 100 + n % 50, 128])
-    )
-    clips, devices, reasons = {}, {}, {}
-    for backend in BACKENDS:
+    width, height = read_size(arguments.size or SIZE, 2, SIZE)
+    source = moving_clip(width, height, frames=frames * arguments.turns, format=vs.YUV420P8)
+    contestants, reasons = {}, {}
+    for backend in arguments.backend:
         try:
-            clip = upscale(moving, scale=arguments.scale, backend=backend, device=arguments.device, report=True)
-            report = describe(clip)
-            if report["device"].startswith("cuda"):  # elsewhere the one frame that was described is enough
-                _compute(clip[1 : _warm_frames()])
-            clips[backend], devices[backend] = clip, f"{report['device']}, {report['precision']}"
+            contestants[backend] = make_ready(
+                source, scale=arguments.scale or SCALE, backend=backend, device=arguments.device
+            )
         except vs.Error as error:
             raise_swallowed()
             reasons[backend] = first_line(error)
-    return clips, devices, reasons
+    return contestants, reasons
 
 
 def _benchmark(arguments: argparse.Namespace) -> int:
-    for name, value in (("frames", arguments.frames), ("turns", arguments.turns)):
-        if value < 1:
-            raise ArgumentError(f"{name} must be at least 1, got {value}; leave it out for the default")
-    clips, devices, reasons = _clips(arguments)
-    seconds: dict[str, list[float]] = {name: [] for name in clips}
-    for turn in range(arguments.turns):
-        for name, clip in clips.items():
-            first = _warm_frames() + turn * arguments.frames
-            start = time.perf_counter()
-            _compute(clip[first : first + arguments.frames])
-            seconds[name].append((time.perf_counter() - start) / arguments.frames)
-    print(f"{arguments.size}, {arguments.scale}x, {arguments.turns} turns of {arguments.frames} frames, in s a frame")
+    frames = FRAMES if arguments.frames is None else arguments.frames
+    contestants, reasons = _ready(arguments, frames)
+    seconds = seconds_a_frame(contestants, turns=arguments.turns, frames=frames)
+    size, scale = arguments.size or SIZE, arguments.scale or SCALE
+    print(f"{size}, {scale}x, {arguments.turns} turns of {frames} frames, in s a frame")
     for name, times in sorted(seconds.items(), key=lambda item: min(item[1])):
-        listed = ", ".join(f"{t:.3f}" for t in times)
-        print(f"{name:<12} {1 / min(times):7.2f} fps on {devices[name]}  ({listed})")
+        print(f"{name:<12} {1 / min(times):7.2f} fps on {contestants[name].device}  {listed_times(times)}")
     for name, reason in reasons.items():
         print(f"{name:<12} not here: {reason}")
-    return 0 if clips else 1
+    return 0 if contestants else 1
 
 
 def run(parser: Parser, argv: Sequence[str]) -> int:
     """Run the command with its arguments; returns the exit code."""
-    return _benchmark(parser.parse(argv))
+    from vscugan.engine.standby import wait_for_engines
+
+    arguments = parser.parse(argv)
+    for name in ("frames", "turns"):
+        if getattr(arguments, name) is not None:
+            check_count(name, getattr(arguments, name))
+    for name in arguments.backend:
+        check_choice("backend", name, tuple(BACKENDS))
+    if arguments.headline and arguments.scale is not None:
+        raise ArgumentError(f"scale must be left out with headline, got {arguments.scale}; each system has its own")
+    wait_for_engines()  # else what computes meanwhile would be measured
+    return headline.run_headline(arguments) if arguments.headline else _benchmark(arguments)

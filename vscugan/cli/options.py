@@ -42,7 +42,7 @@ def _help(name: str, option: Option) -> str:
     return f"{option.help} (default {default:g})" if has_number else option.help
 
 
-def _names(text: str) -> list[str]:
+def names(text: str) -> list[str]:
     return text.split(",")
 
 
@@ -57,7 +57,7 @@ def add_upscale(parser: argparse.ArgumentParser, *, of_clips: bool = True, sever
         text = _help(name, option)
         if name == "noise" and several_noises:
             several = f"{text}; several with commas between them"
-            group.add_argument("--noise", type=_names, action="extend", default=argparse.SUPPRESS, help=several)
+            group.add_argument("--noise", type=names, action="extend", default=argparse.SUPPRESS, help=several)
         elif of_clips or not option.of_clips:
             group.add_argument(f"--{name}", type=option.reader, default=argparse.SUPPRESS, help=text)
 
