@@ -51,7 +51,8 @@ class _Excited(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.pair(x)
-        return x * self.factors(x)
+        found: Tensor = x * self.factors(x)
+        return found
 
 
 def _pair(inputs: int, middle: int, outputs: int) -> nn.Sequential:
