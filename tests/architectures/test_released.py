@@ -1,19 +1,25 @@
-"""The 17 released models against ncnn, and tiles against the whole frame."""
+"""Every released model against ncnn and the published network, and tiles against the whole frame."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import ncnn
 import numpy as np
 import pytest
 import torch
-from support.frames import psnr
+from support.clips import MAKE
+from support.frames import planes, psnr
 from support.frames import upscale as through
 from support.plain_upcunet import plain_upcunet
+from support.published_networks import Compact, CUNet, RRDBNet, UpConv7, read
+from torch import nn
 
 from vscugan.architectures import ARCHITECTURES
 from vscugan.engine.engine import Engine
 from vscugan.engine.padding import network_input, picture_of
-from vscugan.models.registry import ModelRow, find, released_folder, rows
+from vscugan.models.registry import ModelRow, default_noise, find, released_folder, rows
 from vscugan.models.weights import load_released
 from vscugan.settings import validate
 
@@ -37,10 +43,10 @@ def by_ncnn(row: ModelRow, x: np.ndarray) -> np.ndarray:
     height, width = x.shape[1:]
     padded, _ = network_input(architecture, torch.from_numpy(x)[None])
     extractor = net.create_extractor()
-    extractor.input("in0", ncnn.Mat(np.ascontiguousarray(padded[0].numpy())))
-    _, mat = extractor.extract("out0")
+    extractor.input(net.input_names()[0], ncnn.Mat(np.ascontiguousarray(padded[0].numpy())))
+    _, mat = extractor.extract(net.output_names()[0])
     out = np.array(mat)[:, : height * row.scale, : width * row.scale]
-    if row.scale == 4:  # the file ends before the enlarged input is added
+    if row.architecture == "upcunet-4x":  # the file ends before the enlarged input is added
         out = out + x.repeat(4, axis=1).repeat(4, axis=2)
     return picture_of(architecture, torch.from_numpy(out)).clamp(0, 1).numpy()
 
@@ -48,19 +54,68 @@ def by_ncnn(row: ModelRow, x: np.ndarray) -> np.ndarray:
 BACKENDS = ("torch", "openvino", "onnxruntime")
 #: ONNX Runtime's own convolutions round by up to 9e-5 of the range on Pro models, whole or tiled
 ROUNDING = {"torch": 2e-5, "openvino": 2e-5, "onnxruntime": 1e-4}
+REAL_CUGAN = [("se", 2), ("se", 3), ("se", 4), ("pro", 2), ("pro", 3)]
+#: A model of each of the other networks, and the network as it was published.
+PUBLISHED: dict[tuple[str, int], Callable[[], nn.Module]] = {
+    ("waifu2x", 1): lambda: CUNet(1),
+    ("waifu2x", 2): lambda: CUNet(2),
+    ("waifu2x-anime", 2): UpConv7,
+    ("waifu2x-photo", 2): UpConv7,
+    ("realesrgan-animevideo", 2): lambda: Compact(2),
+    ("realesrgan-animevideo", 3): lambda: Compact(3),
+    ("realesrgan-animevideo", 4): lambda: Compact(4),
+    ("realesrgan-anime", 4): lambda: RRDBNet(6),
+    ("realesrgan", 4): lambda: RRDBNet(23),
+}
+#: Those whose tiles give the whole frame; both models of upconv 7 are the same network.
+EXACT = [key for key in PUBLISHED if key[0] in ("waifu2x", "waifu2x-anime", "realesrgan-animevideo")]
+
+
+def default_row(model: str, scale: int) -> ModelRow:
+    return find(model=model, scale=scale, noise=default_noise(model))
+
+
+def published(row: ModelRow, x: np.ndarray) -> np.ndarray:
+    """(3, H, W) through the published network."""
+    network = read(PUBLISHED[row.model, row.scale](), released_folder(row) / row.bin)
+    with torch.inference_mode():
+        return np.asarray(network(torch.from_numpy(x)[None])[0].clamp(0, 1).numpy())
 
 
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row.name)
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_model_is_the_one_that_ncnn_runs(row: ModelRow, backend: str, picture: np.ndarray) -> None:
-    x = np.ascontiguousarray(picture[:, 100:163, 260:327])
+    if backend != "torch" and (row.model, row.scale) in PUBLISHED:
+        pytest.skip("compared with the published network")
+    height, width = (24, 32) if row.architecture.startswith("rrdb") else (63, 67)
+    x = np.ascontiguousarray(picture[:, 100 : 100 + height, 260 : 260 + width])
     ours = upscale(x, scale=row.scale, noise=row.noise, model=row.model, tile=0, backend=backend)
     theirs = by_ncnn(row, x)
     assert np.abs(ours - theirs).max() < 1e-4
     assert psnr(ours, theirs) > 100
 
 
-@pytest.mark.parametrize(("model", "scale"), [("se", 2), ("se", 3), ("se", 4), ("pro", 2), ("pro", 3)])
+@pytest.mark.parametrize(("model", "scale"), PUBLISHED)
+@pytest.mark.parametrize("backend", [*BACKENDS, "ncnn"])
+def test_the_filter_gives_what_the_published_network_gives(
+    model: str, scale: int, backend: str, core: Any, art_clip: MAKE
+) -> None:
+    """A code of 8 bit is what is promised; it is a fortieth of that at most."""
+    clip = art_clip(40, 32)
+    frame = core.cugan.Upscale(clip, model=model, scale=scale, backend=backend, report=1).get_frame(0)
+    row = default_row(model, scale)
+    assert (frame.props["CuganRuntime"], frame.props["CuganWeights"]) == (backend, row.bin_sha256)
+    wanted = published(row, np.stack(planes(clip.get_frame(0))))
+    assert np.abs(np.stack(planes(frame)) - wanted).max() < 1e-4
+
+
+def test_waifu2x_has_no_architecture_of_its_own_at_2x() -> None:
+    """CUNet is the network that Real-CUGAN's 2x came from."""
+    found = {row.architecture for row in rows() if (row.model, row.scale) == ("waifu2x", 2)}
+    assert found == {find(model="se", scale=2, noise="conservative").architecture}
+
+
+@pytest.mark.parametrize(("model", "scale"), REAL_CUGAN)
 @pytest.mark.parametrize("alpha", [1.0, 0.8])
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_tiles_give_the_whole_frame(model: str, scale: int, alpha: float, backend: str, picture: np.ndarray) -> None:
@@ -74,6 +129,18 @@ def test_tiles_give_the_whole_frame(model: str, scale: int, alpha: float, backen
     for tile in (32, [64, 32], 50):
         tiled = upscale(x, scale=scale, model=model, tile=tile, alpha=alpha, backend=backend)
         assert np.abs(tiled - whole).max() < ROUNDING[backend], tile
+
+
+@pytest.mark.parametrize(("model", "scale"), EXACT)
+@pytest.mark.parametrize("backend", [*BACKENDS, "ncnn"])
+def test_tiles_of_other_networks_give_the_whole_frame(
+    model: str, scale: int, backend: str, picture: np.ndarray
+) -> None:
+    x = np.ascontiguousarray(picture[:, 90:155, 250:321])  # 65 x 71
+    arguments = {"model": model, "scale": scale, "backend": backend}
+    whole = upscale(x, tile=0, **arguments)
+    for tile in (32, [64, 33]):
+        assert np.abs(upscale(x, tile=tile, **arguments) - whole).max() < 2e-5, tile
 
 
 @pytest.mark.instruction_set
