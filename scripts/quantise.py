@@ -227,7 +227,7 @@ def figures() -> list[list[str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("steps", nargs="*", default=["make", "measure", "speed"])
-    parser.add_argument("--models", nargs="*", default=[row.name for row in rows()])
+    parser.add_argument("--models", nargs="*", default=[row.name for row in rows() if row.extra is None])
     arguments = parser.parse_args()
     if arguments.steps == ["times"]:
         print(json.dumps(times(arguments.models[0])))

@@ -51,7 +51,7 @@ def test_less_is_stored_by_leaner_plans(
 
 
 def test_the_lean_stages_of_upcunet_keep_less() -> None:
-    for architecture in ARCHITECTURES.values():
+    for architecture in (row for row in ARCHITECTURES.values() if row.family == "UpCunet"):
         assert architecture.lean_stages
         device, lean = (
             stored_bytes(architecture, 1080, 1920, TilePlan(tile=(256, 256), storage=storage), 4)
