@@ -146,10 +146,16 @@ def test_tiles_of_other_networks_give_the_whole_frame(
 @pytest.mark.instruction_set
 @pytest.mark.usefixtures("every_precision")
 @pytest.mark.parametrize(("backend", "precision"), [("torch", "bf16"), ("torch", "fp16"), ("openvino", "bf16")])
-def test_low_precision_tiles_are_as_good_as_the_whole_frame(backend: str, precision: str, picture: np.ndarray) -> None:
+@pytest.mark.parametrize(
+    ("model", "scale"), [("se", 2), ("waifu2x", 1), ("waifu2x-anime", 2), ("realesrgan-animevideo", 2)]
+)
+def test_low_precision_tiles_are_as_good_as_the_whole_frame(
+    model: str, scale: int, backend: str, precision: str, picture: np.ndarray
+) -> None:
     x = np.ascontiguousarray(picture[:, 100:164, 260:356])
-    full = upscale(x, tile=0)
-    whole, tiled = (upscale(x, tile=tile, precision=precision, backend=backend) for tile in (0, 32))
+    arguments = {"model": model, "scale": scale}
+    full = upscale(x, tile=0, **arguments)
+    whole, tiled = (upscale(x, tile=tile, precision=precision, backend=backend, **arguments) for tile in (0, 32))
     if Engine(validate(precision=precision, backend=backend)).precision == "fp32":  # the CPU can't do better
         assert np.abs(tiled - full).max() < ROUNDING[backend]
         return
@@ -165,3 +171,16 @@ def test_frames_smaller_than_the_halo(size: tuple[int, int], scale: int, backend
     out = upscale(np.full((3, *size), 0.5, np.float32), scale=scale, noise="conservative", backend=backend)
     assert out.shape == (3, size[0] * scale, size[1] * scale)
     assert np.abs(out - 0.5).max() < 0.02
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (5, 19)])
+@pytest.mark.parametrize(("model", "scale"), [key for key in PUBLISHED if key != ("realesrgan", 4)])
+def test_small_frames_through_other_networks(model: str, scale: int, size: tuple[int, int]) -> None:
+    """Those that are padded with zeros are the published ones at any size; reflection ends with the frame."""
+    x = np.full((3, *size), 0.5, np.float32)
+    out = upscale(x, model=model, scale=scale)
+    assert out.shape == (3, size[0] * scale, size[1] * scale)
+    if model.startswith("realesrgan"):
+        assert np.abs(out - published(default_row(model, scale), x)).max() < 1e-4
+    else:
+        assert np.abs(out - 0.5).max() < 0.02

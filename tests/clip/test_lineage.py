@@ -108,7 +108,7 @@ def test_sizes_are_reached_by_passes(
     assert (frame.width, frame.height) == size
     assert f"cugan.Upscale: 24x16 -> {size[0]}x{size[1]} by {way}" in lines
     plain = planes(core.resize.Spline36(clip, *size).get_frame(0))  # it is the same picture
-    assert all(abs(float(a.mean() - b.mean())) < 0.02 for a, b in zip(planes(frame), plain, strict=True))
+    assert float(np.abs(np.stack(planes(frame)) - np.stack(plain)).mean()) < 0.04
 
 
 @pytest.mark.parametrize(("model", "scale"), SMALL)

@@ -79,14 +79,18 @@ def test_a_later_pass_that_overflows_reads_again_what_is_overwritten_meanwhile(
 
 @pytest.mark.parametrize("storage", [FeatureStorage.LEAN, FeatureStorage.HOST, FeatureStorage.RECOMPUTE])
 @pytest.mark.parametrize("backend", ["torch", "openvino"])
-@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize(
+    ("model", "scale"),
+    [("se", 2), ("se", 3), ("se", 4), ("waifu2x", 1), ("waifu2x-anime", 2), ("realesrgan-animevideo", 3)],
+)
 def test_where_features_wait_changes_nothing(
-    scale: int, backend: str, storage: FeatureStorage, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    model: str, scale: int, backend: str, storage: FeatureStorage, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """HOST is the path of a GPU short of memory; on the CPU host and device are one."""
     x = np.ascontiguousarray(picture[:, 100:163, 200:297])
-    wanted = upscale(Engine(validate(tile=0, scale=scale, alpha=0.9)), x)
-    engine = Engine(validate(tile=(48, 32), scale=scale, alpha=0.9, backend=backend))
+    alpha = 0.9 if model in ("se", "waifu2x") else 1.0
+    wanted = upscale(Engine(validate(tile=0, model=model, scale=scale, alpha=alpha)), x)
+    engine = Engine(validate(tile=(48, 32), model=model, scale=scale, alpha=alpha, backend=backend))
     seen = []
     real = network_pass.run_tiles
 

@@ -17,7 +17,7 @@ from vscugan.engine import network_pass
 from vscugan.engine.engine import Engine
 from vscugan.engine.network_pass import shared_runtime
 from vscugan.engine.padding import network_input
-from vscugan.models.registry import find
+from vscugan.models.registry import default_noise, find
 from vscugan.models.weights import load_released
 from vscugan.runtime import cuda_graphs
 from vscugan.runtime.cuda_graphs import FRAMES_BEFORE_CAPTURE, MOST_GRAPHS, captures_paused, release_graphs
@@ -46,7 +46,7 @@ def graphing(picture: np.ndarray) -> TorchRuntime:
 
 
 def runtime_for(*, model: str = "se", scale: int = 2, dtype: torch.dtype = torch.float32) -> TorchRuntime:
-    noise = "conservative"
+    noise = "conservative" if model in ("se", "pro") else default_noise(model)
     runtime = TorchRuntime(load_released(find(model=model, scale=scale, noise=noise)), torch.device("cpu"), dtype)
     runtime.uses_graphs = True
     return runtime
@@ -69,7 +69,8 @@ def run(runtime: TorchRuntime, x: Tensor, workspace: Workspace, **options: objec
 @pytest.mark.parametrize(
     ("model", "scale", "dtype"),
     [("se", 2, torch.float32), ("se", 3, torch.float32), ("se", 4, torch.float32), ("pro", 2, torch.float32),
-     ("se", 2, torch.bfloat16)],
+     ("se", 2, torch.bfloat16), ("waifu2x", 1, torch.float32), ("waifu2x-anime", 2, torch.float32),
+     ("realesrgan-animevideo", 3, torch.float32), ("realesrgan-anime", 4, torch.float32)],
 )  # fmt: skip
 def test_the_whole_network_has_the_bits_of_stage_by_stage(
     model: str, scale: int, dtype: torch.dtype, picture: np.ndarray

@@ -7,20 +7,26 @@ import importlib
 import numpy as np
 import pytest
 
-from vscugan.models.registry import find
+from vscugan.models.registry import default_noise, find
 from vscugan.models.weights import load_released
 from vscugan.runtime.graph import network_graph, prefix_graph, stage_graph
 from vscugan.runtime.ncnn_writer import Writer, parts
 
 
-@pytest.mark.parametrize("scale", [2, 3, 4])
-def test_every_graph_is_one_that_ncnn_reads_to_the_last_byte(scale: int) -> None:
+@pytest.mark.parametrize(
+    ("model", "scale"),
+    [
+        ("se", 2), ("se", 3), ("se", 4), ("waifu2x", 1), ("waifu2x-anime", 2), ("realesrgan-animevideo", 3),
+        ("realesrgan-anime", 4),
+    ],
+)  # fmt: skip
+def test_every_graph_is_one_that_ncnn_reads_to_the_last_byte(model: str, scale: int) -> None:
     ncnn = importlib.import_module("ncnn")
-    weights = load_released(find(model="se", scale=scale, noise="conservative"))
+    weights = load_released(find(model=model, scale=scale, noise=default_noise(model)))
     architecture = weights.architecture
     stages = [*architecture.stages, *architecture.stages_for(lean=True)]
     models = [stage_graph(Writer(weights), stage) for stage in stages]
-    models += [prefix_graph(Writer(weights), last) for last in range(4)]
+    models += [prefix_graph(Writer(weights), last) for last in range(len(architecture.gates))]
     models += [network_graph(Writer(weights), takes_gates=True), network_graph(Writer(weights), returns_gates=True)]
     for model in models:
         param, data = parts(model)
@@ -28,8 +34,9 @@ def test_every_graph_is_one_that_ncnn_reads_to_the_last_byte(scale: int) -> None
         assert net.load_param_mem(param) == 0
         lines = [line.split() for line in param.splitlines()[2:]]
         sizes = [int(word[2:]) for words in lines for word in words if word.startswith("6=")]
-        biases = [int(word[2:]) for words in lines for word in words if words[0].endswith("onvolution")
-                  or words[0] == "Deconvolution" if word.startswith("0=")]  # fmt: skip
+        with_values = ("Convolution", "Deconvolution", "PReLU")
+        biases = [int(word[2:]) for words in lines for word in words if words[0] in with_values
+                  if word.startswith("0=")]  # fmt: skip
         assert len(data) == 4 * (len(sizes) + sum(sizes) + sum(biases))
 
 
