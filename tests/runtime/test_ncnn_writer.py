@@ -25,11 +25,11 @@ def test_every_graph_is_one_that_ncnn_reads_to_the_last_byte(model: str, scale: 
     weights = load_released(find(model=model, scale=scale, noise=default_noise(model)))
     architecture = weights.architecture
     stages = [*architecture.stages, *architecture.stages_for(lean=True)]
-    models = [stage_graph(Writer(weights), stage) for stage in stages]
-    models += [prefix_graph(Writer(weights), last) for last in range(len(architecture.gates))]
-    models += [network_graph(Writer(weights), takes_gates=True), network_graph(Writer(weights), returns_gates=True)]
-    for model in models:
-        param, data = parts(model)
+    graphs = [stage_graph(Writer(weights), stage) for stage in stages]
+    graphs += [prefix_graph(Writer(weights), last) for last in range(len(architecture.gates))]
+    graphs += [network_graph(Writer(weights), takes_gates=True), network_graph(Writer(weights), returns_gates=True)]
+    for graph in graphs:
+        param, data = parts(graph)
         net = ncnn.Net()
         assert net.load_param_mem(param) == 0
         lines = [line.split() for line in param.splitlines()[2:]]
