@@ -1,7 +1,8 @@
 """The published networks of waifu2x and Real-ESRGAN as torch modules, with a reader of ncnn's weights of their own.
 
 They share no code with vscugan. Layers are registered in the order in which they run, which is that of ncnn's files, so
-that a ``.bin`` is read from the modules' own shapes alone and must end with the last of them.
+that a ``.bin`` is read from the modules' own shapes alone and must end with the last of them. waifu2x's pictures are
+padded by reflection, as Real-CUGAN's are; its own programs repeat the last pixel.
 
 Sources: waifu2x's CUNet and UpConv7 (nagadomi, MIT), "Real-ESRGAN" (Wang et al., 2021) with its RRDB generator of
 "ESRGAN" (2018) and its compact SRVGG generator; what the files' ``.param`` say of kernels, activations and resizing.
