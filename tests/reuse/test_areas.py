@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vscugan.reuse.areas import BorderCost, areas_to_compute
+from vscugan.architectures import ARCHITECTURES
+from vscugan.reuse.areas import BorderCost, areas_to_compute, margin_cells_of
 from vscugan.reuse.changes import CELL_PX
 
 BORDER = BorderCost(rectangle_px=18, frame_px=18)
@@ -64,3 +65,9 @@ def test_a_frame_that_is_no_multiple_of_a_cell_costs_as_its_cells_do() -> None:
     areas = areas_to_compute(cells, (9, 200), border=BORDER, margin_cells=0, most=0.8)
     assert areas is not None
     assert len(areas) == 2
+
+
+def test_a_network_that_sees_far_has_a_wide_margin() -> None:
+    margins = {name: margin_cells_of(row) for name, row in ARCHITECTURES.items()}
+    assert {name for name, cells in margins.items() if cells != 1} == {"rrdb-6b", "rrdb-23b"}
+    assert margins["rrdb-6b"] == 4

@@ -19,6 +19,9 @@ from vscugan.tiling.geometry import Rectangle, Span, round_up
 BLOCK_CELLS = 4
 #: More rectangles than this are begun with larger blocks: merging takes time by the square.
 MOST_RECTANGLES = 128
+#: px of a halo for which one cell around what changed is computed with it, and at least one cell. Of a change of 8x8 px
+#: at most 4 codes of 8 bit are then missing, with each network here; with one cell RRDBNet would lack 13.
+HALO_PX_OF_A_MARGIN_CELL = 16
 #: What a rectangle costs beside its pixels, in pixels: two cores take 1 ms for as many.
 CALL_PX = 256
 
@@ -44,6 +47,11 @@ class BorderCost:
         if architecture.border is Border.VALID:
             return cls(rectangle_px=halo, frame_px=halo)
         return cls(rectangle_px=2 * halo, frame_px=0)
+
+
+def margin_cells_of(architecture: Architecture) -> int:
+    """How many cells around a changed one are computed with it."""
+    return max(1, architecture.halo_px // HALO_PX_OF_A_MARGIN_CELL)
 
 
 def areas_to_compute(

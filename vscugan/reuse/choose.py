@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vscugan.engine.engine import Engine
 from vscugan.engine.memory import free_bytes
-from vscugan.reuse.areas import BorderCost
+from vscugan.reuse.areas import BorderCost, margin_cells_of
 from vscugan.reuse.decisions import Decisions
 from vscugan.reuse.deduplication_cache import DeduplicationCache
 from vscugan.reuse.each_frame import EachFrame
@@ -32,8 +32,13 @@ def choose_mode(engine: Engine, settings: Settings) -> Mode:
     blocks = settings.reuse == "still"
     if not blocks and settings.gates == "frame":
         return EachFrame(engine, choose_deduplication(settings))
-    border = BorderCost.of(engine.architecture)
-    decisions = Decisions(segment=settings.segment, threshold=settings.threshold, border=border, blocks=blocks)
+    decisions = Decisions(
+        segment=settings.segment,
+        threshold=settings.threshold,
+        border=BorderCost.of(engine.architecture),
+        margin_cells=margin_cells_of(engine.architecture),
+        blocks=blocks,
+    )
     if blocks:
         return StillBlocks(engine, decisions, _limit())
     return HeldGates(engine, decisions, choose_deduplication(settings))

@@ -23,8 +23,6 @@ from vscugan.tiling.geometry import Rectangle
 EPOCH_SEGMENTS = 4
 #: Rectangles that cost more than this share of the whole frame give way to it.
 MOST_OF_WHOLE = 0.8
-#: Cells around a changed one that are computed with it.
-MARGIN_CELLS = 1
 #: Gates age with the frame's mean difference to the one that gave them. With a difference of 2 codes a frame has 60 dB
 #: to itself with its own gates, with 0.3 codes 79 dB.
 DRIFTED_CODES = 2.0
@@ -107,12 +105,15 @@ class Decisions:
     Frames that somebody waits for are announced by ``begin`` and ``end``: between them nothing of their epochs is
     dropped, so that waiters can't make each other start anew for ever.
 
-    ``border``: see ``areas_to_compute``; ``blocks``: whether parts of frames are reused; else every frame is
-    computed whole, and only gates are held.
+    ``border``, ``margin_cells``: see ``areas_to_compute``; ``blocks``: whether parts of frames are reused; else every
+    frame is computed whole, and only gates are held.
     """
 
-    def __init__(self, *, segment: int, threshold: float, border: BorderCost, blocks: bool) -> None:
+    def __init__(
+        self, *, segment: int, threshold: float, border: BorderCost, blocks: bool, margin_cells: int = 1
+    ) -> None:
         self._segment, self._threshold, self._border, self._blocks = segment, threshold, border, blocks
+        self._margin_cells = margin_cells
         self._awaited: dict[int, Counter[int]] = {}  # by epoch
         self._states: LRUCache[int, _ChainState | _Unreadable] = LRUCache(STATES_BYTES, self._awaited.__contains__)
         self._epochs: LRUCache[int, _Epoch] = LRUCache(DECISIONS_BYTES, self._awaited.__contains__)
@@ -210,7 +211,7 @@ class Decisions:
             return self._held(state, n, segment, source)
         cells = changed(difference, self._threshold)
         size = (source.shape[1], source.shape[2])
-        areas = areas_to_compute(cells, size, border=self._border, margin_cells=MARGIN_CELLS, most=MOST_OF_WHOLE)
+        areas = areas_to_compute(cells, size, border=self._border, margin_cells=self._margin_cells, most=MOST_OF_WHOLE)
         if areas is None:
             return self._whole(n, segment, source, whole_in_a_row)
         return self._held(state, n, segment, source) if on_grid else self._partly(state, n, source, areas)
