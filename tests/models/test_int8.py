@@ -131,7 +131,7 @@ def test_weights_that_were_not_measured_are_refused() -> None:
     other = replace(weights, sha256="0" * 64, source="mine.pth")
     assert refused(other) == (
         "precision must be auto, fp32, fp16 or bf16 for weights that int8 was not measured with, got int8; "
-        "use one of these, or a released model"
+        "use one of these, or model=se"
     )
 
 
@@ -140,7 +140,7 @@ def test_models_that_were_not_measured_are_refused(architecture: str) -> None:
     row = next(row for row in rows() if row.architecture == architecture and row.model not in ("se", "pro"))
     assert refused(load_released(row)) == (
         "precision must be auto, fp32, fp16 or bf16 for weights that int8 was not measured with, got int8; "
-        "use one of these, or a released model"
+        "use one of these, or model=se"
     )
 
 

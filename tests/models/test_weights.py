@@ -100,7 +100,7 @@ def test_a_pair_is_known_by_both_files(tmp_path: Path) -> None:
         quantisation_of(other)
     assert str(error.value) == (
         "precision must be auto, fp32, fp16 or bf16 for weights that int8 was not measured with, got int8; "
-        "use one of these, or a released model"
+        "use one of these, or model=se"
     )
     runtimes = [shared_runtime("torch", weights, CPU, "fp32") for weights in found]
     assert runtimes[0] is not runtimes[1]

@@ -80,7 +80,7 @@ def quantisation_of(weights: Weights) -> Quantisation:
     if row is None:
         raise ArgumentError(
             f"precision must be {_OTHERS} for weights that int8 was not measured with, got int8; "
-            "use one of these, or a released model"
+            "use one of these, or model=se"
         )
     if row["worst_psnr"] < LOWEST_PSNR:
         raise ArgumentError(
