@@ -17,7 +17,9 @@ from vscugan.errors import WeightsError
 from vscugan.models.weights import load_file, load_released
 
 
-@pytest.mark.parametrize(("name", "most"), [("x.pth", 64), ("x.safetensors", 64), ("x.bin", 64), ("x.param", 1)])
+@pytest.mark.parametrize(
+    ("name", "most"), [("x.pth", 512), ("x.safetensors", 512), ("x.onnx", 512), ("x.bin", 512), ("x.param", 1)]
+)
 def test_files_larger_than_weights_can_be_are_not_read(name: str, most: int, tmp_path: Path) -> None:
     path = tmp_path / name
     for suffix in (".param", ".bin"):

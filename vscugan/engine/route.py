@@ -10,6 +10,7 @@ from vscugan.architectures import ARCHITECTURES
 from vscugan.errors import ArgumentError
 from vscugan.models.registry import find, rows, scales
 from vscugan.models.weights import Weights, load_file, load_released
+from vscugan.models.whole_network import Form, OnnxNetwork, TorchNetwork
 from vscugan.settings import LARGEST_SCALE, SCALES, Settings
 
 #: What passes after the first are made with, the first that a model has: the noise is gone, and these change least.
@@ -25,6 +26,16 @@ class Pass:
     model: str | None
     weights: Weights | None = None
     alpha: float = 1.0
+
+    @property
+    def network(self) -> TorchNetwork | OnnxNetwork | None:
+        """The user's whole network, None where the layers are ours."""
+        return None if self.weights is None else self.weights.network
+
+    @property
+    def form(self) -> Form:
+        """Of the weights."""
+        return "layers" if self.weights is None else self.weights.form
 
     def load(self) -> Weights:
         """The weights, verified.
@@ -70,6 +81,10 @@ def find_route(settings: Settings, source: tuple[int, int], target: tuple[int, i
     """
     if settings.weights is not None:
         weights = load_file(settings.weights, model=settings.model)
+        if weights.scale == 1 and any(t > s for s, t in zip(source, target, strict=True)):
+            raise ArgumentError(
+                "weights must have a scale above 1 for a larger picture, got a file for scale=1; use another file"
+            )
         cost = {weights.scale: float(sum(weights.architecture.shapes.multiply_adds))}
         return tuple(_first(settings, scale, weights) for scale in cheapest(source, target, cost, cost))
     assert settings.model is not None  # validate() filled it in

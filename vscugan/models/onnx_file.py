@@ -17,12 +17,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vscugan.architectures.architecture import Architecture
 from vscugan.errors import WeightsError
 from vscugan.install import how_to_install, version
 from vscugan.models.probe import BOUND, difference_without_halo, drawn_picture, measured_halo
 from vscugan.models.weight_file import RETRY
-from vscugan.models.whole_network import LARGEST_SCALE, Measured, OnnxNetwork, architecture_of, measured_once
+from vscugan.models.whole_network import (
+    LARGEST_SCALE,
+    Measured,
+    OnnxNetwork,
+    WholeNetwork,
+    architecture_of,
+    measured_once,
+)
 
 #: What runs the small pictures, the first that is installed.
 RUNNERS = ("onnxruntime", "openvino")
@@ -41,8 +47,8 @@ CONVOLUTIONS, PRODUCTS = ("Conv", "ConvTranspose"), ("MatMul", "Gemm")
 _OTHER_FILE = "use another file"
 
 
-def read_onnx(data: bytes, path: Path, sha256: str) -> tuple[OnnxNetwork, Architecture, str]:
-    """The network, its architecture and what to say of it once; ``sha256``: of the file.
+def read_onnx(data: bytes, path: Path, sha256: str) -> WholeNetwork:
+    """The network and its architecture; ``sha256``: of the file, for what was measured before.
 
     Raises: WeightsError for what is no such network, is hostile, or can't be run here.
     """
@@ -50,13 +56,16 @@ def read_onnx(data: bytes, path: Path, sha256: str) -> tuple[OnnxNetwork, Archit
     model = _parsed(onnx, data, path)
     _check_graph(onnx, model, path)
     plain = _rewritten(onnx, model)
-    found = measured_once("onnx", sha256, f"{runner} {version(runner)}", lambda: _Trials(onnx, runner, plain, path).measured())
+    trials = _Trials(onnx, runner, plain, path)
+    found = measured_once("onnx", sha256, f"{runner} {version(runner)}", trials.measured)
     if found.pad_px and not found.is_valid:
         plain = _padded(onnx, plain, found.pad_px)
-    family = f"an ONNX network of {model.producer_name or 'an unknown program'}"[:80]
-    border = f", {found.pad_px} px of border" if found.pad_px else ""
-    what = f"weights: {path.name} is {family}, {found.scale}x{border}; {found.tiles}"
-    return OnnxNetwork(model=plain), architecture_of("onnx", "ONNX", found), what
+    border = f" with a border of {found.pad_px} px" if found.pad_px else ""
+    return WholeNetwork(
+        network=OnnxNetwork(model=plain),
+        architecture=architecture_of("onnx", "ONNX", found),
+        what=f"an ONNX network, {found.scale}x{border}; {found.tiles}",
+    )
 
 
 def _packages(path: Path) -> tuple[Any, str]:
@@ -116,9 +125,8 @@ def _check_graph(onnx: Any, model: Any, path: Path) -> None:
     own = {(function.domain, function.name) for function in model.functions}
     for node in (*_nodes(model.graph.node), *(n for function in model.functions for n in _nodes(function.node))):
         if node.domain not in DOMAINS and (node.domain, node.op_type) not in own:
-            raise WeightsError(
-                f"{path} must use ONNX's own operators, got {node.op_type[:40]!r} of {node.domain[:40]!r}; {_OTHER_FILE}"
-            )
+            name = f"{node.domain}.{node.op_type}"[:80]
+            raise WeightsError(f"{path} must use ONNX's own operators, got {name!r}; {_OTHER_FILE}")
         if node.op_type in LOOPS:
             raise WeightsError(f"{path} must have no loops, got {node.op_type!r}; {_OTHER_FILE}")
     stored = {tensor.name for tensor in model.graph.initializer}

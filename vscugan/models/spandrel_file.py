@@ -7,7 +7,6 @@ pictures and measured before a frame is.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import re
 import weakref
 from collections.abc import Mapping
@@ -20,12 +19,18 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from vscugan.architectures.architecture import Architecture
 from vscugan.errors import WeightsError
 from vscugan.install import version
 from vscugan.models.probe import drawn_picture, measured_halo, round_to
 from vscugan.models.weight_file import LARGEST_BYTES, RETRY, check_size
-from vscugan.models.whole_network import LARGEST_SCALE, Measured, TorchNetwork, architecture_of, measured_once
+from vscugan.models.whole_network import (
+    LARGEST_SCALE,
+    Measured,
+    TorchNetwork,
+    WholeNetwork,
+    architecture_of,
+    measured_once,
+)
 
 PACKAGE = "spandrel"
 #: Networks that vscugan reads itself: a file that it refuses as one of these is no other.
@@ -38,19 +43,14 @@ LARGEST_BUFFERS = LARGEST_BYTES
 FIRST_PX, MOST_VALUES_PER_PX = 32, 200_000
 
 
-def is_installed() -> bool:
-    """Whether spandrel is there; it is not imported."""
-    return importlib.util.find_spec(PACKAGE) is not None
-
-
-class _Memory(TorchDispatchMode):
+class _Memory(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the bytes of all tensors that are made and still alive; ``peak``: the most at once.
 
     Raises MemoryError where they are more than ``most``, before they are written to where torch makes them empty.
     """
 
     def __init__(self, most: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.peak, self._now, self._most, self._seen = 0, 0, most, set[int]()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -80,10 +80,8 @@ class _Memory(TorchDispatchMode):
         self._now -= size
 
 
-def read_spandrel(
-    tensors: Mapping[str, Tensor], path: Path, sha256: str
-) -> tuple[TorchNetwork, Architecture, str] | None:
-    """The network, its architecture and what to say of it once; None where spandrel does not know such tensors.
+def read_spandrel(tensors: Mapping[str, Tensor], path: Path, sha256: str) -> WholeNetwork | None:
+    """The network and its architecture; None where spandrel does not know such tensors.
 
     ``sha256``: of the file, for what was measured before.
     Raises: WeightsError for what spandrel or the network refuses, or what no frame can be computed with.
@@ -95,18 +93,19 @@ def read_spandrel(
     found = _built(architecture, tensors, path)
     family = " ".join([found.architecture.name, *found.tags])
     _check_contract(found, family, path)
-    measured = measured_once(
-        PACKAGE, sha256, f"spandrel {version(PACKAGE)}, torch {torch.__version__}", lambda: _measured(found, family, path)
-    )
+    versions = f"spandrel {version(PACKAGE)}, torch {torch.__version__}"
+    measured = measured_once(PACKAGE, sha256, versions, lambda: _measured(found, family, path))
     half = {"fp16": found.supports_half, "bf16": found.supports_bfloat16}
-    network = TorchNetwork(run=found, precisions=("fp32", *(name for name, has in half.items() if has)))
-    architecture = architecture_of(f"spandrel-{found.architecture.id}", found.architecture.name, measured)
-    return network, architecture, f"weights: {path.name} is {family}, {measured.scale}x; {measured.tiles}"
+    return WholeNetwork(
+        network=TorchNetwork(run=found, precisions=("fp32", *(name for name, has in half.items() if has))),
+        architecture=architecture_of(f"spandrel-{found.architecture.id}", found.architecture.name, measured),
+        what=f"{family}, {measured.scale}x; {measured.tiles}",
+    )
 
 
 def _check_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
     """Raise WeightsError for what no network's state dict holds."""
-    for name, tensor in tensors.items():
+    for name in tensors:
         if any(int(number) > MOST_LAYERS for number in re.findall(r"\d{1,20}", name)):
             raise WeightsError(f"{path} must hold at most {MOST_LAYERS} layers, got {name[:80]!r}; {RETRY}")
     # of what they say that they hold: a tensor's values may share memory

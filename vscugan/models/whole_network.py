@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from math import isfinite
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -23,6 +23,9 @@ LARGEST_SCALE = 16  #: of a network; also of the option
 #: Of what is kept; to be raised where measuring changes.
 VERSION = 1
 
+#: What a runtime is given: the layers of an architecture with their tensors, a module of torch, or a graph in ONNX.
+Form = Literal["layers", "module", "onnx"]
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TorchNetwork:
@@ -34,6 +37,7 @@ class TorchNetwork:
 
     run: Any
     precisions: tuple[str, ...]
+    form: Form = "module"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,6 +45,7 @@ class OnnxNetwork:
     """A network in ONNX: ``input`` (1, 3, h, w) fp32 -> ``output``, as the architecture's border rule has it."""
 
     model: bytes
+    form: Form = "onnx"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +79,15 @@ class Measured:
         if self.halo_px is None:
             return f"frames are computed whole, because its tiles differ by {codes}"
         return f"tiles see {self.halo_px or self.pad_px} px around themselves, and differ from the whole by {codes}"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WholeNetwork:
+    """What a reader has found; ``what``: in words, with how frames are computed."""
+
+    network: TorchNetwork | OnnxNetwork
+    architecture: Architecture
+    what: str
 
 
 def measured_once(kind: str, sha256: str, versions: str, measure: Callable[[], Measured]) -> Measured:
