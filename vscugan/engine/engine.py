@@ -22,7 +22,7 @@ from vscugan.engine.slots import DeviceSlot, DeviceSlots, Spent, new_stream
 from vscugan.engine.transfer import PinnedTransfer, transfer_for
 from vscugan.errors import ArgumentError, FrameError
 from vscugan.models.int8 import quantisation_of
-from vscugan.models.weights import Weights
+from vscugan.models.weights import Weights, form_of
 from vscugan.models.whole_network import TorchNetwork
 from vscugan.runtime.backends import backend_row, is_native, pick_backend
 from vscugan.runtime.device import Device
@@ -39,18 +39,20 @@ AUTO_PRECISIONS = {"cuda": "fp16"}  # elsewhere fp32
 type FrameGates = Sequence[Gates]
 
 
-def _precision(settings: Settings, devices: Sequence[Device], first: Pass, notify: Callable[[str], None]) -> str:
-    """One precision for all devices: a frame must not show which of them computed it. ``first``: of the route."""
-    wanted, form = settings.precision, first.form
-    able = first.network.precisions if isinstance(first.network, TorchNetwork) else None
+def _precision(
+    settings: Settings, devices: Sequence[Device], notify: Callable[[str], None], own: Weights | None = None
+) -> str:
+    """One precision for all devices: a frame must not show which of them computed it. ``own``: of the user's file."""
+    wanted, form = settings.precision, form_of(own)
+    able = own.network.precisions if own and isinstance(own.network, TorchNetwork) else None
     if wanted == "auto":
         if form == "onnx" or (able and "fp16" not in able):
             return "fp32"  # as the file has it, or the only one that the network was made for everywhere
         found = {AUTO_PRECISIONS.get(device.kind, "fp32") for device in devices}
         wanted = found.pop() if len(found) == 1 else "fp32"
         return wanted if settings.backend == "auto" or wanted in backend_row(settings.backend).precisions else "fp32"
-    if wanted == "int8" and first.weights is not None:
-        quantisation_of(first.weights)
+    if wanted == "int8" and own is not None:
+        quantisation_of(own)
     if able and wanted not in able:
         raise ArgumentError(
             f"precision must be {' or '.join(able)} for {settings.weights}, got {wanted}; use one of these"
@@ -103,11 +105,11 @@ class Engine:
     ) -> None:
         route = passes or direct(settings)
         assert route is not None  # a size needs a route
-        form = route[0].form
+        form = form_of(route[0].weights)
         devices = [pick_device(name, settings.backend, settings.precision, form) for name in settings.device]
         for device in {device: None for device in devices if device.adapter}:
             notify(f"device: {device} is {device.adapter_name}")
-        self.precision = _precision(settings, devices, route[0], notify)
+        self.precision = _precision(settings, devices, notify, route[0].weights)
         loaded = _loaded(settings, route)
         for note in dict.fromkeys(each.note for each, _ in loaded if each.note):
             notify(note)
@@ -127,7 +129,7 @@ class Engine:
         weights: Sequence[Weights],
         notify: Callable[[str], None],
     ) -> list[DeviceSlot]:
-        backend, why = pick_backend(settings.backend, device, self.precision, weights[0].form)
+        backend, why = pick_backend(settings.backend, device, self.precision, form_of(weights[0]))
         if why:
             notify(f"backend: {backend}, because {why}")
         streams = settings.streams or backend_row(backend).streams.get(device.kind, 1)

@@ -10,7 +10,6 @@ from vscugan.architectures import ARCHITECTURES
 from vscugan.errors import ArgumentError
 from vscugan.models.registry import find, rows, scales
 from vscugan.models.weights import Weights, load_file, load_released
-from vscugan.models.whole_network import Form, OnnxNetwork, TorchNetwork
 from vscugan.settings import LARGEST_SCALE, SCALES, Settings
 
 #: What passes after the first are made with, the first that a model has: the noise is gone, and these change least.
@@ -26,16 +25,6 @@ class Pass:
     model: str | None
     weights: Weights | None = None
     alpha: float = 1.0
-
-    @property
-    def network(self) -> TorchNetwork | OnnxNetwork | None:
-        """The user's whole network, None where the layers are ours."""
-        return None if self.weights is None else self.weights.network
-
-    @property
-    def form(self) -> Form:
-        """Of the weights."""
-        return "layers" if self.weights is None else self.weights.form
 
     def load(self) -> Weights:
         """The weights, verified.

@@ -18,9 +18,9 @@ HALOS_PX = (8, 16, 24, 32, 48, 64)
 BOUND = 1 / 1024
 #: Networks that work in windows, as transformers do, need tiles that begin where a window does.
 WINDOW_MULTIPLE = 16
-#: Of the drawn picture: its rows, the tile, and the columns on each side of the tile, which are half as many again as
-#: the widest halo, and odd, so that no tile begins at a multiple by chance.
-ROWS_PX, TILE_PX, BESIDE_PX = 32, 32, 97
+#: Of the drawn picture: its rows, the tile, and the columns on each side of the tile: 97 more than the widest halo, and
+#: odd, so that no tile begins at a multiple by chance.
+ROWS_PX, TILE_PX, BESIDE_PX = 32, 32, 161
 
 #: (1, 3, h, w) in 0..1 -> (1, 3, scale*h, scale*w), fp32, for sizes that the network takes.
 type Run = Callable[[Tensor], Tensor]
@@ -31,10 +31,7 @@ _DISCS = ((0.3, 0.2, 15, 0.5), (0.7, 0.45, 21, -0.3), (0.4, 0.55, 9, 0.6), (0.6,
 
 @cache
 def drawn_picture(height: int, width: int) -> Tensor:
-    """(1, 3, height, width) fp32 in 0..1: flat areas, edges, lines and texture, lighter and busier to the right.
-
-    What a network takes from the whole picture, such as a mean, is another one in each part of it.
-    """
+    """(1, 3, height, width) fp32 in 0..1: flat areas, edges, lines and texture, lighter and busier to the right."""
     y, x = torch.meshgrid(torch.arange(height).float(), torch.arange(width).float(), indexing="ij")
     across = x / width
     shade = 0.1 + 0.6 * across + 0.1 * torch.sin(y / 17)
@@ -54,7 +51,10 @@ def round_to(px: int, multiple: int) -> int:
 
 
 class _Trial:
-    """A whole picture, and a tile of it."""
+    """A tile, and two whole pictures around it, black and bright noise beyond what the tile may see of them.
+
+    What a network takes from the whole picture, such as a mean, is another one in each.
+    """
 
     def __init__(self, run: Run, scale: int, multiple: int, minimum_px: int) -> None:
         self._run, self._scale, self._multiple, self._minimum_px = run, scale, multiple, minimum_px
@@ -62,17 +62,32 @@ class _Trial:
         self._start = round_to(BESIDE_PX + more, multiple)
         self._stop = self._start + round_to(TILE_PX, multiple)
         self._picture = drawn_picture(max(round_to(ROWS_PX, multiple), minimum_px), self._start + self._stop)
-        self._whole = run(self._picture)
+        self._wholes = [self._own(run(self._beyond(value, noise)), 0) for value, noise in ((0, 0), (0.6, 0.4))]
 
-    def difference(self, halo_px: int) -> float:
-        """The largest difference of the tile with so much around it; not finite where either is not."""
-        each, scale = self._multiple, self._scale
+    def _own(self, y: Tensor, left: int) -> Tensor:
+        """The tile's part of a result for a picture whose first column is ``left``."""
+        return y[..., (self._start - left) * self._scale : (self._stop - left) * self._scale]
+
+    def _window(self, halo_px: int) -> tuple[int, int]:
+        """The columns that the tile is computed from, with so much around it."""
+        each = self._multiple
         left, right = (self._start - halo_px) // each * each, round_to(self._stop + halo_px, each)
         left -= round_to(max(0, self._minimum_px - (right - left)) // 2, each)
-        right = max(right, left + self._minimum_px)
-        tile = self._run(self._picture[..., left:right].contiguous())
-        inner = tile[..., (self._start - left) * scale : (self._stop - left) * scale]
-        return float((inner - self._whole[..., self._start * scale : self._stop * scale]).abs().max())
+        return left, max(right, left + self._minimum_px)
+
+    def _beyond(self, value: float, noise: float) -> Tensor:
+        """The picture with this in place of all that no window has."""
+        left, right = self._window(HALOS_PX[-1])
+        chance = torch.Generator().manual_seed(2)
+        picture = value + noise * torch.rand(self._picture.shape, generator=chance)
+        picture[..., left:right] = self._picture[..., left:right]
+        return picture
+
+    def difference(self, halo_px: int) -> float:
+        """The largest difference of the tile to either picture; not finite where one of them is not."""
+        left, right = self._window(halo_px)
+        tile = self._own(self._run(self._picture[..., left:right].contiguous()), left)
+        return float(torch.stack([(tile - whole).abs().max() for whole in self._wholes]).max())
 
 
 def measured_halo(run: Run, scale: int, multiple: int, minimum_px: int) -> tuple[int, int | None, float]:

@@ -141,7 +141,13 @@ def _built(architecture: Any, tensors: Mapping[str, Tensor], path: Path) -> Any:
         raise WeightsError(
             f"{path} must hold a network that spandrel can build, got {architecture.name} and {_reason(error)}; {RETRY}"
         ) from error
+    found.model.register_forward_hook(_not_finite_at_all)
     return found.float().eval()
+
+
+def _not_finite_at_all(module: torch.nn.Module, given: object, made: Any) -> Any:
+    """NaN in place of a result with Inf, which spandrel would clamp to 1; copies of the network have this, too."""
+    return made + (0 * made.sum(dtype=torch.float32)).to(made.dtype) if isinstance(made, Tensor) else made
 
 
 def _reason(error: Exception) -> str:
@@ -175,10 +181,9 @@ def _measured(found: Any, family: str, path: Path) -> Measured:
         memory.ignore(tensor)
     try:
         with FlopCounterMode(display=False) as operations, memory:
-            first = found(picture)
-        again = found(picture)
-        _check_result(first, again, found.scale * side, family, path)
-        halo = measured_halo(found, found.scale, multiple, minimum_px)
+            found(picture.clone())
+        _check_result(found(picture.clone()), found(picture.clone()), found.scale * side, family, path)
+        halo = measured_halo(lambda x: found(x.clone()), found.scale, multiple, minimum_px)
     except WeightsError:
         raise
     except Exception as error:  # whatever the network's own code raises

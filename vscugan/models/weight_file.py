@@ -7,8 +7,8 @@ from pathlib import Path
 
 from vscugan.errors import WeightsError
 
-#: The largest networks that people upscale with have 170 MB, and a checkpoint holds their weights and the running mean of
-#: these. While a file is read, three times as much is in memory.
+#: The largest networks that people upscale with have 170 MB, and a checkpoint holds their weights and the running mean
+#: of these. While a file is read, three times as much is in memory.
 LARGEST_BYTES = 512 << 20
 #: What describes the tensors has 6 KB in a ``.pth``, 5 KB in a ``.param`` and in a safetensors file.
 LARGEST_HEADER_BYTES = 1 << 20

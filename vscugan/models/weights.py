@@ -47,11 +47,6 @@ class Weights:
     note: str = ""
 
     @property
-    def form(self) -> Form:
-        """What a runtime is given to run."""
-        return "layers" if self.network is None else self.network.form
-
-    @property
     def scale(self) -> int:
         """How many times as large the network makes a picture."""
         return self.architecture.scale
@@ -64,6 +59,11 @@ class Weights:
             state.update(name.encode())
             state.update(tensor.contiguous().numpy().data)
         return bytes(state.digest())
+
+
+def form_of(weights: Weights | None) -> Form:
+    """What a runtime is given to run; None stands for released ones."""
+    return "layers" if weights is None or weights.network is None else weights.network.form
 
 
 class _OtherNetworkError(WeightsError):

@@ -31,7 +31,8 @@ Form = Literal["layers", "module", "onnx"]
 class TorchNetwork:
     """A network as torch runs it.
 
-    ``run``: of spandrel, (1, 3, h, w) in 0..1 -> (1, 3, scale*h, scale*w) in 0..1, with ``to(device, dtype)``.
+    ``run``: of spandrel, (1, 3, h, w) in 0..1 -> (1, 3, scale*h, scale*w) in 0..1, with ``to(device, dtype)``; it may
+    write over what it is given.
     ``precisions``: those that it was made for.
     """
 

@@ -40,15 +40,13 @@ class ModuleRuntime:
         self._network: Any = weights.network.run
         if (device.type, dtype) != ("cpu", torch.float32):
             self._network = copy.deepcopy(self._network).to(device, dtype)
-        if dtype == torch.float16:
-            self._network.model.register_forward_hook(_not_finite_at_all)
         self._lock = threading.Lock()
 
     def run_network(self, padded: Tensor, workspace: Workspace, options: PassOptions) -> tuple[Tensor, Gates]:
         """See ``Runtime``."""
         # as ``TorchRuntime``: no TF32, and no kernels that add in any order
         with self._lock, torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False):
-            y: Tensor = self._network(padded.contiguous())
+            y: Tensor = self._network(padded.clone(memory_format=self.memory_format))
             if self.device.type == "cuda":
                 torch.cuda.current_stream(self.device).synchronize()  # what it keeps is ready for the next frame
         return y.to(torch.float32).contiguous(), ()
@@ -68,8 +66,3 @@ class ModuleRuntime:
     def gate(self, gate: Gate, mean: Tensor, alpha: float) -> Tensor:
         """See ``Runtime``: the network has no gates."""
         raise NotImplementedError
-
-
-def _not_finite_at_all(module: torch.nn.Module, given: Any, made: Any) -> Any:
-    """NaN in place of a result with Inf, which spandrel would clamp to 1: such a frame is computed again in fp32."""
-    return made + (0 * made.sum(dtype=torch.float32)).to(made.dtype) if isinstance(made, Tensor) else made

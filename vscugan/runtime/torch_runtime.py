@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vscugan.architectures.parts import Gate, Stage
 from vscugan.architectures.stages import WholeMaps, run_stages
-from vscugan.models.weights import Weights
+from vscugan.models.weights import Weights, form_of
 from vscugan.runtime.backends import Backend
 from vscugan.runtime.cuda_graphs import run_by_graph
 from vscugan.runtime.device import TORCH_GPUS, Device
@@ -153,7 +153,7 @@ class TorchRuntime:
 
 
 def _make(weights: Weights, device: Device, precision: str) -> Runtime:
-    kind = ModuleRuntime if weights.form == "module" else TorchRuntime
+    kind = ModuleRuntime if form_of(weights) == "module" else TorchRuntime
     return kind(weights, device.tensors, DTYPES[precision])
 
 
