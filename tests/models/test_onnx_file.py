@@ -89,7 +89,7 @@ def test_scale_border_and_sizes_are_found_by_running_it(
     data = onnx_network(**network, kind=TensorProto.FLOAT16 if is_half else TensorProto.FLOAT)
     found = read(data, tmp_path)
     assert facts(found.architecture) == expected
-    assert found.architecture.minimum_px == 64
+    assert found.architecture.minimum_px == 32
     assert f"weights: x.onnx is an ONNX network, {words}" in found.note
 
 

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
-from support.user_networks import SMALL, compact, loaded, made_by_spandrel, saved
+from support.user_networks import compact, loaded, made_by_spandrel, saved
 from support.weight_files import SE, refusal
 
 from vscugan.architectures.parts import Border
 from vscugan.cache import cache_folder
 from vscugan.errors import ArgumentError
 from vscugan.install import how_to_install
-from vscugan.models import probe, weights
+from vscugan.models import probe, spandrel_file, weights
 from vscugan.models.registry import ModelRow, find
 from vscugan.models.weights import load_file, load_released
 
@@ -56,11 +56,7 @@ def test_published_architectures(
     kind: str, name: str, sizes: tuple[int, int, bool], precisions: tuple[str, ...], tmp_path: Path
 ) -> None:
     """Those that work in windows have tiles that begin where windows do; one with means of the frame has none."""
-    state = made_by_spandrel(kind, **SMALL[kind])
-    for key in state:  # before training it counts next to nothing
-        if "attn." in key and key.endswith(("weight", "table")):
-            state[key] *= 10
-    found = loaded(tmp_path / "x.pth", state)
+    found = loaded(tmp_path / "x.pth", made_by_spandrel(kind))
     architecture: Any = found.architecture
     assert found.note.startswith(f"weights: x.pth is {name}")
     assert (architecture.multiple, architecture.minimum_px, architecture.can_tile) == sizes
@@ -82,22 +78,24 @@ def test_what_we_know_ourselves_is_read_as_before(
 
 
 def test_it_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = saved(tmp_path / "x.pth", compact())
-    first = load_file(str(path))
-    monkeypatch.setattr("vscugan.models.spandrel_file.measured_halo", pytest.fail)
-    again = load_file(str(path))
+    path, measured = saved(tmp_path / "x.pth", compact()), list[float]()
+    measure = spandrel_file.measured_halo
+
+    def counted(*arguments: Any) -> tuple[int, int | None, float]:
+        found = measure(*arguments)
+        measured.append(found[2])
+        return found
+
+    monkeypatch.setattr(spandrel_file, "measured_halo", counted)
+    first, again = load_file(str(path)), load_file(str(path))
     assert (again.note, again.architecture.shapes) == (first.note, first.architecture.shapes)
+    assert len(measured) == 1
     (kept,) = (cache_folder() / "networks").iterdir()
-    monkeypatch.undo()
-    for content in (
-        '{"version": 1}',
-        '"scale"',
-        kept.read_text(encoding="utf-8").replace('"multiple": 1', '"multiple": 0'),
-    ):
+    whole = kept.read_text(encoding="utf-8")
+    for content in ("", '{"version": 1}', '"scale"', whole.replace('"multiple": 1', '"multiple": 0'), whole[:-9]):
         kept.write_text(content, encoding="utf-8")
-        monkeypatch.setattr("vscugan.cache.cache_folder", lambda: kept.parent.parent)
         assert load_file(str(path)).note == first.note
-        monkeypatch.undo()
+    assert len(measured) == 6
 
 
 def test_without_spandrel_the_error_says_what_would_read_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,8 +173,8 @@ def test_a_network_that_would_take_all_memory_is_stopped(tmp_path: Path, monkeyp
     monkeypatch.setattr("vscugan.models.spandrel_file.MOST_VALUES_PER_PX", 8)
     path = saved(tmp_path / "x.pth", compact())
     assert refusal(path) == (
-        f"{path} must hold a network that computes a picture, got RealESRGAN Compact 8nf 2nc and MemoryError: more than "
-        f"0 MiB; {OTHER}"
+        f"{path} must hold a network that computes a picture, got RealESRGAN Compact 8nf 2nc and MemoryError: "
+        f"more than 0 MiB; {OTHER}"
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ def compact(*, features: int = 8, convolutions: int = 2, scale: int = 2, seed: i
     chance = torch.Generator().manual_seed(seed)
     channels = [3, *[features] * (convolutions + 1), 3 * scale**2]
     state: dict[str, Tensor] = {}
-    for k, (inputs, outputs) in enumerate(zip(channels[:-1], channels[1:], strict=True)):
+    for k, (inputs, outputs) in enumerate(pairwise(channels)):
         bound = 0.5 / (inputs * 9) ** 0.5
         state[f"body.{2 * k}.weight"] = (torch.rand(outputs, inputs, 3, 3, generator=chance) * 2 - 1) * bound
         state[f"body.{2 * k}.bias"] = torch.zeros(outputs)
@@ -31,17 +33,23 @@ def compact(*, features: int = 8, convolutions: int = 2, scale: int = 2, seed: i
 
 
 def made_by_spandrel(kind: str, **options: Any) -> dict[str, Tensor]:
-    """The state dict of one of spandrel's architectures, with its own first weights, the same each time."""
-    import importlib
+    """The state dict of one of spandrel's architectures, with its own first weights, the same each time.
 
+    ``options``: of spandrel's class, for others than ``SMALL``. What follows from attention and from means of the frame
+    counts next to nothing before training: it is made to count.
+    """
     module = importlib.import_module(f"spandrel.architectures.{kind}")
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        network = getattr(module, kind)(**options)
-    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+        network = getattr(module, kind)(**(options or SMALL[kind]))
+    state = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+    for name, tensor in state.items():
+        if ("attn." in name or "conv_du." in name) and name.endswith(("weight", "table")):
+            tensor *= 10
+    return state
 
 
-#: Small ones: options of spandrel's classes, and what the log says of each.
+#: Small ones: options of spandrel's classes.
 SMALL: Mapping[str, Mapping[str, Any]] = {
     "ESRGAN": {"num_filters": 8, "num_blocks": 2, "scale": 4},
     "SPAN": {"num_in_ch": 3, "num_out_ch": 3, "feature_channels": 8, "upscale": 2},
@@ -69,7 +77,7 @@ def loaded(path: Path, state: Mapping[str, Tensor]) -> Weights:
 
 def onnx_network(
     nodes: Sequence[onnx.NodeProto],
-    constants: Mapping[str, np.ndarray] = {},  # noqa: B006  never written to
+    constants: Mapping[str, np.ndarray] = {},
     *,
     kind: int = TensorProto.FLOAT,
     size: Sequence[int | str] = ("h", "w"),
@@ -89,7 +97,8 @@ def onnx_network(
 def convolutions(*kernels: int, scale: int, dtype: type = np.float32, pads: int = 0) -> dict[str, Any]:
     """Nodes and constants of convolutions and a transposed one at the end, as waifu2x's upconv 7 has them."""
     chance = np.random.default_rng(5)
-    nodes, constants, name = [], {}, "x"
+    nodes, name = list[onnx.NodeProto](), "x"
+    constants: dict[str, np.ndarray] = {}
     for k, kernel in enumerate(kernels):
         constants[f"w{k}"] = (chance.standard_normal((3, 3, kernel, kernel)) / (3 * kernel)).astype(dtype)
         nodes.append(helper.make_node("Conv", [name, f"w{k}"], [f"c{k}"], pads=[pads] * 4))

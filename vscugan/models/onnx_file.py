@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,13 @@ from vscugan.models.whole_network import (
 
 #: What runs the small pictures, the first that is installed.
 RUNNERS = ("onnxruntime", "openvino")
-MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
+MULTIPLES = (1, 2, 4, 8, 16, 32)
 #: Of px that the input has beyond a multiple, for its border: more are not tried.
 LARGEST_BEYOND = 16
-#: The smallest picture that is tried, in px: no smaller one is ever given to the network.
-MINIMUM_PX = 64
+#: Sides of the smallest pictures that are tried, in px: no smaller ones are ever given to the network.
+SMALLEST_PX = (32, 64)
+#: Of the picture whose maps are counted.
+COUNTED_PX = 64
 #: Values a px that one map may have: 50 times as many as ESRGAN's widest.
 MOST_VALUES_PER_PX = 50_000
 
@@ -101,8 +104,7 @@ class _Trials:
             self._run_plain = _session(self._runner, self._plain)
         except Exception as error:  # whatever a runtime has against a graph
             raise self._refused("that can be loaded", error) from error
-        multiple, scale, pad_px = self._sizes()
-        minimum_px = max(MINIMUM_PX, multiple)
+        minimum_px, multiple, scale, pad_px = self._sizes()
         try:
             return self._with_tiles(multiple, scale, pad_px, minimum_px)
         except WeightsError:
@@ -122,7 +124,7 @@ class _Trials:
         onnx = self._onnx
         model = onnx.load_model_from_string(self._plain)
         for axis in model.graph.input[0].type.tensor_type.shape.dim[2:]:
-            axis.dim_value = MINIMUM_PX
+            axis.dim_value = COUNTED_PX
         try:
             graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
         except Exception as error:
@@ -131,26 +133,27 @@ class _Trials:
         for value in (*graph.input, *graph.value_info, *graph.output):
             shapes[value.name] = tuple(axis.dim_value for axis in value.type.tensor_type.shape.dim)
         widest = max(int(np.prod(shape, dtype=object)) for shape in shapes.values())
-        if widest > MOST_VALUES_PER_PX * MINIMUM_PX**2:
+        if widest > MOST_VALUES_PER_PX * COUNTED_PX**2:
             raise WeightsError(
                 f"{self._path} must have maps of at most {MOST_VALUES_PER_PX} values a px, got "
-                f"{widest // MINIMUM_PX**2}; {OTHER_FILE}"
+                f"{widest // COUNTED_PX**2}; {OTHER_FILE}"
             )
         made = {name: shapes[name] for node in graph.node for name in node.output if name in shapes}
         widest = max((int(np.prod(shape)) for shape in made.values()), default=0)
         work = sum(multiply_adds(node, shapes) for node in graph.node)
-        return max(widest, 3 * MINIMUM_PX**2) / MINIMUM_PX**2, max(work, MINIMUM_PX**2) / MINIMUM_PX**2
+        return max(widest, 3 * COUNTED_PX**2) / COUNTED_PX**2, max(work, COUNTED_PX**2) / COUNTED_PX**2
 
-    def _sizes(self) -> tuple[int, int, int]:
-        """The multiple that the picture must have, the scale, and what the output lacks on each side.
+    def _sizes(self) -> tuple[int, int, int, int]:
+        """The least side of a picture, of which multiple it must be, the scale, and what the output lacks on each side.
 
         Raises: WeightsError where there are none.
         """
-        for multiple in MULTIPLES:
+        for smallest, multiple in product(SMALLEST_PX, MULTIPLES):
+            least = -(-smallest // multiple)
             for beyond in range(0, min(multiple, LARGEST_BEYOND), 2):
-                found = self._made_of(multiple, beyond)
+                found = self._made_of(least, multiple, beyond)
                 if found is not None and 2 * found[1] % multiple == beyond:
-                    return multiple, *found
+                    return least * multiple, multiple, *found
         if self._error is not None:
             raise self._refused("that computes pictures of any size", self._error) from self._error
         raise WeightsError(
@@ -158,9 +161,8 @@ class _Trials:
             f"{LARGEST_SCALE} and an even border, got another; {OTHER_FILE}"
         )
 
-    def _made_of(self, multiple: int, beyond: int) -> tuple[int, int] | None:
-        """Scale and px that are lacking, where they are the same for all inputs ``beyond`` px beyond a multiple."""
-        least = -(-MINIMUM_PX // multiple)
+    def _made_of(self, least: int, multiple: int, beyond: int) -> tuple[int, int] | None:
+        """Scale and px that are lacking, where they are the same for inputs ``beyond`` px beyond ``least`` multiples."""
         found = set()
         for rows, columns in ((least, least + 3), (least + 1, least + 2)):
             taken = (rows * multiple + beyond, columns * multiple + beyond)
@@ -183,11 +185,7 @@ class _Trials:
     def _with_tiles(self, multiple: int, scale: int, pad_px: int, minimum_px: int) -> Measured:
         halo: tuple[int, int | None, float]
         if pad_px:
-
-            def bordered(x: Tensor) -> Tensor:
-                return self._tensor(torch.nn.functional.pad(x, [pad_px] * 4, mode="reflect"))
-
-            halo = multiple, 0, difference_without_halo(bordered, scale, multiple, minimum_px)
+            halo = multiple, 0, difference_without_halo(self._tensor, scale, multiple, minimum_px, pad_px)
         if not pad_px or not halo[2] < BOUND:
             if pad_px:
                 minimum_px = max(minimum_px, -(-(pad_px + 1) // multiple) * multiple)

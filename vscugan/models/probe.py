@@ -10,6 +10,7 @@ from functools import cache
 from math import inf, lcm
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 #: Halos that are tried, in px of the picture: the smallest that is enough is taken.
@@ -18,9 +19,9 @@ HALOS_PX = (8, 16, 24, 32, 48, 64)
 BOUND = 1 / 1024
 #: Networks that work in windows, as transformers do, need tiles that begin where a window does.
 WINDOW_MULTIPLE = 16
-#: Of the drawn picture: its rows, the tile, and the columns on each side of the tile: 97 more than the widest halo, and
-#: odd, so that no tile begins at a multiple by chance.
-ROWS_PX, TILE_PX, BESIDE_PX = 32, 32, 161
+#: Of the drawn picture: its rows, the tiles, and the columns before the first and after it. They are more than the
+#: widest halo, and odd, so that nothing lies at a multiple by chance.
+ROWS_PX, TILE_PX, BEFORE_PX, AFTER_PX = 32, 32, 385, 97
 
 #: (1, 3, h, w) in 0..1 -> (1, 3, scale*h, scale*w), fp32, for sizes that the network takes.
 type Run = Callable[[Tensor], Tensor]
@@ -51,43 +52,50 @@ def round_to(px: int, multiple: int) -> int:
 
 
 class _Trial:
-    """A tile, and two whole pictures around it, black and bright noise beyond what the tile may see of them.
+    """Two tiles, and two whole pictures around them, black and bright noise before all that a tile may see.
 
-    What a network takes from the whole picture, such as a mean, is another one in each.
+    What a network takes from the whole picture, such as a mean, is another one in each. The second tile ends with the
+    picture, where networks fill up what they can't divide.
     """
 
-    def __init__(self, run: Run, scale: int, multiple: int, minimum_px: int) -> None:
+    def __init__(self, run: Run, scale: int, multiple: int, minimum_px: int, pad_px: int = 0) -> None:
         self._run, self._scale, self._multiple, self._minimum_px = run, scale, multiple, minimum_px
-        more = minimum_px // 2 if minimum_px > ROWS_PX else 0  # a window of the least size must find room
-        self._start = round_to(BESIDE_PX + more, multiple)
-        self._stop = self._start + round_to(TILE_PX, multiple)
-        self._picture = drawn_picture(max(round_to(ROWS_PX, multiple), minimum_px), self._start + self._stop)
-        self._wholes = [self._own(run(self._beyond(value, noise)), 0) for value, noise in ((0, 0), (0.6, 0.4))]
+        self._pad_px = pad_px
+        more = minimum_px if minimum_px > ROWS_PX else 0  # a window of the least size must find room
+        tile, start = round_to(TILE_PX, multiple), round_to(BEFORE_PX + more, multiple)
+        self._width = round_to(start + tile + AFTER_PX, multiple)
+        self._tiles = ((start, start + tile), (self._width - tile, self._width))
+        self._picture = drawn_picture(max(round_to(ROWS_PX, multiple), minimum_px), self._width)
+        self._wholes = [self._made(self._before(*other), 0, self._width) for other in ((0, 0), (0.6, 0.4))]
 
-    def _own(self, y: Tensor, left: int) -> Tensor:
-        """The tile's part of a result for a picture whose first column is ``left``."""
-        return y[..., (self._start - left) * self._scale : (self._stop - left) * self._scale]
+    def _made(self, picture: Tensor, left: int, right: int) -> Tensor:
+        """What the network makes of these columns, and of the border around them that it takes off."""
+        padded = F.pad(picture, [self._pad_px] * 4, mode="reflect")
+        return self._run(padded[..., left : right + 2 * self._pad_px].contiguous())
 
-    def _window(self, halo_px: int) -> tuple[int, int]:
-        """The columns that the tile is computed from, with so much around it."""
-        each = self._multiple
-        left, right = (self._start - halo_px) // each * each, round_to(self._stop + halo_px, each)
-        left -= round_to(max(0, self._minimum_px - (right - left)) // 2, each)
-        return left, max(right, left + self._minimum_px)
+    def _window(self, start: int, stop: int, halo_px: int) -> tuple[int, int]:
+        """The columns that a tile is computed from, with so much around it."""
+        left = (start - halo_px) // self._multiple * self._multiple
+        right = min(round_to(stop + halo_px, self._multiple), self._width)
+        return min(left, right - self._minimum_px), right
 
-    def _beyond(self, value: float, noise: float) -> Tensor:
+    def _before(self, value: float, noise: float) -> Tensor:
         """The picture with this in place of all that no window has."""
-        left, right = self._window(HALOS_PX[-1])
-        chance = torch.Generator().manual_seed(2)
-        picture = value + noise * torch.rand(self._picture.shape, generator=chance)
-        picture[..., left:right] = self._picture[..., left:right]
+        left, _ = self._window(*self._tiles[0], max(HALOS_PX[-1], self._pad_px))
+        picture = self._picture.clone()
+        values = torch.rand(picture[..., :left].shape, generator=torch.Generator().manual_seed(2))
+        picture[..., :left] = value + noise * values
         return picture
 
     def difference(self, halo_px: int) -> float:
-        """The largest difference of the tile to either picture; not finite where one of them is not."""
-        left, right = self._window(halo_px)
-        tile = self._own(self._run(self._picture[..., left:right].contiguous()), left)
-        return float(torch.stack([(tile - whole).abs().max() for whole in self._wholes]).max())
+        """The largest difference of a tile to either picture; not finite where one of them is not."""
+        differences = []
+        for start, stop in self._tiles:
+            left, right = self._window(start, stop, halo_px)
+            made, scale = self._made(self._picture, left, right), self._scale
+            tile = made[..., (start - left) * scale : (stop - left) * scale]
+            differences += [(tile - y[..., start * scale : stop * scale]).abs().max() for y in self._wholes]
+        return float(torch.stack(differences).max())
 
 
 def measured_halo(run: Run, scale: int, multiple: int, minimum_px: int) -> tuple[int, int | None, float]:
@@ -108,6 +116,6 @@ def measured_halo(run: Run, scale: int, multiple: int, minimum_px: int) -> tuple
     return multiple, None, least
 
 
-def difference_without_halo(run: Run, scale: int, multiple: int, minimum_px: int) -> float:
-    """The largest difference of a tile around which nothing is seen but what ``run`` itself takes off its pictures."""
-    return _Trial(run, scale, multiple, minimum_px).difference(0)
+def difference_without_halo(run: Run, scale: int, multiple: int, minimum_px: int, pad_px: int) -> float:
+    """The largest difference of tiles, of a network that takes ``pad_px`` off each side of what it is given."""
+    return _Trial(run, scale, multiple, minimum_px, pad_px).difference(0)
