@@ -162,7 +162,7 @@ class _Trials:
         )
 
     def _made_of(self, least: int, multiple: int, beyond: int) -> tuple[int, int] | None:
-        """Scale and px that are lacking, where they are the same for inputs ``beyond`` px beyond ``least`` multiples."""
+        """Scale and px that are lacking, where they are the same for inputs ``beyond`` px beyond multiples."""
         found = set()
         for rows, columns in ((least, least + 3), (least + 1, least + 2)):
             taken = (rows * multiple + beyond, columns * multiple + beyond)
