@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vscugan.architectures.architecture import Architecture
 from vscugan.architectures.parts import WHOLE_FRAME_PX, Border, Maps, Operators, Stage
-from vscugan.architectures.shapes import FeatureMap, Shapes
+from vscugan.architectures.shapes import FeatureMap, LayerCost, Shapes
 from vscugan.cache import read_cached, write_cached
 
 LARGEST_SCALE = 16  #: of a network; also of the option
@@ -144,6 +144,7 @@ def architecture_of(name: str, family: str, measured: Measured) -> Architecture:
         given_shapes=Shapes(
             maps={"input": picture(1, 2 * pad_px, 0), "output": picture(measured.scale, 0, reach_px)},
             multiply_adds=(Fraction(measured.multiply_adds),),
+            costs=(LayerCost(multiply_adds=round(measured.multiply_adds), rate=Fraction(1), extra=2 * pad_px),),
             widest=Fraction(measured.widest),
         ),
     )
