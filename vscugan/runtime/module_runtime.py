@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -44,12 +45,20 @@ class ModuleRuntime:
 
     def run_network(self, padded: Tensor, workspace: Workspace, options: PassOptions) -> tuple[Tensor, Gates]:
         """See ``Runtime``."""
-        # as ``TorchRuntime``: no TF32, and no kernels that add in any order
-        with self._lock, torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False):
+        with self._lock, self._exact():
             y: Tensor = self._network(padded.clone(memory_format=self.memory_format))
             if self.device.type == "cuda":
                 torch.cuda.current_stream(self.device).synchronize()  # what it keeps is ready for the next frame
         return y.to(torch.float32).contiguous(), ()
+
+    def _exact(self) -> AbstractContextManager[None]:
+        """As ``TorchRuntime`` computes: without TF32, and without kernels that add in any order."""
+        if self.device.type != "cuda":
+            return nullcontext()
+        exact: AbstractContextManager[None] = torch.backends.cudnn.flags(
+            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+        )
+        return exact
 
     def run_stage(
         self, k: int, stage: Stage, read: Mapping[str, Tensor], gates: Mapping[str, Tensor], workspace: Workspace
