@@ -193,7 +193,7 @@ def test_the_halo_is_the_smallest_that_is_enough() -> None:
     assert probe.measured_halo(network(64), 1, 4, 4)[:2] == (4, 64)
     multiple, halo_px, difference = probe.measured_halo(network(90), 1, 1, 1)
     assert (multiple, halo_px) == (1, None)
-    assert difference > probe.BOUND
+    assert difference > probe.DRAWN_BOUND
 
 
 def test_importing_and_released_models_load_none_of_it() -> None:

@@ -21,7 +21,7 @@ from torch import Tensor
 from vscugan.errors import WeightsError
 from vscugan.install import how_to_install, version
 from vscugan.models.onnx_graph import OTHER_FILE, check_graph, multiply_adds, padded, parsed, rewritten
-from vscugan.models.probe import BOUND, difference_without_halo, drawn_picture, measured_halo
+from vscugan.models.probe import DRAWN_BOUND, difference_without_halo, drawn_picture, measured_halo
 from vscugan.models.weight_file import RETRY
 from vscugan.models.whole_network import (
     LARGEST_SCALE,
@@ -186,7 +186,7 @@ class _Trials:
         halo: tuple[int, int | None, float]
         if pad_px:
             halo = multiple, 0, difference_without_halo(self._tensor, scale, multiple, minimum_px, pad_px)
-        if not pad_px or not halo[2] < BOUND:
+        if not pad_px or not halo[2] < DRAWN_BOUND:
             if pad_px:
                 minimum_px = max(minimum_px, -(-(pad_px + 1) // multiple) * multiple)
                 self._run_plain = _session(self._runner, padded(self._onnx, self._plain, pad_px))
