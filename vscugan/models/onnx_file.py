@@ -20,7 +20,7 @@ from torch import Tensor
 
 from vscugan.errors import WeightsError
 from vscugan.install import how_to_install, version
-from vscugan.models.onnx_graph import OTHER_FILE, check_graph, multiply_adds, padded, parsed, rewritten
+from vscugan.models.onnx_graph import OTHER_FILE, multiply_adds, padded, rewritten
 from vscugan.models.probe import DRAWN_BOUND, difference_without_halo, drawn_picture, measured_halo
 from vscugan.models.weight_file import RETRY
 from vscugan.models.whole_network import (
@@ -51,9 +51,7 @@ def read_onnx(data: bytes, path: Path, sha256: str) -> WholeNetwork:
     Raises: WeightsError for what is no such network, is hostile, or can't be run here.
     """
     onnx, runner = _packages(path)
-    model = parsed(onnx, data, path)
-    check_graph(onnx, model, path)
-    plain = rewritten(onnx, model)
+    plain = rewritten(onnx, data, path)
     trials = _Trials(onnx, runner, plain, path)
     found = measured_once("onnx", sha256, f"{runner} {version(runner)}", trials.measured)
     if found.pad_px and not found.is_valid:

@@ -24,14 +24,21 @@ OTHER_FILE = "use another file"
 CONVOLUTIONS, PRODUCTS = ("Conv", "ConvTranspose"), ("MatMul", "Gemm")
 
 
-def parsed(onnx: Any, data: bytes, path: Path) -> Any:
+def rewritten(onnx: Any, data: bytes, path: Path) -> bytes:
+    """A file's network with ``input`` and ``output`` of any size in fp32.
+
+    Raises: WeightsError for what is no such network, and for what is refused without running it.
+    """
     try:
         model = onnx.load_model_from_string(data)
-    except Exception:  # protobuf has errors of its own
+        if not model.graph.node:
+            raise WeightsError(f"{path} must be an ONNX file, got one without a network; {RETRY}")
+        _check_graph(onnx, model, path)
+        return _for_runtimes(onnx, model)
+    except WeightsError:
+        raise
+    except Exception:  # protobuf has errors of its own, and names that are no text are bytes
         raise WeightsError(f"{path} must be an ONNX file, got damaged data; {RETRY}") from None
-    if not model.graph.node:
-        raise WeightsError(f"{path} must be an ONNX file, got one without a network; {RETRY}")
-    return model
 
 
 def _graphs(attribute: Any) -> list[Any]:
@@ -64,7 +71,7 @@ def _tensors(model: Any) -> Iterator[Any]:
             yield from (sparse.values, sparse.indices)
 
 
-def check_graph(onnx: Any, model: Any, path: Path) -> None:
+def _check_graph(onnx: Any, model: Any, path: Path) -> None:
     """Raise WeightsError for what is refused without running it."""
     if any(tensor.data_location or tensor.external_data for tensor in _tensors(model)):
         raise WeightsError(f"{path} must hold its own weights, got some in another file; save it as one file")
@@ -117,7 +124,7 @@ def _rename(graph: Any) -> None:
     del graph.value_info[:], graph.quantization_annotation[:]
 
 
-def rewritten(onnx: Any, model: Any) -> bytes:
+def _for_runtimes(onnx: Any, model: Any) -> bytes:
     """The model with ``input`` and ``output`` of any size in fp32."""
     helper, graph = onnx.helper, model.graph
     _rename(graph)

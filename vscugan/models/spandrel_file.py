@@ -10,6 +10,7 @@ import importlib
 import re
 import weakref
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -122,8 +123,9 @@ def _detected(tensors: Mapping[str, Tensor]) -> Any:
     spandrel = importlib.import_module(PACKAGE)
     state = spandrel.canonicalize_state_dict(dict(tensors))
     for row in spandrel.MAIN_REGISTRY.architectures("detection"):
-        if row.detect(state):
-            return row.architecture
+        with suppress(Exception):  # whatever tensors of other shapes lead it to
+            if row.detect(state):
+                return row.architecture
     return None
 
 
