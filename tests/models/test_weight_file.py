@@ -11,13 +11,16 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
+from support.user_networks import convolutions, onnx_network
 from support.weight_files import ALONE, SE, pair, peak_bytes, refusal
 
 from vscugan.errors import WeightsError
 from vscugan.models.weights import load_file, load_released
 
 
-@pytest.mark.parametrize(("name", "most"), [("x.pth", 64), ("x.safetensors", 64), ("x.bin", 64), ("x.param", 1)])
+@pytest.mark.parametrize(
+    ("name", "most"), [("x.pth", 512), ("x.safetensors", 512), ("x.onnx", 512), ("x.bin", 512), ("x.param", 1)]
+)
 def test_files_larger_than_weights_can_be_are_not_read(name: str, most: int, tmp_path: Path) -> None:
     path = tmp_path / name
     for suffix in (".param", ".bin"):
@@ -45,7 +48,7 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
     )
 
 
-@pytest.mark.parametrize("kind", ["pth", "pickle", "old pth", "safetensors", "bin", "param"])
+@pytest.mark.parametrize("kind", ["pth", "pickle", "old pth", "safetensors", "bin", "param", "onnx"])
 def test_every_damaged_file_is_refused_or_read(kind: str, tmp_path: Path) -> None:
     path, param, data = pair(tmp_path)
     tensors = {name: tensor.half() for name, tensor in load_released(SE).tensors.items()}
@@ -53,6 +56,9 @@ def test_every_damaged_file_is_refused_or_read(kind: str, tmp_path: Path) -> Non
         path.write_bytes(data)
         path.with_suffix(".param").write_bytes(param)
         path = path.with_suffix(f".{kind}")
+    elif kind == "onnx":
+        path = tmp_path / "x.onnx"
+        path.write_bytes(onnx_network(**convolutions(3, scale=2)))
     elif kind == "safetensors":
         path = tmp_path / "x.safetensors"
         save_file(tensors, path)

@@ -115,7 +115,7 @@ def test_paths(tmp_path: Path) -> None:
     for path, message in (
         (tmp_path, f"weights must be a file, got {tmp_path}; check the path"),
         (tmp_path / "none.pth", f"weights must be a file, got {tmp_path / 'none.pth'}; check the path"),
-        (text, "weights must end in .pth, .pt, .safetensors, .param, .bin, got x.txt; convert the file"),
+        (text, "weights must end in .pth, .pt, .safetensors, .param, .bin, .onnx, got x.txt; convert the file"),
         (
             lonely,
             f"weights must be a pair of .param and .bin, got no {tmp_path / 'y.param'}; put both there",

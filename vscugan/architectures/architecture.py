@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 
-from vscugan.architectures.parts import FULL_RANGE, Border, Channels, Gate, InputRange, Layer, Stage
+from vscugan.architectures.parts import FULL_RANGE, WHOLE_FRAME_PX, Border, Channels, Gate, InputRange, Layer, Stage
 from vscugan.architectures.shapes import Shapes, measure
 from vscugan.errors import ArgumentError
 
@@ -35,6 +35,9 @@ class Architecture:
     tile_halo_px: int | None = None
     input_range: InputRange = FULL_RANGE
     identified_by: str = ""  #: the tensor whose shape tells it from the others of its family
+    #: of a user's whole network, which has no layers here: what was measured of it
+    given_shapes: Shapes | None = None
+    minimum_px: int = 1  #: smaller pictures, and windows of them, are filled up to this; a multiple of ``multiple``
     #: int8: every map but the pictures; maps that are added belong together
     channels: tuple[Channels, ...] = ()
     #: int8: layers whose output two read, and the convolution of the two: it is rounded once, for both
@@ -77,6 +80,8 @@ class Architecture:
 
         Raises: ValueError where layers and stages do not add up.
         """
+        if self.given_shapes is not None:
+            return self.given_shapes
         try:
             shapes = measure(self.layer, self.stages, self.multiple, self.pad_px)
         except ValueError as error:
@@ -98,6 +103,11 @@ class Architecture:
     def halo_px(self) -> int:
         """How much of that tiles are given, in px of the picture."""
         return self.reach_px if self.tile_halo_px is None else min(self.tile_halo_px, self.reach_px)
+
+    @property
+    def can_tile(self) -> bool:
+        """Whether anything less than the whole frame is enough for the network."""
+        return self.halo_px < WHOLE_FRAME_PX
 
     def with_halo(self, px: int) -> Architecture:
         """The same network, whose tiles look ``px`` of the picture around themselves.

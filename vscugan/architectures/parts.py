@@ -26,6 +26,10 @@ class Border(Enum):
     SAME = "same"  #: each layer pads its map with zeros, so that maps keep their size
 
 
+#: The reach of a network that looks at the whole frame, whatever its size is.
+WHOLE_FRAME_PX = 1 << 24
+
+
 class Operators(Protocol):
     """What stages are made of, beside sums, products and crops of maps: a runtime's, or those that write a graph."""
 

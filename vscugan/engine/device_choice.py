@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 
 from vscugan.errors import DeviceError
-from vscugan.runtime.backends import backend_row, backend_rows, require_package
+from vscugan.models.whole_network import Form
+from vscugan.runtime.backends import Backend, backend_row, backend_rows, is_usable, require_package
 from vscugan.runtime.device import CPU, TORCH_GPUS, Adapter, Device, numbered
 
 
@@ -91,15 +92,15 @@ def gpus() -> list[Gpu]:
     return sorted(found, key=lambda gpu: (gpu.adapter.is_software, gpu.adapter.is_integrated))
 
 
-def pick_device(name: str, backend: str = "auto", precision: str = "auto") -> Device:
+def pick_device(name: str, backend: str = "auto", precision: str = "auto", form: Form = "layers") -> Device:
     """The device for ``auto``, ``cpu``, ``mps``, ``cuda``, ``xpu`` or ``gpu``, the last three with or without ``:N``.
 
     ``auto`` is the first that is there, of those that ``backend`` and ``precision`` can use where they can use any of
     them: torch's GPUs, another one on a card of its own, the CPU. An integrated GPU may be slower than the CPU beside
-    it, and is taken where it is named. Raises: DeviceError when it is not there.
+    it, and is taken where it is named. ``form``: of the weights. Raises: DeviceError when it is not there.
     """
     if name == "auto":
-        return _auto(backend, precision)
+        return _auto(backend, precision, form)
     kind, _, index = name.partition(":")
     if kind == "gpu":
         return _named_gpu(name, int(index) if index else None, backend)
@@ -112,13 +113,13 @@ def pick_device(name: str, backend: str = "auto", precision: str = "auto") -> De
     return Device(kind, int(index or 0))
 
 
-def _auto(backend: str, precision: str) -> Device:
-    rows = backend_rows() if backend == "auto" else (backend_row(backend),)
+def _auto(backend: str, precision: str, form: Form) -> Device:
+    rows = [row for row in backend_rows() if form in row.takes] if backend == "auto" else [backend_row(backend)]
     usable = {
         kind
         for row in rows
         for kind, precisions in row.devices.items()
-        if precision == "auto" or precision in precisions
+        if (precision == "auto" or precision in precisions) and _is_there(row, kind, form)
     }
     present = [kind for kind in TORCH_GPUS if torch_count(kind)]
     for kind in present:
@@ -132,6 +133,11 @@ def _auto(backend: str, precision: str) -> Device:
             if device is not None and not (gpu.adapter.is_software or gpu.adapter.is_integrated):
                 return device
     return CPU if "cpu" in usable or not present else Device(present[0])
+
+
+def _is_there(row: Backend, kind: str, form: Form) -> bool:
+    """Whether a backend that one of the forms is not left without may be chosen: torch runs all but ONNX."""
+    return form != "onnx" or kind == "cpu" or is_usable(row, Device(kind))
 
 
 def _named_gpu(name: str, number: int | None, backend: str) -> Device:

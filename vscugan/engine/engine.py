@@ -21,7 +21,9 @@ from vscugan.engine.route import Pass, direct
 from vscugan.engine.slots import DeviceSlot, DeviceSlots, Spent, new_stream
 from vscugan.engine.transfer import PinnedTransfer, transfer_for
 from vscugan.errors import ArgumentError, FrameError
-from vscugan.models.weights import Weights
+from vscugan.models.int8 import quantisation_of
+from vscugan.models.weights import Weights, form_of
+from vscugan.models.whole_network import TorchNetwork
 from vscugan.runtime.backends import backend_row, is_native, pick_backend
 from vscugan.runtime.device import Device
 from vscugan.runtime.protocol import Gates, PassOptions
@@ -37,15 +39,26 @@ AUTO_PRECISIONS = {"cuda": "fp16"}  # elsewhere fp32
 type FrameGates = Sequence[Gates]
 
 
-def _precision(settings: Settings, devices: Sequence[Device], notify: Callable[[str], None]) -> str:
-    """One precision for all devices: a frame must not show which of them computed it."""
-    wanted = settings.precision
+def _precision(
+    settings: Settings, devices: Sequence[Device], notify: Callable[[str], None], own: Weights | None = None
+) -> str:
+    """One precision for all devices: a frame must not show which of them computed it. ``own``: of the user's file."""
+    wanted, form = settings.precision, form_of(own)
+    able = own.network.precisions if own and isinstance(own.network, TorchNetwork) else None
     if wanted == "auto":
+        if form == "onnx" or (able and "fp16" not in able):
+            return "fp32"  # as the file has it, or the only one that the network was made for everywhere
         found = {AUTO_PRECISIONS.get(device.kind, "fp32") for device in devices}
         wanted = found.pop() if len(found) == 1 else "fp32"
         return wanted if settings.backend == "auto" or wanted in backend_row(settings.backend).precisions else "fp32"
+    if wanted == "int8" and own is not None:
+        quantisation_of(own)
+    if able and wanted not in able:
+        raise ArgumentError(
+            f"precision must be {' or '.join(able)} for {settings.weights}, got {wanted}; use one of these"
+        )
     for device in devices:
-        backend, _ = pick_backend(settings.backend, device, wanted)
+        backend, _ = pick_backend(settings.backend, device, wanted, form)
         if not is_native(backend, device, wanted):
             notify(f"precision: fp32, because {backend} on {device} has no instructions for {wanted}")
             return "fp32"
@@ -58,11 +71,20 @@ def _loaded(settings: Settings, route: Sequence[Pass]) -> list[tuple[Weights, fl
     if settings.alpha != 1 and not loaded[0][0].architecture.takes_alpha:
         name = settings.weights or settings.model
         raise ArgumentError(f"alpha must be 1 for {name}, got {settings.alpha:g}; its network does not take it")
+    for weights, _ in loaded:
+        if settings.tile is not None and any(settings.tile) and not weights.architecture.can_tile:
+            raise ArgumentError(
+                f"tile must be left out for {settings.weights}, got {settings.tile[0]}x{settings.tile[1]}; its tiles "
+                "would differ from the whole frame, leave tile out, or say by halo what they see around themselves"
+            )
     return loaded
 
 
 def _with_halo(weights: Weights, halo: int | None) -> Weights:
-    return weights if halo is None else replace(weights, architecture=weights.architecture.with_halo(halo))
+    if halo is None:
+        return weights
+    note = f"{weights.note}; by halo={halo} its tiles see {halo} px" if weights.note else ""
+    return replace(weights, architecture=weights.architecture.with_halo(halo), note=note)
 
 
 class Engine:
@@ -81,13 +103,16 @@ class Engine:
         *,
         notify: Callable[[str], None] = logger.info,
     ) -> None:
-        devices = [pick_device(name, settings.backend, settings.precision) for name in settings.device]
-        for device in {device: None for device in devices if device.adapter}:
-            notify(f"device: {device} is {device.adapter_name}")
-        self.precision = _precision(settings, devices, notify)
         route = passes or direct(settings)
         assert route is not None  # a size needs a route
+        form = form_of(route[0].weights)
+        devices = [pick_device(name, settings.backend, settings.precision, form) for name in settings.device]
+        for device in {device: None for device in devices if device.adapter}:
+            notify(f"device: {device} is {device.adapter_name}")
+        self.precision = _precision(settings, devices, notify, route[0].weights)
         loaded = _loaded(settings, route)
+        for note in dict.fromkeys(each.note for each, _ in loaded if each.note):
+            notify(note)
         self._alphas = [alpha for _, alpha in loaded]
         weights = [each for each, _ in loaded]
         self.slots_by_device = [self._device_slots(device, devices, settings, weights, notify) for device in devices]
@@ -104,7 +129,7 @@ class Engine:
         weights: Sequence[Weights],
         notify: Callable[[str], None],
     ) -> list[DeviceSlot]:
-        backend, why = pick_backend(settings.backend, device, self.precision)
+        backend, why = pick_backend(settings.backend, device, self.precision, form_of(weights[0]))
         if why:
             notify(f"backend: {backend}, because {why}")
         streams = settings.streams or backend_row(backend).streams.get(device.kind, 1)

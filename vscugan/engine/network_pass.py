@@ -15,7 +15,7 @@ from vscugan.engine.memory import release_memory
 from vscugan.engine.padding import network_input, picture_of
 from vscugan.engine.planner import PlanLimits, Planner
 from vscugan.engine.standby import Standby
-from vscugan.errors import FrameError
+from vscugan.errors import CuganError, FrameError
 from vscugan.models.weights import Weights
 from vscugan.runtime.backends import backend_row
 from vscugan.runtime.cuda_graphs import synchronize
@@ -49,6 +49,14 @@ def is_out_of_memory(error: Exception, backend: str) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return any(text in str(error) for name in ("torch", backend) for text in backend_row(name).out_of_memory)
+
+
+def _refused(source: str, width: int, height: int, error: Exception) -> FrameError:
+    """What a user's own network raised, in one line."""
+    reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    return FrameError(
+        f"{source} must take a picture of {width}x{height}, got {reason}; use another size, or another network"
+    )
 
 
 class NetworkPass:
@@ -121,7 +129,9 @@ class NetworkPass:
                 return self._attempt(runtime, x, plan, workspace, options, area)
             except Exception as error:
                 if not is_out_of_memory(error, self._backend):
-                    raise
+                    if self._weights.network is None or isinstance(error, CuganError):
+                        raise
+                    raise _refused(self._weights.source, width, height, error) from error
             # outside of the handler: the traceback would keep the failed run's tensors alive
             workspace.clear()  # what it holds is sized for the plan that failed
             gc.collect()

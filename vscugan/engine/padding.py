@@ -7,7 +7,7 @@ from torch import Tensor
 
 from vscugan.architectures.architecture import Architecture
 from vscugan.architectures.parts import FULL_RANGE, Border
-from vscugan.tiling.geometry import Rectangle, Span, round_up
+from vscugan.tiling.geometry import Rectangle, Span, filled_up, round_up
 
 
 def pad(x: Tensor, top_left: int, bottom: int, right: int) -> Tensor:
@@ -40,18 +40,19 @@ def network_input(architecture: Architecture, x: Tensor, area: Rectangle | None 
 
 def _window(architecture: Architecture, area: Span, px: int) -> Span:
     """The whole multiples that hold an area of an axis; with SAME also what the network sees around it."""
-    multiple, size = architecture.multiple, round_up(px, architecture.multiple)
+    multiple, size, least = architecture.multiple, filled_up(architecture, px), architecture.minimum_px
     start, stop = area.start // multiple * multiple, round_up(area.stop, multiple)
     if architecture.border is Border.SAME:
         reach = round_up(max(architecture.halo_px, 1), multiple)  # a multiple at least: what fills the end is reflected
         start, stop = max(0, start - reach), min(size, stop + reach)
-    return Span(start=start, stop=stop)
+    start = min(start, size - least) if stop - start < least else start
+    return Span(start=start, stop=max(stop, start + least))
 
 
 def _bordered(architecture: Architecture, x: Tensor, windows: list[Span]) -> Tensor:
     """The windows of a picture with their border, clamped, in memory of its own."""
-    edge, multiple = architecture.pad_px, architecture.multiple
-    filled = [round_up(int(px), multiple) - int(px) for px in x.shape[2:]]
+    edge = architecture.pad_px
+    filled = [filled_up(architecture, int(px)) - int(px) for px in x.shape[2:]]
     # two edges before it: at the picture's end, one of them is reflected
     seen = [Span(start=max(0, w.start - 2 * edge), stop=w.stop + edge) for w in windows]
     ends = [edge + fill if s.stop >= px else edge for s, fill, px in zip(seen, filled, x.shape[2:], strict=True)]

@@ -71,6 +71,8 @@ def _candidates(
 ) -> list[TilePlan]:
     """The plans that may be taken, the fastest first."""
     preferred = _preferred_tile_px(runtime)
+    if not runtime.architecture.can_tile:
+        return [TilePlan(tile=(0, 0))]
     if tile is not None:
         while _is_too_wide(runtime, height, width, tile) and (smaller := _halved(tile, height, width)) != tile:
             tile = smaller
@@ -85,13 +87,19 @@ def _candidates(
     kept = [FeatureStorage.DEVICE] + ([FeatureStorage.LEAN] if runtime.architecture.lean_stages else [])
     if not runtime.keeps_maps:
         kept = []
-    on_host = [] if features_on_host else [TilePlan(tile=t, storage=FeatureStorage.HOST) for t in tiles]
+    on_host = (
+        []
+        if features_on_host or not runtime.keeps_maps
+        else [TilePlan(tile=t, storage=FeatureStorage.HOST) for t in tiles]
+    )
     again = [TilePlan(tile=t, storage=FeatureStorage.RECOMPUTE) for t in tiles]
     return whole + [TilePlan(tile=t, storage=storage) for t in tiles for storage in kept] + on_host + again
 
 
 def leaner_plan(runtime: Runtime, failed: TilePlan, height: int, width: int) -> TilePlan | None:
     """What to try after an out-of-memory: half the tile and fewer features, None where there is nothing left."""
+    if not runtime.architecture.can_tile:
+        return None
     has_host = runtime.device.type != "cpu"
     if failed.storage is FeatureStorage.DEVICE and runtime.architecture.lean_stages:
         storage = FeatureStorage.LEAN

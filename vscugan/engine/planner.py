@@ -76,7 +76,7 @@ class Planner:
         )
         tile = None if self._limits.tile is None else (self._limits.tile[1], self._limits.tile[0])
         plan = choose_plan(self._runtime, height, width, budget, tile)
-        worked = recall(self._situation(height, width), free)
+        worked = recall(self._situation(height, width), free) if self._runtime.architecture.can_tile else None
         if worked is not None:
             plan = worked
         size = "whole frame" if plan.whole(height, width) else tile_text(plan.tile, height, width)
@@ -106,8 +106,10 @@ class Planner:
                 return
             leaner = leaner_plan(self._runtime, failed, height, width)
             if leaner is None:
+                is_whole = not self._runtime.architecture.can_tile
+                what = f"a whole frame of {width}x{height}" if is_whole else f"a tile of {SMALLEST_TILE_PX} px"
                 raise DeviceError(
-                    f"{self._device} must have room for a tile of {SMALLEST_TILE_PX} px, got out of memory; "
+                    f"{self._device} must have room for {what}, got out of memory; "
                     "close other programs, lower streams, or use device=cpu"
                 )
             self._plan = leaner

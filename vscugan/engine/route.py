@@ -70,6 +70,10 @@ def find_route(settings: Settings, source: tuple[int, int], target: tuple[int, i
     """
     if settings.weights is not None:
         weights = load_file(settings.weights, model=settings.model)
+        if weights.scale == 1 and any(t > s for s, t in zip(source, target, strict=True)):
+            raise ArgumentError(
+                "weights must have a scale above 1 for a larger picture, got a file for scale=1; use another file"
+            )
         cost = {weights.scale: float(sum(weights.architecture.shapes.multiply_adds))}
         return tuple(_first(settings, scale, weights) for scale in cheapest(source, target, cost, cost))
     assert settings.model is not None  # validate() filled it in

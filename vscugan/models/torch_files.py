@@ -20,18 +20,25 @@ from torch import Tensor
 from vscugan.errors import WeightsError
 from vscugan.models.weight_file import LARGEST_HEADER_BYTES, RETRY, WEIGHTS_ALONE, check_size
 
-#: Of a pickle; a training run's checkpoint has 10,000. Each can nest one level, and to hash 130,000 crashes Python.
-MOST_OPCODES = 20_000
-#: Of a zip file; such a checkpoint has 300.
+#: Of a pickle; a transformer's checkpoint of 3,000 tensors, and their running mean, has 90,000.
+MOST_OPCODES = 200_000
+#: How deep its values may lie in each other; a checkpoint's lie 8 deep. To hash 130,000 tuples in each other, or fewer
+#: where the stack is small, crashes Python.
+DEEPEST = 100
+#: Of a zip file; such a checkpoint has 6,000.
 MOST_ENTRIES = 10_000
 #: keys under which training code nests the state dict
-_NESTS = ("state_dict", "params_ema", "params", "model")
+_NESTS = ("model_state_dict", "state_dict", "params_ema", "params-ema", "params", "model", "net")
 #: what DataParallel and DistributedDataParallel put before every name
 _PARALLEL = "module."
 ZIP_MAGIC, ZIP_ENTRY_MAGIC, PICKLE_MAGIC = b"PK\x03\x04", b"PK\x01\x02", b"\x80"
 PICKLE_PROTOCOL = 2
 #: magic number, version, system, state dict, names of storages: so torch wrote before 1.6
 PICKLES_OF_OLD_FILES = 5
+#: On the stack of a pickle: what a mark stands before.
+_BEYOND_MARK = (pickletools.markobject, pickletools.stackslice)
+#: What puts values into one that is there already.
+_FILLS = {"APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "BUILD"}
 _ENTRY = re.compile(r"[^/]+/(data\.pkl|version|byteorder|data/\d+)")
 #: What a state dict's pickle calls; beside these only torch's constants.
 _CALLS = {
@@ -114,10 +121,13 @@ def _check_pickles(stream: io.BytesIO, count: int, path: Path) -> None:
     opcodes, protocol = 0, PICKLE_PROTOCOL
     for _ in range(count):
         strings: list[str] = []  # protocol 4 takes a call's name from the two before it
+        depth = _Depth()
         for opcode, argument, _at in pickletools.genops(stream):
             opcodes += 1
             if opcodes > MOST_OPCODES or stream.tell() > LARGEST_HEADER_BYTES:
-                raise WeightsError(f"{path} must hold UpCunet's tensors, got far more; {WEIGHTS_ALONE}")
+                raise WeightsError(f"{path} must hold a network's tensors, got far more; {WEIGHTS_ALONE}")
+            if depth.after(opcode, argument) > DEEPEST:
+                raise WeightsError(f"{path} must hold tensors by name, got values nested too deep; {WEIGHTS_ALONE}")
             if opcode.name == "PROTO":
                 protocol = max(protocol, int(argument or 0))  # lower ones are a part of it
             elif opcode.name in ("GLOBAL", "INST"):
@@ -131,6 +141,37 @@ def _check_pickles(stream: io.BytesIO, count: int, path: Path) -> None:
             f"{path} must be a pickle of protocol {PICKLE_PROTOCOL}, got {protocol}; "
             "save it again by torch.save without pickle_protocol"
         )
+
+
+class _Depth:
+    """How deep values lie in each other while a pickle is read: the stack of its machine with depths for values."""
+
+    def __init__(self) -> None:
+        self._stack: list[int | None] = []  # None is a mark
+        self._memo: dict[object, int] = {}
+
+    def after(self, opcode: pickletools.OpcodeInfo, argument: object) -> int:
+        """How deep the value lies that an operation makes; IndexError for a pickle that does not add up."""
+        name = opcode.name
+        if name == "MARK":
+            self._stack.append(None)
+            return 0
+        if name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
+            self._memo[len(self._memo) if name == "MEMOIZE" else argument] = self._stack[-1] or 0
+            return 0
+        if name in ("GET", "BINGET", "LONG_BINGET"):
+            self._stack.append(self._memo.get(argument, 0))
+            return 0
+        taken = []
+        if pickletools.markobject in opcode.stack_before:
+            while (value := self._stack.pop()) is not None:
+                taken.append(value)
+        for _ in range(sum(kind not in _BEYOND_MARK for kind in opcode.stack_before)):
+            taken.append(self._stack.pop() or 0)
+        own = taken.pop() if name in _FILLS else 0
+        depth = max(own, *(value + 1 for value in taken), 0)
+        self._stack += [depth] * len(opcode.stack_after)
+        return depth
 
 
 def _check_call(name: str, path: Path) -> None:

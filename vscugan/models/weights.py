@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,28 +18,33 @@ from torch import Tensor
 from vscugan.architectures import ARCHITECTURES
 from vscugan.architectures.architecture import Architecture
 from vscugan.errors import ArgumentError, WeightsError
+from vscugan.install import how_to_install
 from vscugan.models.ncnn import read_ncnn
 from vscugan.models.registry import ModelRow, released_folder, rows, weights_folders
 from vscugan.models.torch_files import read_pth, read_safetensors
 from vscugan.models.weight_file import LARGEST_HEADER_BYTES, read_file
+from vscugan.models.whole_network import Form, OnnxNetwork, TorchNetwork, WholeNetwork
 
-SUFFIXES = (".pth", ".pt", ".safetensors", ".param", ".bin")
+SUFFIXES = (".pth", ".pt", ".safetensors", ".param", ".bin", ".onnx")
 _HINT = "use a Real-CUGAN file for 2x, 3x or 4x"
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Weights:
-    """A network's checked weights: fp32 tensors on the CPU by their official names.
+    """A network's checked weights: fp32 tensors on the CPU by their official names, or a user's whole ``network``.
 
     ``sha256``: of the file. For a released ncnn pair it is the ``.bin``'s, with the ``.param`` verified beside it;
     for any other pair it is that of both, ``.param`` first, because the ``.param`` says how the ``.bin`` is read.
+    ``note``: what is said of a whole network once.
     """
 
     tensors: Mapping[str, Tensor]
     architecture: Architecture
     sha256: str
     source: str
+    network: TorchNetwork | OnnxNetwork | None = None
+    note: str = ""
 
     @property
     def scale(self) -> int:
@@ -55,6 +61,15 @@ class Weights:
         return bytes(state.digest())
 
 
+def form_of(weights: Weights | None) -> Form:
+    """What a runtime is given to run; None stands for released ones."""
+    return "layers" if weights is None or weights.network is None else weights.network.form
+
+
+class _OtherNetworkError(WeightsError):
+    """The tensors are those of a network that is none of ours."""
+
+
 def _identified(tensors: Mapping[str, Tensor], path: Path | str) -> Architecture:
     """The architecture whose identifying tensor is there in its shape; its base where there are variants."""
     for row in ARCHITECTURES.values():
@@ -62,7 +77,7 @@ def _identified(tensors: Mapping[str, Tensor], path: Path | str) -> Architecture
             return row
     first = next(iter(ARCHITECTURES.values()))
     shape = _shape_of(tensors, first.identified_by)
-    raise WeightsError(f"{path} must hold an {first.family}, got {first.identified_by} of shape {shape}; {_HINT}")
+    raise _OtherNetworkError(f"{path} must hold an {first.family}, got {first.identified_by} of shape {shape}; {_HINT}")
 
 
 def _shape_of(tensors: Mapping[str, Tensor], name: str) -> tuple[int, ...] | None:
@@ -74,16 +89,16 @@ def _checked(tensors: Mapping[str, Tensor], architecture: Architecture, path: Pa
     """The tensors in fp32, after a check of every name, shape and value."""
     expected = architecture.tensor_shapes
     if missing := sorted(expected.keys() - tensors.keys()):
-        raise WeightsError(f"{path} must hold {len(expected)} tensors, got none named {missing[0]}; {_HINT}")
+        raise _OtherNetworkError(f"{path} must hold {len(expected)} tensors, got none named {missing[0]}; {_HINT}")
     if extra := sorted(tensors.keys() - expected.keys()):
         family = architecture.family
-        raise WeightsError(f"{path} must hold only {family}'s tensors, got {extra[0][:80]!r}; {_HINT}")
+        raise _OtherNetworkError(f"{path} must hold only {family}'s tensors, got {extra[0][:80]!r}; {_HINT}")
     checked = {}
     for name, wanted in expected.items():
         tensor = tensors[name]
         if not isinstance(tensor, Tensor) or tuple(tensor.shape) != wanted:
             got = tuple(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
-            raise WeightsError(f"{path} must hold {name} of shape {wanted}, got {got}; {_HINT}")
+            raise _OtherNetworkError(f"{path} must hold {name} of shape {wanted}, got {got}; {_HINT}")
         if tensor.dtype not in DTYPES:
             dtype = str(tensor.dtype).removeprefix("torch.")
             raise WeightsError(f"{path} must hold {name} in fp16, bf16, fp32 or fp64, got {dtype}; {_HINT}")
@@ -126,10 +141,11 @@ def load_released(row: ModelRow) -> Weights:
 
 
 def load_file(name: str, *, model: str | None = None) -> Weights:
-    """The weights of a file of the user's own: ``.pth``, ``.safetensors``, or an ncnn pair by either name.
+    """The weights of a file of the user's own: ``.pth``, ``.safetensors``, ``.onnx``, or an ncnn pair by either name.
 
     The path is looked up as given, then in ``weights/``. Scale and Pro come from tensors and keys; an
-    unknown ncnn pair cannot tell Pro, so there ``model`` does.
+    unknown ncnn pair cannot tell Pro, so there ``model`` does. What is no network of ours is read by spandrel where
+    that is installed.
     Raises: WeightsError; ArgumentError where ``model`` contradicts the file.
     """
     # not Path.is_file: a name that is too long, or a folder without rights, makes that raise
@@ -147,12 +163,21 @@ def load_file(name: str, *, model: str | None = None) -> Weights:
     else:
         data = read_file(path)
         digest = hashlib.sha256(data).hexdigest()
+        if suffix == ".onnx":
+            from vscugan.models.onnx_file import read_onnx
+
+            return _whole(read_onnx(data, path, digest), digest, path, model)
         tensors, pro = (read_safetensors if suffix == ".safetensors" else read_pth)(data, path)
     if model is not None and pro is not None and pro != (model == "pro"):
         kind = "pro" if pro else "se"
         raise ArgumentError(f"model={model} must be that of the weights, got a {kind} file; leave model out")
-    architecture = _identified(tensors, path) if released is None else ARCHITECTURES[released.architecture]
-    checked = _checked(tensors, architecture, path)
+    try:
+        architecture = _identified(tensors, path) if released is None else ARCHITECTURES[released.architecture]
+        checked = _checked(tensors, architecture, path)
+    except _OtherNetworkError as refusal:
+        if suffix not in (".pth", ".pt", ".safetensors"):
+            raise
+        return _whole(_by_spandrel(tensors, path, digest, refusal), digest, path, model)
     families = {ARCHITECTURES[row.architecture].family for row in rows() if row.model == model}
     if model is not None and architecture.family not in families:
         raise ArgumentError(
@@ -161,6 +186,34 @@ def load_file(name: str, *, model: str | None = None) -> Weights:
     if released is None and (model == "pro" if pro is None else pro):
         architecture = _in_pro_range(architecture, path)
     return Weights(tensors=checked, architecture=architecture, sha256=digest, source=str(path))
+
+
+def _by_spandrel(tensors: Mapping[str, Tensor], path: Path, digest: str, refusal: WeightsError) -> WholeNetwork:
+    """The network as spandrel reads it; raises ``refusal`` where it does not know it either, or is not installed."""
+    if importlib.util.find_spec("spandrel") is None:
+        raise WeightsError(f"{refusal}, or {how_to_install('spandrel')} for networks of other kinds") from None
+    from vscugan.models.spandrel_file import read_spandrel
+
+    found = read_spandrel(tensors, path, digest)
+    if found is None:
+        raise refusal
+    return found
+
+
+def _whole(found: WholeNetwork, digest: str, path: Path, model: str | None) -> Weights:
+    """Weights that are a whole network. Raises: ArgumentError where a ``model`` is named."""
+    if model is not None:
+        raise ArgumentError(
+            f"model={model} must be that of the weights, got a file of {found.architecture.family}; leave model out"
+        )
+    return Weights(
+        tensors={},
+        architecture=found.architecture,
+        sha256=digest,
+        source=str(path),
+        network=found.network,
+        note=f"weights: {path.name} is {found.what}",
+    )
 
 
 def _in_pro_range(architecture: Architecture, path: Path) -> Architecture:

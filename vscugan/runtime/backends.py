@@ -10,9 +10,13 @@ from dataclasses import dataclass, field
 from vscugan.errors import ArgumentError, DeviceError
 from vscugan.install import how_to_repair, why_not
 from vscugan.models.weights import Weights
+from vscugan.models.whole_network import Form
 from vscugan.runtime import BACKENDS
 from vscugan.runtime.device import Adapter, Device, instruction_set
 from vscugan.runtime.protocol import Runtime
+
+#: Forms of weights in words, those that not every backend runs.
+_FORMS: Mapping[Form, str] = {"module": "a network that spandrel reads", "onnx": "a network in ONNX"}
 
 
 def _nothing(device: Device) -> None:
@@ -37,6 +41,7 @@ class Backend:
     precision, where that was measured (docs/speed.md), by kind of device or, for a CPU, by its instruction set:
     ``auto`` takes the fastest. ``adapters``: the GPUs that it reaches by itself, in its own order; does not raise.
     ``plugin_of``: the packages that its own is a plugin of; they compute, too.
+    ``takes``: the forms of weights that it runs.
     ``meanwhile``: the backend that computes while this one builds engines for minutes, None where it builds none.
     """
 
@@ -53,6 +58,7 @@ class Backend:
     out_of_memory: tuple[str, ...] = ()
     streams: Mapping[str, int] = field(default_factory=dict)
     speed: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    takes: tuple[Form, ...] = ("layers",)
     meanwhile: str | None = None
     adapters: Callable[[], Sequence[Adapter]] = _no_adapters
 
@@ -91,6 +97,11 @@ def _missing(backend: Backend, device: Device) -> str | None:
     return _missing_package(backend) or backend.lacks(device)
 
 
+def is_usable(backend: Backend, device: Device) -> bool:
+    """Whether a backend's package is there and loads, with all that it needs for a device."""
+    return _missing(backend, device) is None
+
+
 def require_package(backend: Backend, kind: str) -> None:
     """Raise DeviceError where the package is not installed that a backend needs for a kind of device."""
     _require(backend, kind, _missing_package(backend))
@@ -102,20 +113,20 @@ def _require(backend: Backend, kind: str, why: str | None) -> None:
         raise DeviceError(f"backend={backend.name} must be installed, got {why}; {hint}, or use backend=auto")
 
 
-def _fastest(device: Device, precision: str) -> tuple[str, str | None]:
+def _fastest(device: Device, precision: str, form: Form) -> tuple[str, str | None]:
     """The fastest backend that is installed, by what was measured, else torch; and why it is taken.
 
     Raises: DeviceError where none is installed that reaches the device.
     """
     reasons: list[str] = []
     where = f"CPUs with {instruction_set().upper()}" if device.kind == "cpu" else device.kind.upper()
-    able = [row for row in backend_rows() if precision in row.devices.get(device.kind, ())]
+    able = [row for row in backend_rows() if form in row.takes and precision in row.devices.get(device.kind, ())]
     for backend in sorted(able, key=lambda row: -row.speed_on(device, precision)):
         if importlib.util.find_spec(backend.package) is None:
             continue  # not installed is no news
         why = _missing(backend, device)
         if why is None:
-            if backend.speed_on(device, precision) > 1:
+            if form == "layers" and backend.speed_on(device, precision) > 1:
                 reasons.append(f"it is the fastest for {precision} on {where}")
             return backend.name, "; ".join(reasons) or None
         reasons.append(f"{backend.name} does not load ({why})")
@@ -141,17 +152,21 @@ def _with_int8(name: str, device: Device) -> str:
     return first if name == "auto" else name
 
 
-def pick_backend(name: str, device: Device, precision: str) -> tuple[str, str | None]:
+def pick_backend(name: str, device: Device, precision: str, form: Form = "layers") -> tuple[str, str | None]:
     """The backend for ``name`` (``auto``: the fastest that is installed), and why ``auto`` takes it.
 
-    Raises: ArgumentError where the backend does not have the device or precision, DeviceError where it is
-    not installed.
+    ``form``: of the weights.
+    Raises: ArgumentError where the backend does not have the device or precision, or can't run the weights;
+    DeviceError where it is not installed.
     """
     if precision == "int8":
         name = _with_int8(name, device)
     if name == "auto":
-        return _fastest(device, precision)
+        return _fastest(device, precision, form)
     backend = backend_row(name)
+    if form not in backend.takes:
+        able = " or ".join(row.name for row in backend_rows() if form in row.takes)
+        raise ArgumentError(f"backend must be {able} for {_FORMS[form]}, got {name}; use it, or backend=auto")
     for argument, value, allowed in (
         ("device", device.kind, tuple(backend.devices)),
         ("precision", precision, backend.devices.get(device.kind, ())),

@@ -15,6 +15,7 @@ from torch import Tensor
 from vscugan.architectures.parts import Gate, Stage
 from vscugan.models.int8 import Quantisation, prepared
 from vscugan.models.weights import Weights
+from vscugan.models.whole_network import OnnxNetwork
 from vscugan.runtime import graph
 from vscugan.runtime.exported import exported
 from vscugan.runtime.gates import GateLayers
@@ -65,6 +66,9 @@ class GraphRuntime(ABC):
         if quantisation is not None:
             weights = prepared(weights, quantisation)
         self._weights = weights
+        self._own_model = weights.network.model if isinstance(weights.network, OnnxNetwork) else None
+        if self._own_model is not None:
+            self.keeps_maps = False  # it has no stages
         self._gates = GateLayers(weights.architecture, weights.tensors, self.device)
         self._sessions: dict[tuple[object, ...], dict[tuple[tuple[int, ...], ...], _Lazy]] = {}
         self._sessions_lock = threading.Lock()
@@ -93,7 +97,9 @@ class GraphRuntime(ABC):
         return session.get(lambda: self.load(model(), outputs, shapes if own else None))(inputs, workspace)
 
     def _exported(self, function: Callable[..., bytes], *arguments: object, **named: object) -> Callable[[], bytes]:
-        """What makes a model of ``vscugan.runtime.graph``."""
+        """What makes a model of ``vscugan.runtime.graph``, or is the user's own one."""
+        if self._own_model is not None:
+            return lambda: self._own_model or b""
         writer: dict[str, object] = {} if self._quantisation is None else {"quantisation": self._quantisation}
         if self.memory_format == torch.channels_last and function is graph.stage_graph:
             writer["channels_last"] = True

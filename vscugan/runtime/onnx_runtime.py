@@ -152,6 +152,7 @@ ROWS = (
         "onnxruntime",
         CUDA,
         {"cpu": ("fp32",), "cuda": ("fp32",)},
+        takes=("layers", "onnx"),
         speed={("cpu", "fp32"): 1.05, ("avx2", "fp32"): 1.3},
     ),
     _row("tensorrt", TENSORRT, {"cuda": ("fp32", "fp16")}, meanwhile="torch"),

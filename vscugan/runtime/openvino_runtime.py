@@ -137,6 +137,7 @@ ROWS = (
         devices={"cpu": ("fp32", "fp16", "bf16", "int8"), "xpu": ("fp32", "fp16", "bf16")},
         extras={"cpu": "openvino", "xpu": "openvino"},
         load=package,
+        takes=("layers", "onnx"),
         make=_make,
         native_precisions=native_precisions,
         out_of_memory=("bad_alloc",),

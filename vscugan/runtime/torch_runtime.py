@@ -10,12 +10,13 @@ from torch import Tensor
 
 from vscugan.architectures.parts import Gate, Stage
 from vscugan.architectures.stages import WholeMaps, run_stages
-from vscugan.models.weights import Weights
+from vscugan.models.weights import Weights, form_of
 from vscugan.runtime.backends import Backend
 from vscugan.runtime.cuda_graphs import run_by_graph
 from vscugan.runtime.device import TORCH_GPUS, Device
 from vscugan.runtime.gates import GateLayers, map_sums
-from vscugan.runtime.protocol import Gates, PassOptions
+from vscugan.runtime.module_runtime import ModuleRuntime
+from vscugan.runtime.protocol import Gates, PassOptions, Runtime
 from vscugan.runtime.workspace import Workspace
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -151,6 +152,11 @@ class TorchRuntime:
         return self._gates(gate, mean, alpha).to(self.dtype)
 
 
+def _make(weights: Weights, device: Device, precision: str) -> Runtime:
+    kind = ModuleRuntime if form_of(weights) == "module" else TorchRuntime
+    return kind(weights, device.tensors, DTYPES[precision])
+
+
 ROWS = (
     Backend(
         name="torch",
@@ -158,7 +164,8 @@ ROWS = (
         distributions=("torch",),
         devices=dict.fromkeys(("cpu", *TORCH_GPUS), tuple(DTYPES)),
         load=lambda: torch,
-        make=lambda weights, device, precision: TorchRuntime(weights, device.tensors, DTYPES[precision]),
+        takes=("layers", "module"),
+        make=_make,
         native_precisions=lambda device: native_precisions(device),  # which tests replace
         out_of_memory=("can't allocate memory", "not enough memory"),  # of a CPU; Linux and Windows
         # on two CPU cores two frames gain torch 10 % and OpenVINO nothing, while each has half of the memory: not worth

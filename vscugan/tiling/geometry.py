@@ -68,6 +68,11 @@ def round_up(px: int, multiple: int) -> int:
     return -(-px // multiple) * multiple
 
 
+def filled_up(architecture: Architecture, px: int) -> int:
+    """The px that the network takes for an axis of ``px``: a multiple, and no less than its minimum."""
+    return max(round_up(px, architecture.multiple), architecture.minimum_px)
+
+
 def split(picture_px: int, tile_px: int, multiple: int) -> list[Span]:
     """Cut an axis of ``picture_px`` (a multiple of ``multiple``) into tiles of nearly equal size.
 
@@ -132,13 +137,13 @@ def compute_spans(
 ) -> list[Span]:
     """For each tile of an axis, px of the picture that hold its ``compute_span`` for all the stages.
 
-    All are of one size, since runtimes pay for each new shape.
+    All are of one size, since runtimes pay for each new shape, and none is less than the network's minimum.
     """
     spans = []
     for tile in tiles:
         each = [compute_span(architecture, stage, tile, picture_px, from_picture=from_picture) for stage in stages]
         spans.append(Span(start=min(s.start for s in each), stop=max(s.stop for s in each)))
-    size = max(span.size for span in spans)
+    size = max(architecture.minimum_px, *(span.size for span in spans))
     starts = [min(span.start, picture_px - size) for span in spans]
     return [Span(start=start, stop=start + size) for start in starts]
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from vscugan.architectures.architecture import Architecture
 from vscugan.architectures.parts import Border
-from vscugan.tiling.geometry import round_up
+from vscugan.tiling.geometry import filled_up
 
 
 class FeatureStorage(StrEnum):
@@ -39,7 +39,7 @@ class TilePlan:
 def stored_bytes(architecture: Architecture, height: int, width: int, plan: TilePlan, item_bytes: int) -> int:
     """Peak of the bytes that are kept between stages for a frame of ``height`` x ``width``, the input among them."""
     maps, stages = architecture.shapes.maps, architecture.stages_for(lean=plan.is_lean)
-    size = [round_up(s, architecture.multiple) for s in (height, width)]
+    size = [filled_up(architecture, s) for s in (height, width)]
 
     def held(names: set[str]) -> int:
         return sum(maps[n].channels * maps[n].size(size[0]) * maps[n].size(size[1]) for n in names)
@@ -65,7 +65,8 @@ def _window_px(architecture: Architecture, height: int, width: int, plan: TilePl
     read = [min(t or s, s) + 2 * architecture.halo_px for t, s in zip(plan.tile, (height, width), strict=True)]
     if architecture.border is Border.SAME:  # a window ends with the frame
         read = [min(px, s) for px, s in zip(read, (height, width), strict=True)]
-    return read[0], read[1]
+    rows, columns = (max(px, architecture.minimum_px) for px in read)
+    return rows, columns
 
 
 def working_bytes(

@@ -31,7 +31,7 @@ SCHEMA_VERSION = 2
 #: facts of ``describe`` that a run which goes on may have otherwise: they change the last bits alone
 LAST_BIT_FACTS = ("tile",)
 #: packages that take part, beside those of the runtimes
-PACKAGES = ("vapoursynth-bestsource", "numpy", "av", "imageio-ffmpeg")
+PACKAGES = ("vapoursynth-bestsource", "numpy", "av", "imageio-ffmpeg", "spandrel")
 #: packages that make the pictures whatever the runtime is
 PICTURE_PACKAGES = ("vscugan", "vapoursynth", "vapoursynth-bestsource")
 #: what is read of a certificate, and of each chunk in it

@@ -1,0 +1,77 @@
+"""A user's whole network, run by torch."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vscugan.architectures.parts import Gate, Stage
+from vscugan.models.weights import Weights
+from vscugan.models.whole_network import TorchNetwork
+from vscugan.runtime.protocol import Gates, PassOptions
+from vscugan.runtime.workspace import Workspace
+
+
+class ModuleRuntime:
+    """Runs a network of spandrel's on windows of the picture, one at a time: such networks may keep what they compute.
+
+    Its result is in 0..1, as spandrel's are.
+    """
+
+    name = "torch"
+    memory_format = torch.contiguous_format
+    returns_gates = True  # there are none
+    keeps_maps = False
+    largest_buffer: int | None = None
+    #: of what was counted as alive at once: on the CPU ESRGAN's peak of resident memory is 1.43 times that
+    working_maps = 1.5
+    dense_windows = False
+    preferred_tile_px = 0
+
+    def __init__(self, weights: Weights, device: torch.device, dtype: torch.dtype) -> None:
+        assert isinstance(weights.network, TorchNetwork)
+        self.architecture, self.device, self.dtype = weights.architecture, device, dtype
+        self.sum_dtype = torch.float32 if device.type == "mps" else torch.float64
+        self._network: Any = weights.network.run
+        if (device.type, dtype) != ("cpu", torch.float32):
+            self._network = copy.deepcopy(self._network).to(device, dtype)
+        self._lock = threading.Lock()
+
+    def run_network(self, padded: Tensor, workspace: Workspace, options: PassOptions) -> tuple[Tensor, Gates]:
+        """See ``Runtime``."""
+        with self._lock, self._exact():
+            y: Tensor = self._network(padded.clone(memory_format=self.memory_format))
+            if self.device.type == "cuda":
+                torch.cuda.current_stream(self.device).synchronize()  # what it keeps is ready for the next frame
+        return y.to(torch.float32).contiguous(), ()
+
+    def _exact(self) -> AbstractContextManager[None]:
+        """As ``TorchRuntime`` computes: without TF32, and without kernels that add in any order."""
+        if self.device.type != "cuda":
+            return nullcontext()
+        exact: AbstractContextManager[None] = torch.backends.cudnn.flags(
+            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+        )
+        return exact
+
+    def run_stage(
+        self, k: int, stage: Stage, read: Mapping[str, Tensor], gates: Mapping[str, Tensor], workspace: Workspace
+    ) -> dict[str, Tensor]:
+        """See ``Runtime``: the network has no stages that are run one at a time."""
+        raise NotImplementedError
+
+    def map_sum(
+        self, k: int, padded: Tensor, own: tuple[slice, slice], gates: Mapping[str, Tensor], workspace: Workspace
+    ) -> Tensor:
+        """See ``Runtime``: the network has no gates."""
+        raise NotImplementedError
+
+    def gate(self, gate: Gate, mean: Tensor, alpha: float) -> Tensor:
+        """See ``Runtime``: the network has no gates."""
+        raise NotImplementedError
