@@ -36,6 +36,7 @@ def by_ncnn(row: ModelRow, x: np.ndarray) -> np.ndarray:
     net = ncnn.Net()
     for option in ("fp16_storage", "fp16_arithmetic", "fp16_packed", "bf16_storage", "winograd_convolution"):
         setattr(net.opt, f"use_{option}", False)
+    net.opt.num_threads = 1  # for small pictures threads would wait for each other
     folder = released_folder(row)
     assert net.load_param(str(folder / row.param)) == 0
     assert net.load_model(str(folder / row.bin)) == 0
