@@ -1,0 +1,141 @@
+"""What is measured on the results of models; docs/lineage.md says in words what each figure is."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import vapoursynth as vs
+from numpy.typing import NDArray
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / "scripts"))
+from lineage_models import System  # noqa: E402
+from lineage_pictures import DEGRADATIONS, HEIGHT, SUBJECTS, WIDTH, source, truth  # noqa: E402
+from quality import Picture, core, edge_profile, likeness, luma, picture_of, spline36  # noqa: E402
+from reuse_report import Totals, still_pixels  # noqa: E402
+
+BLOCK_PX = 8  #: noise is coarse in the means of blocks of this size in the result, and fine within them
+SMOOTH = 6 / 255  #: by how much a truth's luma may vary in a block that counts as smooth
+SEED = 16
+#: of the noise that is drawn: standard deviation in codes of 8 bit, and pitch in px of the source
+NOISES = {"weak grain": (2, 1), "strong grain": (8, 1), "coarse noise": (4, 8)}
+MARGIN_PX = 16
+FLICKER_CLIP, FLICKER_FRAMES = "sylvie_vn_640x360_crf23.mkv", range(24, 60)
+FLICKER_TOP, FLICKER_LEFT, FLICKER_HEIGHT, FLICKER_WIDTH = 0, 200, 180, 256
+Row = tuple[str, str, str, float]  # degradation, subject, measure, value
+
+
+def blocks(values: Picture) -> Picture:
+    """(H, W) cut into blocks: (count, 64)."""
+    height, width = (size // BLOCK_PX * BLOCK_PX for size in values.shape)
+    cut = values[:height, :width].reshape(height // BLOCK_PX, BLOCK_PX, width // BLOCK_PX, BLOCK_PX)
+    return cut.transpose(0, 2, 1, 3).reshape(-1, BLOCK_PX**2)
+
+
+def rms(values: Picture) -> float:
+    return float(np.sqrt(np.mean(values.astype(np.float64) ** 2)))
+
+
+def coarse_and_fine(values: Picture) -> tuple[float, float]:
+    """RMS of blocks' means around the mean of all, and of what is within blocks."""
+    means = values.mean(axis=1, keepdims=True)
+    return rms(means - means.mean()), rms(values - means)
+
+
+def detail(picture: Picture, wanted: Picture) -> tuple[float, float]:
+    """Fine detail of luma: how much of it for that of the truth, and its correlation with that of the truth."""
+    ours, theirs = (y - y.mean(axis=1, keepdims=True) for y in (blocks(luma(picture)), blocks(luma(wanted))))
+    return rms(ours) / rms(theirs), float(np.corrcoef(ours.ravel(), theirs.ravel())[0, 1])
+
+
+def steepness(picture: Picture, wanted: Picture) -> float:
+    """RMS slope of luma for that of the truth: 1 is as soft as it was, more is sharper."""
+    ours, theirs = (rms(np.stack(np.gradient(luma(p)))) for p in (picture, wanted))
+    return ours / theirs
+
+
+def noise_left(picture: Picture, wanted: Picture) -> tuple[float, float]:
+    """Coarse and fine error of luma in blocks that are smooth in the truth, in codes of 8 bit."""
+    smooth = np.ptp(blocks(luma(wanted)), axis=1) < SMOOTH
+    coarse, fine = coarse_and_fine(blocks(luma(picture) - luma(wanted))[smooth])
+    return 255 * coarse, 255 * fine
+
+
+def subject_figures(system: System) -> Iterator[Row]:
+    """Against the truth, for each degradation and subject."""
+    for degradation in DEGRADATIONS:
+        for subject in SUBJECTS:
+            result, wanted = system.picture(source(subject, degradation)), truth(subject)
+            named = dict(zip(("PSNR", "SSIM"), likeness(result, wanted), strict=True))
+            if subject == "bokeh":
+                named["steepness"] = steepness(result, wanted)
+            else:
+                named["edge width"] = edge_profile(result, wanted)[0]
+            if subject == "floor texture":
+                named |= zip(("detail", "detail correlation"), detail(result, wanted), strict=True)
+            if subject == "lines of a face":
+                named |= zip(("coarse noise left", "fine noise left"), noise_left(result, wanted), strict=True)
+            yield from ((degradation, subject, name, value) for name, value in named.items())
+
+
+def own_size_figures(system: System) -> Iterator[Row]:
+    """At the source's own size (``scale=1``), against the source before its degradation."""
+    for degradation in DEGRADATIONS:
+        wanted = source("lines of a face", "clean")
+        given = source("lines of a face", degradation)
+        result = system.picture(given, scale=1) if system.model else given
+        named = dict(zip(("PSNR", "SSIM"), likeness(result, wanted), strict=True))
+        named["edge width"] = edge_profile(result, wanted)[0]
+        yield from ((degradation, "own size", name, value) for name, value in named.items())
+
+
+def ramps() -> Picture:
+    """(3, 180, 320): soft slopes of colour, nothing that noise could be mistaken for."""
+    y, x = np.mgrid[: HEIGHT // 2, : WIDTH // 2].astype(np.float32)
+    return np.stack([0.3 + 0.4 * x / x.max(), 0.3 + 0.4 * y / y.max(), 0.7 - 0.3 * x / x.max()]).astype(np.float32)
+
+
+def noise(codes: float, pitch: int) -> NDArray[np.float32]:
+    """(1, 180, 320): Gaussian noise of a standard deviation and pitch, the same in R, G and B."""
+    height, width = HEIGHT // 2, WIDTH // 2
+    grid = np.random.default_rng(SEED).standard_normal((height // pitch, width // pitch)).astype(np.float32)
+    drawn = grid
+    if pitch > 1:  # resampled between 0 and 1, where a picture is clipped
+        drawn = spline36(np.stack([grid / 16 + 0.5] * 3), height, width)[0] - 0.5
+    return (drawn / drawn.std() * codes / 255)[None]
+
+
+def kept_noise(system: System) -> Iterator[Row]:
+    """How much of drawn noise is left, for what Spline36 leaves."""
+    clean, plain = ramps(), System()
+    inner = (slice(None), slice(MARGIN_PX, -MARGIN_PX), slice(MARGIN_PX, -MARGIN_PX))
+    for name, row in NOISES.items():
+        noisy = clean + noise(*row)
+        ours, theirs = (rms((s.picture(noisy) - s.picture(clean))[inner]) for s in (system, plain))
+        yield "clean", name, "kept", ours / theirs
+
+
+def flicker_sources() -> list[Picture]:
+    clip = core.bs.VideoSource(str(ROOT / "tests" / "data" / FLICKER_CLIP), cachemode=0)
+    clip = clip.resize.Spline36(format=vs.RGBS).std.CropAbs(FLICKER_WIDTH, FLICKER_HEIGHT, FLICKER_LEFT, FLICKER_TOP)
+    return [picture_of(clip, n) for n in FLICKER_FRAMES]
+
+
+def flicker(system: System) -> Iterator[Row]:
+    """As scripts/reuse_report.py measures it: the mean change from frame to frame where the source stands still."""
+    totals, before = Totals(), None
+    for frame in flicker_sources():
+        totals.add(system.picture(frame), 0, None if before is None else still_pixels(before, frame))
+        before = frame
+    yield "clip", "frames 24-59", "flicker", totals.flicker
+
+
+def figures(system: System) -> Iterator[Row]:
+    """All of a system."""
+    yield from subject_figures(system)
+    yield from own_size_figures(system)
+    yield from kept_noise(system)
+    yield from flicker(system)
