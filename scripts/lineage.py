@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "scripts"))
-from lineage_figures import Row, figures  # noqa: E402
+from lineage_figures import NOISES, OWN_SIZE, Row, figures  # noqa: E402
 from lineage_models import System, systems  # noqa: E402
 from lineage_pictures import DEGRADATIONS, SUBJECTS, source, truth  # noqa: E402
 from lineage_sheet import cell, drawn_sheet  # noqa: E402
@@ -22,7 +23,38 @@ from report import write_table  # noqa: E402
 DOCS = ROOT / "docs"
 SHOWN = ("waifu2x", "realesrgan-anime", "realesrgan-animevideo", "se")
 MEASURED = ("waifu2x", "waifu2x-anime", "waifu2x-photo", "realesrgan-anime", "realesrgan-animevideo", "se", "pro")
-DRAWN = ("floor texture", "lines of a face", "text", "bokeh")
+FACE, FLOOR, TEXT, VERY_LOW, BOKEH = "lines of a face", "floor texture", "text", "very low quality", "bokeh"
+WORSE = [name for name in DEGRADATIONS if name != "clean"]
+Values = Mapping[tuple[str, str, str], float]  # by degradation, subject and measure
+Column = Callable[[Values], str]
+
+
+def mean(degradation: str, subjects: Sequence[str], *measures: str, form: str = ".2f") -> Column:
+    """A column of means over subjects, one for each measure."""
+    return lambda values: ", ".join(
+        format(np.mean([values[degradation, subject, measure] for subject in subjects]), form) for measure in measures
+    )
+
+
+def likeness(degradation: str, *subjects: str) -> Column:
+    """PSNR and SSIM; the truth itself has an infinite PSNR."""
+    psnr, ssim = (mean(degradation, subjects, m, form=f) for m, f in (("PSNR", ".2f"), ("SSIM", ".3f")))
+    return lambda values: f"{psnr(values)}, {ssim(values)}"
+
+
+#: of each table of docs/lineage.md
+COLUMNS: Mapping[str, Mapping[str, Column]] = {
+    "likeness": {d: likeness(d, FLOOR, FACE, TEXT, BOKEH) for d in DEGRADATIONS}
+    | {VERY_LOW: likeness("clean", VERY_LOW)},
+    "edges": {f"face, {d}": mean(d, [FACE], "edge width") for d in DEGRADATIONS}
+    | {f"text, {d}": mean(d, [TEXT], "edge width") for d in ("clean", "crf35")},
+    "texture": {f"floor, {d}": mean(d, [FLOOR], "detail", "detail correlation") for d in DEGRADATIONS}
+    | {f"bokeh, {d}": mean(d, [BOKEH], "steepness") for d in ("clean", "jpeg30")},
+    "noise": {name: mean("clean", [name], "kept", form=".0%") for name in NOISES}
+    | {d: mean(d, [FACE], "coarse noise left", "fine noise left") for d in WORSE}
+    | {"flicker": mean("clip", ["frames 24-59"], "flicker", form=".3f")},
+    "own-size": {d: likeness(d, OWN_SIZE) for d in DEGRADATIONS},
+}
 
 
 def draw_sheets() -> None:
@@ -30,8 +62,9 @@ def draw_sheets() -> None:
     for degradation in DEGRADATIONS:
         rows = {("original", ""): [cell(truth(s), *SUBJECTS[s].shown) for s in SUBJECTS]}
         for system in (System(), *systems(*SHOWN)):
-            pictures = [cell(system.picture(source(s, degradation)), *SUBJECTS[s].shown) for s in SUBJECTS]
-            rows[system.label, system.noise or ""] = pictures
+            results = system.pictures([source(s, degradation) for s in SUBJECTS])
+            pictures = [cell(y, *SUBJECTS[s].shown) for s, y in zip(SUBJECTS, results, strict=True)]
+            rows[system.label] = pictures
         path = DOCS / f"lineage-{degradation}.png"
         drawn_sheet(list(SUBJECTS), rows).save(path, optimize=True)
         print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1e6:.2f} MB", flush=True)
@@ -42,7 +75,7 @@ def measure() -> None:
     found: dict[System, list[Row]] = {}
     for system in (System(), *systems(*MEASURED)):
         found[system] = list(figures(system))
-        print(f"{system.label} {system.noise or ''}", flush=True)
+        print(*system.label, flush=True)
     with (DOCS / "lineage.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["model", "noise", "degradation", "subject", "measure", "value"])
@@ -52,48 +85,15 @@ def measure() -> None:
         write_table(DOCS / "lineage.md", name, table)
 
 
-def mean(rows: list[Row], measure: str, *subjects: str, degradation: str) -> float:
-    """Of a measure over subjects; of a PSNR of equal pictures it is infinite."""
-    return float(np.mean([r[3] for r in rows if r[0] == degradation and r[1] in subjects and r[2] == measure]))
-
-
-def tables(found: dict[System, list[Row]]) -> dict[str, list[list[str]]]:
-    """The tables of docs/lineage.md by their marks, a row for each system."""
-    worse = list(DEGRADATIONS)
-    heads = {
-        "likeness": [*worse, "very low quality"],
-        "edges": [*worse, "text, clean", "text, crf35"],
-        "texture": ["detail", "correlation", "detail, crf35", "correlation, crf35", "bokeh, slope", "slope, jpeg30"],
-        "noise": ["weak grain", "strong grain", "coarse noise", *(f"{d}: coarse, fine" for d in worse[1:]), "flicker"],
-        "own-size": worse,
-    }
-    made = {name: [["model", "noise", *head]] for name, head in heads.items()}
+def tables(found: Mapping[System, Sequence[Row]]) -> dict[str, list[list[str]]]:
+    """The tables of docs/lineage.md by their marks, a row for each system that the sheets show."""
+    heads = {name: ["model", "noise", *columns] for name, columns in COLUMNS.items()}
+    made = {name: [head] for name, head in heads.items()}
     for system, rows in found.items():
-
-        def at(measure: str, subject: str, degradation: str = "clean", rows: list[Row] = rows) -> float:
-            return mean(rows, measure, subject, degradation=degradation)
-
-        psnr, ssim = (
-            [mean(rows, m, *DRAWN, degradation=d) for d in worse] + [at(m, "very low quality")]
-            for m in ("PSNR", "SSIM")
-        )
-        floor, own = "floor texture", [(at("PSNR", "own size", d), at("SSIM", "own size", d)) for d in worse]
-        cells = {
-            "likeness": [f"{p:.2f}, {s:.3f}" for p, s in zip(psnr, ssim, strict=True)],
-            "edges": [f"{at('edge width', 'lines of a face', d):.2f}" for d in worse]
-            + [f"{at('edge width', 'text', d):.2f}" for d in worse[:2]],
-            "texture": [f"{at(m, floor, d):.2f}" for d in worse[:2] for m in ("detail", "detail correlation")]
-            + [f"{at('steepness', 'bokeh', d):.2f}" for d in ("clean", "jpeg30")],
-            "noise": [f"{at('kept', n):.0%}" for n in ("weak grain", "strong grain", "coarse noise")]
-            + [
-                f"{at('coarse noise left', 'lines of a face', d):.2f}, {at('fine noise left', 'lines of a face', d):.2f}"
-                for d in worse[1:]
-            ]
-            + [f"{mean(rows, 'flicker', 'frames 24-59', degradation='clip'):.3f}"],
-            "own-size": [f"{p:.2f}, {s:.3f}" for p, s in own],
-        }
-        for name, row in cells.items():
-            made[name].append([system.label, system.noise or "", *row])
+        if system.model in ("", *SHOWN):
+            values = {row[:3]: row[3] for row in rows}
+            for name, columns in COLUMNS.items():
+                made[name].append([*system.label, *(text(values) for text in columns.values())])
     return made
 
 

@@ -23,6 +23,7 @@ SEED = 16
 #: of the noise that is drawn: standard deviation in codes of 8 bit, and pitch in px of the source
 NOISES = {"weak grain": (2, 1), "strong grain": (8, 1), "coarse noise": (4, 8)}
 MARGIN_PX = 16
+OWN_SIZE = "own size"
 FLICKER_CLIP, FLICKER_FRAMES = "sylvie_vn_640x360_crf23.mkv", range(24, 60)
 FLICKER_TOP, FLICKER_LEFT, FLICKER_HEIGHT, FLICKER_WIDTH = 0, 200, 180, 256
 Row = tuple[str, str, str, float]  # degradation, subject, measure, value
@@ -53,7 +54,7 @@ def detail(picture: Picture, wanted: Picture) -> tuple[float, float]:
 
 def steepness(picture: Picture, wanted: Picture) -> float:
     """RMS slope of luma for that of the truth: 1 is as soft as it was, more is sharper."""
-    ours, theirs = (rms(np.stack(np.gradient(luma(p)))) for p in (picture, wanted))
+    ours, theirs = (rms(np.asarray(np.gradient(luma(p)))) for p in (picture, wanted))
     return ours / theirs
 
 
@@ -67,8 +68,9 @@ def noise_left(picture: Picture, wanted: Picture) -> tuple[float, float]:
 def subject_figures(system: System) -> Iterator[Row]:
     """Against the truth, for each degradation and subject."""
     for degradation in DEGRADATIONS:
-        for subject in SUBJECTS:
-            result, wanted = system.picture(source(subject, degradation)), truth(subject)
+        results = system.pictures([source(subject, degradation) for subject in SUBJECTS])
+        for subject, result in zip(SUBJECTS, results, strict=True):
+            wanted = truth(subject)
             named = dict(zip(("PSNR", "SSIM"), likeness(result, wanted), strict=True))
             if subject == "bokeh":
                 named["steepness"] = steepness(result, wanted)
@@ -89,13 +91,14 @@ def own_size_figures(system: System) -> Iterator[Row]:
         result = system.picture(given, scale=1) if system.model else given
         named = dict(zip(("PSNR", "SSIM"), likeness(result, wanted), strict=True))
         named["edge width"] = edge_profile(result, wanted)[0]
-        yield from ((degradation, "own size", name, value) for name, value in named.items())
+        yield from ((degradation, OWN_SIZE, name, value) for name, value in named.items())
 
 
 def ramps() -> Picture:
     """(3, 180, 320): soft slopes of colour, nothing that noise could be mistaken for."""
     y, x = np.mgrid[: HEIGHT // 2, : WIDTH // 2].astype(np.float32)
-    return np.stack([0.3 + 0.4 * x / x.max(), 0.3 + 0.4 * y / y.max(), 0.7 - 0.3 * x / x.max()]).astype(np.float32)
+    slopes = (0.3 + 0.4 * x / x.max(), 0.3 + 0.4 * y / y.max(), 0.7 - 0.3 * x / x.max())
+    return np.asarray(slopes, np.float32)
 
 
 def noise(codes: float, pitch: int) -> NDArray[np.float32]:
@@ -105,7 +108,7 @@ def noise(codes: float, pitch: int) -> NDArray[np.float32]:
     drawn = grid
     if pitch > 1:  # resampled between 0 and 1, where a picture is clipped
         drawn = spline36(np.stack([grid / 16 + 0.5] * 3), height, width)[0] - 0.5
-    return (drawn / drawn.std() * codes / 255)[None]
+    return np.asarray(drawn / drawn.std() * codes / 255, np.float32)[None]
 
 
 def kept_noise(system: System) -> Iterator[Row]:
@@ -126,9 +129,9 @@ def flicker_sources() -> list[Picture]:
 
 def flicker(system: System) -> Iterator[Row]:
     """As scripts/reuse_report.py measures it: the mean change from frame to frame where the source stands still."""
-    totals, before = Totals(), None
-    for frame in flicker_sources():
-        totals.add(system.picture(frame), 0, None if before is None else still_pixels(before, frame))
+    totals, before, sources = Totals(), None, flicker_sources()
+    for frame, result in zip(sources, system.pictures(sources), strict=True):
+        totals.add(result, 0, None if before is None else still_pixels(before, frame))
         before = frame
     yield "clip", "frames 24-59", "flicker", totals.flicker
 

@@ -32,11 +32,8 @@ JPEG_QUALITY, VERY_LOW_QUALITY = 30, 15
 BLUR_RADIUS_PX = 9
 GAMMA = 2.2
 
-LINES = (
-    (250, 34, "Shall we walk home together?"),
-    (298, 24, "I have not decided yet."),
-    (332, 17, "Chapter 3, autumn"),
-)
+#: y, size in px, text
+LINES = ((250, 32, "Welcome"), (288, 20, "late in autumn"), (316, 15, "1, 2, 3: the end of it"))
 #: (y, x, radius) of the lights, in px of the truth
 LIGHTS = ((62, 80, 22), (96, 210, 16), (150, 330, 26), (74, 420, 18), (190, 120, 20), (230, 480, 24), (128, 540, 14))
 LIGHT, RIM_PX = np.array((1.0, 0.86, 0.6), np.float32), 5
@@ -49,7 +46,7 @@ def eight_bit(picture: Picture) -> NDArray[np.uint8]:
 
 def in_floats(pixels: NDArray[np.uint8]) -> Picture:
     """(H, W, 3) uint8 as a picture."""
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1), np.float32) / 255
+    return np.asarray(np.ascontiguousarray(pixels.transpose(2, 0, 1)) / np.float32(255))
 
 
 def drawn_text(picture: Picture) -> Picture:
@@ -134,11 +131,11 @@ class Subject:
 
 
 SUBJECTS: Mapping[str, Subject] = {
-    "floor texture": Subject(frame=10, top=360, left=0, shown=(210, 200)),
-    "lines of a face": Subject(frame=40, top=0, left=300, shown=(78, 224)),
-    "very low quality": Subject(frame=130, top=0, left=300, shown=(78, 256), before=very_low),
-    "text": Subject(frame=130, top=360, left=640, shown=(244, 236), drawn=drawn_text),
-    "bokeh": Subject(frame=10, top=0, left=0, shown=(110, 280), drawn=drawn_bokeh),
+    "floor texture": Subject(frame=10, top=360, left=0, shown=(236, 202)),
+    "lines of a face": Subject(frame=40, top=0, left=300, shown=(92, 226)),
+    "very low quality": Subject(frame=130, top=0, left=300, shown=(90, 258), before=very_low),
+    "text": Subject(frame=130, top=360, left=640, shown=(246, 248), drawn=drawn_text),
+    "bokeh": Subject(frame=10, top=0, left=0, shown=(146, 52), drawn=drawn_bokeh),
 }
 
 

@@ -13,7 +13,7 @@ sys.path.append(str(ROOT / "scripts"))
 from lineage_pictures import eight_bit  # noqa: E402
 from quality import Picture  # noqa: E402
 
-CELL_HEIGHT, CELL_WIDTH = 104, 148
+CELL_HEIGHT, CELL_WIDTH = 92, 144
 HEAD_PX, LABEL_PX, GAP_PX = 20, 96, 2
 PAPER, INK, TEXT_PX = (255, 255, 255), (0, 0, 0), 12
 
