@@ -1,4 +1,4 @@
-"""The sheets and figures of docs/lineage.md: ``lineage.py [sheets] [figures]``; without a name, both.
+"""The sheets and figures of docs/lineage.md: ``lineage.py [models] [sheets] [figures]``, or all.
 
 waifu2x, Real-ESRGAN and Real-CUGAN on the same crops of real art, clean and made worse, through ``core.cugan.Upscale``.
 """
@@ -11,6 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+
+from vscugan.architectures import ARCHITECTURES
+from vscugan.models.registry import models, rows
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "scripts"))
@@ -52,7 +55,7 @@ COLUMNS: Mapping[str, Mapping[str, Column]] = {
     | {f"bokeh, {d}": mean(d, [BOKEH], "steepness") for d in ("clean", "jpeg30")},
     "noise": {name: mean("clean", [name], "kept", form=".0%") for name in NOISES}
     | {d: mean(d, [FACE], "coarse noise left", "fine noise left") for d in WORSE}
-    | {"flicker": mean("clip", ["frames 24-59"], "flicker", form=".3f")},
+    | {f"flicker, {d}": mean(d, ["clip"], "flicker", form=".3f") for d in ("crf23", "crf35")},
     "own-size": {d: likeness(d, OWN_SIZE) for d in DEGRADATIONS},
 }
 
@@ -97,7 +100,19 @@ def tables(found: Mapping[System, Sequence[Row]]) -> dict[str, list[list[str]]]:
     return made
 
 
-PARTS = {"sheets": draw_sheets, "figures": measure}
+def list_models() -> None:
+    """The table of the models: what each is, costs, and where it comes from; nothing is computed."""
+    table = [["`model`", "network", "`scale`: thousand multiply-adds for a px of the source", "licence", "comes with"]]
+    for model in models():
+        own = [row for row in rows() if row.model == model]
+        networks = {row.scale: ARCHITECTURES[row.architecture] for row in own}
+        costs = [f"{scale}: {float(sum(a.shapes.multiply_adds)) / 1e3:,.0f}" for scale, a in sorted(networks.items())]
+        comes_with = f"`vscugan[{own[0].extra}]`" if own[0].extra else "vscugan"
+        table.append([f"`{model}`", networks[own[0].scale].family, "; ".join(costs), own[0].licence, comes_with])
+    write_table(DOCS / "lineage.md", "models", table)
+
+
+PARTS = {"models": list_models, "sheets": draw_sheets, "figures": measure}
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,8 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "scripts"))
 from lineage_models import System  # noqa: E402
-from lineage_pictures import DEGRADATIONS, HEIGHT, SUBJECTS, WIDTH, source, truth  # noqa: E402
-from quality import Picture, core, edge_profile, likeness, luma, picture_of, spline36  # noqa: E402
+from lineage_pictures import DEGRADATIONS, HEIGHT, SUBJECTS, WIDTH, h264, source, truth  # noqa: E402
+from quality import DATA, Picture, core, edge_profile, likeness, luma, picture_of, spline36  # noqa: E402
 from reuse_report import Totals, still_pixels  # noqa: E402
 
 BLOCK_PX = 8  #: noise is coarse in the means of blocks of this size in the result, and fine within them
@@ -24,8 +25,9 @@ SEED = 16
 NOISES = {"weak grain": (2, 1), "strong grain": (8, 1), "coarse noise": (4, 8)}
 MARGIN_PX = 16
 OWN_SIZE = "own size"
-FLICKER_CLIP, FLICKER_FRAMES = "sylvie_vn_640x360_crf23.mkv", range(24, 60)
-FLICKER_TOP, FLICKER_LEFT, FLICKER_HEIGHT, FLICKER_WIDTH = 0, 200, 180, 256
+FLICKER_CLIPS = ("sylvie_vn_640x360_crf23.mkv", "sylvie_vn_640x360_lossless.mkv")
+FLICKER_FRAMES = range(36, 60)
+FLICKER_TOP, FLICKER_LEFT, FLICKER_HEIGHT, FLICKER_WIDTH = 0, 208, 144, 208
 Row = tuple[str, str, str, float]  # degradation, subject, measure, value
 
 
@@ -121,19 +123,23 @@ def kept_noise(system: System) -> Iterator[Row]:
         yield "clean", name, "kept", ours / theirs
 
 
-def flicker_sources() -> list[Picture]:
-    clip = core.bs.VideoSource(str(ROOT / "tests" / "data" / FLICKER_CLIP), cachemode=0)
-    clip = clip.resize.Spline36(format=vs.RGBS).std.CropAbs(FLICKER_WIDTH, FLICKER_HEIGHT, FLICKER_LEFT, FLICKER_TOP)
+@cache
+def flicker_sources(file: str) -> list[Picture]:
+    """A part of the real clip's frames, in which little but a mouth moves."""
+    clip = core.bs.VideoSource(str(DATA / file), cachemode=0).resize.Spline36(format=vs.RGBS)
+    clip = clip.std.CropAbs(FLICKER_WIDTH, FLICKER_HEIGHT, FLICKER_LEFT, FLICKER_TOP)
     return [picture_of(clip, n) for n in FLICKER_FRAMES]
 
 
 def flicker(system: System) -> Iterator[Row]:
     """As scripts/reuse_report.py measures it: the mean change from frame to frame where the source stands still."""
-    totals, before, sources = Totals(), None, flicker_sources()
-    for frame, result in zip(sources, system.pictures(sources), strict=True):
-        totals.add(result, 0, None if before is None else still_pixels(before, frame))
-        before = frame
-    yield "clip", "frames 24-59", "flicker", totals.flicker
+    released, lossless = map(flicker_sources, FLICKER_CLIPS)
+    for degradation, sources in (("crf23", released), ("crf35", h264(lossless))):
+        totals, before = Totals(), None
+        for frame, result in zip(sources, system.pictures(sources), strict=True):
+            totals.add(result, 0, None if before is None else still_pixels(before, frame))
+            before = frame
+        yield degradation, "clip", "flicker", totals.flicker
 
 
 def figures(system: System) -> Iterator[Row]:

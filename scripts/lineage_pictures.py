@@ -9,7 +9,7 @@ import io
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -86,17 +86,22 @@ def down_and_up(picture: Picture, part: float = 2 / 3) -> Picture:
     return spline36(averaged(picture, round(height * part), round(width * part)), height, width)
 
 
-def h264(picture: Picture, crf: int = CRF) -> Picture:
-    """Held for half a second in an x264 stream at a crf, and taken from its middle."""
-    height, width = picture.shape[1:]
+def h264(pictures: Sequence[Picture], crf: int = CRF) -> list[Picture]:
+    """Frames of a clip of 24 fps through an x264 stream at a crf."""
+    _, height, width = pictures[0].shape
     raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", "24"]
     exact = ["-sws_flags", "bicubic+accurate_rnd+full_chroma_int+bitexact"]
     with tempfile.TemporaryDirectory() as folder:
-        path = f"{folder}/held.mkv"
+        path = f"{folder}/clip.mkv"
         x264 = ["-c:v", "libx264", "-preset", "medium", "-crf", str(crf), "-pix_fmt", "yuv420p", "-threads", "1"]
-        ffmpeg([*raw, "-i", "-", *exact, *x264, path], eight_bit(picture).tobytes() * HELD_FRAMES)
+        ffmpeg([*raw, "-i", "-", *exact, *x264, path], b"".join(eight_bit(p).tobytes() for p in pictures))
         pixels = ffmpeg(["-i", path, *exact, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"])
-    return in_floats(np.frombuffer(pixels, np.uint8).reshape(HELD_FRAMES, height, width, 3)[KEPT_FRAME])
+    return [in_floats(frame) for frame in np.frombuffer(pixels, np.uint8).reshape(len(pictures), height, width, 3)]
+
+
+def held(picture: Picture) -> Picture:
+    """The middle of half a second of x264 in which the picture stands still."""
+    return h264([picture] * HELD_FRAMES)[KEPT_FRAME]
 
 
 def ffmpeg(arguments: list[str], stdin: bytes = b"") -> bytes:
@@ -112,7 +117,7 @@ def very_low(picture: Picture) -> Picture:
 
 DEGRADATIONS: Mapping[str, Callable[[Picture], Picture]] = {
     "clean": lambda picture: picture,
-    "crf35": h264,
+    "crf35": held,
     "down-up": down_and_up,
     "jpeg30": jpeg,
 }
