@@ -40,17 +40,17 @@ def mean(degradation: str, subjects: Sequence[str], *measures: str, form: str = 
 
 
 def likeness(degradation: str, *subjects: str) -> Column:
-    """PSNR and SSIM; the truth itself has an infinite PSNR."""
+    """PSNR and SSIM; nothing where the level does not exist."""
     psnr, ssim = (mean(degradation, subjects, m, form=f) for m, f in (("PSNR", ".2f"), ("SSIM", ".3f")))
-    return lambda values: f"{psnr(values)}, {ssim(values)}"
+    return lambda values: f"{psnr(values)}, {ssim(values)}" if (degradation, subjects[0], "PSNR") in values else ""
 
 
 #: of each table of docs/lineage.md
 COLUMNS: Mapping[str, Mapping[str, Column]] = {
     "likeness": {d: likeness(d, FLOOR, FACE, TEXT, BOKEH) for d in DEGRADATIONS}
     | {VERY_LOW: likeness("clean", VERY_LOW)},
-    "edges": {f"face, {d}": mean(d, [FACE], "edge width") for d in DEGRADATIONS}
-    | {f"text, {d}": mean(d, [TEXT], "edge width") for d in ("clean", "crf35")},
+    "edges": {f"edges, {d}": mean(d, [FACE], "edge width") for d in DEGRADATIONS}
+    | {f"text, {d}": mean(d, [TEXT], "PSNR of lines") for d in DEGRADATIONS},
     "texture": {f"floor, {d}": mean(d, [FLOOR], "detail", "detail correlation") for d in DEGRADATIONS}
     | {f"bokeh, {d}": mean(d, [BOKEH], "steepness") for d in ("clean", "jpeg30")},
     "noise": {name: mean("clean", [name], "kept", form=".0%") for name in NOISES}
@@ -92,9 +92,9 @@ def tables(found: Mapping[System, Sequence[Row]]) -> dict[str, list[list[str]]]:
     """The tables of docs/lineage.md by their marks, a row for each system that the sheets show."""
     heads = {name: ["model", "noise", *columns] for name, columns in COLUMNS.items()}
     made = {name: [head] for name, head in heads.items()}
-    for system, rows in found.items():
+    for system, measured in found.items():
         if system.model in ("", *SHOWN):
-            values = {row[:3]: row[3] for row in rows}
+            values = {row[:3]: row[3] for row in measured}
             for name, columns in COLUMNS.items():
                 made[name].append([*system.label, *(text(values) for text in columns.values())])
     return made

@@ -25,10 +25,19 @@ SEED = 16
 NOISES = {"weak grain": (2, 1), "strong grain": (8, 1), "coarse noise": (4, 8)}
 MARGIN_PX = 16
 OWN_SIZE = "own size"
+#: where the figure and the caption are in their pictures
+FIGURE = (slice(None), slice(None), slice(190, 480))
+CAPTION = (slice(None), slice(244, 344), slice(230, 410))
+FIGURE_EDGES = 300
 FLICKER_CLIPS = ("sylvie_vn_640x360_crf23.mkv", "sylvie_vn_640x360_lossless.mkv")
 FLICKER_FRAMES = range(36, 60)
 FLICKER_TOP, FLICKER_LEFT, FLICKER_HEIGHT, FLICKER_WIDTH = 0, 208, 144, 208
 Row = tuple[str, str, str, float]  # degradation, subject, measure, value
+
+
+def edge_width(picture: Picture, wanted: Picture) -> float:
+    """10-90 % width in px of the figure's strongest upright edges."""
+    return edge_profile(picture[FIGURE], wanted[FIGURE], FIGURE_EDGES)[0]
 
 
 def blocks(values: Picture) -> Picture:
@@ -76,23 +85,27 @@ def subject_figures(system: System) -> Iterator[Row]:
             named = dict(zip(("PSNR", "SSIM"), likeness(result, wanted), strict=True))
             if subject == "bokeh":
                 named["steepness"] = steepness(result, wanted)
-            else:
-                named["edge width"] = edge_profile(result, wanted)[0]
-            if subject == "floor texture":
+            elif subject == "floor texture":
                 named |= zip(("detail", "detail correlation"), detail(result, wanted), strict=True)
-            if subject == "lines of a face":
+            elif subject == "text":
+                named |= zip(
+                    ("PSNR of lines", "SSIM of lines"), likeness(result[CAPTION], wanted[CAPTION]), strict=True
+                )
+            elif subject == "lines of a face":
                 named |= zip(("coarse noise left", "fine noise left"), noise_left(result, wanted), strict=True)
+                named["edge width"] = edge_width(result, wanted)
             yield from ((degradation, subject, name, value) for name, value in named.items())
 
 
 def own_size_figures(system: System) -> Iterator[Row]:
-    """At the source's own size (``scale=1``), against the source before its degradation."""
+    """At the source's own size (``scale=1``), against the source before its degradation; not every level has it."""
+    if not system.restores:
+        return
     for degradation in DEGRADATIONS:
         wanted = source("lines of a face", "clean")
         given = source("lines of a face", degradation)
         result = system.picture(given, scale=1) if system.model else given
         named = dict(zip(("PSNR", "SSIM"), likeness(result, wanted), strict=True))
-        named["edge width"] = edge_profile(result, wanted)[0]
         yield from ((degradation, OWN_SIZE, name, value) for name, value in named.items())
 
 
@@ -143,7 +156,10 @@ def flicker(system: System) -> Iterator[Row]:
 
 
 def figures(system: System) -> Iterator[Row]:
-    """All of a system."""
+    """All of a system; with interpolation, what the original's edges are, too."""
+    if not system.model:
+        face = truth("lines of a face")
+        yield "original", "lines of a face", "edge width", edge_width(face, face)
     yield from subject_figures(system)
     yield from own_size_figures(system)
     yield from kept_noise(system)

@@ -46,6 +46,12 @@ class System:
         name, kind = NAMES[self.model]
         return name, self.noise or kind
 
+    @property
+    def restores(self) -> bool:
+        """Whether it can be had with ``scale=1``: where a model has a network for that, not each level has."""
+        own = {row.noise for row in rows() if (row.model, row.scale) == (self.model, 1)}
+        return self.noise in own or not own
+
     def pictures(self, sources: Sequence[Picture], scale: int = 2) -> list[Picture]:
         """Sources of one size through the model, in fp32, in steps of 1/65535; kept files are read."""
         if not self.model:

@@ -79,15 +79,15 @@ def luma(picture: Picture) -> Picture:
     return np.asarray(np.tensordot(LUMA, picture, 1))
 
 
-def edge_profile(picture: Picture, truth: Picture) -> tuple[float, float, float]:
-    """The mean profile across the truth's strongest upright edges.
+def edge_profile(picture: Picture, truth: Picture, edges: int = EDGES) -> tuple[float, float, float]:
+    """The mean profile across the truth's strongest upright edges, of which ``edges`` are looked at.
 
     Returns the 10-90 % width in px, the overshoot in % of the step, and the shift in px (positive: to the right).
     """
     y, wanted = luma(picture), luma(truth)
     slope = np.abs(np.diff(wanted, axis=1))
     slope[:, : REACH_PX + 1] = slope[:, -REACH_PX - 1 :] = 0
-    strongest = np.argsort(slope, axis=None)[-EDGES:]
+    strongest = np.argsort(slope, axis=None)[-edges:]
     profiles: tuple[list[Picture], list[Picture]] = ([], [])
     for row, column in zip(*np.unravel_index(strongest, slope.shape), strict=True):
         at = slice(column - REACH_PX + 1, column + REACH_PX + 1)
