@@ -97,6 +97,11 @@ def tables(found: Mapping[System, Sequence[Row]]) -> dict[str, list[list[str]]]:
             values = {row[:3]: row[3] for row in measured}
             for name, columns in COLUMNS.items():
                 made[name].append([*system.label, *(text(values) for text in columns.values())])
+    levels = [other.noise for other in systems("se")]
+    made["levels"] = [["waifu2x", *(f"Real-CUGAN {noise}" for noise in levels)]]
+    for system in systems("waifu2x"):
+        near = {row[2]: row[3] for row in found[system]}
+        made["levels"].append([str(system.noise), *(f"{near[f'PSNR to se {noise}']:.1f}" for noise in levels)])
     return made
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "scripts"))
-from lineage_models import System  # noqa: E402
+from lineage_models import System, systems  # noqa: E402
 from lineage_pictures import DEGRADATIONS, HEIGHT, SUBJECTS, WIDTH, h264, source, truth  # noqa: E402
 from quality import DATA, Picture, core, edge_profile, likeness, luma, picture_of, spline36  # noqa: E402
+from report import decibels  # noqa: E402
 from reuse_report import Totals, still_pixels  # noqa: E402
 
 BLOCK_PX = 8  #: noise is coarse in the means of blocks of this size in the result, and fine within them
@@ -25,7 +26,8 @@ SEED = 16
 NOISES = {"weak grain": (2, 1), "strong grain": (8, 1), "coarse noise": (4, 8)}
 MARGIN_PX = 16
 OWN_SIZE = "own size"
-#: where the figure and the caption are in their pictures
+#: where bricks alone, the figure and the caption are in their pictures
+BRICKS = (slice(None), slice(64, 272), slice(300, 636))
 FIGURE = (slice(None), slice(None), slice(190, 480))
 CAPTION = (slice(None), slice(244, 344), slice(230, 410))
 FIGURE_EDGES = 300
@@ -86,7 +88,7 @@ def subject_figures(system: System) -> Iterator[Row]:
             if subject == "bokeh":
                 named["steepness"] = steepness(result, wanted)
             elif subject == "floor texture":
-                named |= zip(("detail", "detail correlation"), detail(result, wanted), strict=True)
+                named |= zip(("detail", "detail correlation"), detail(result[BRICKS], wanted[BRICKS]), strict=True)
             elif subject == "text":
                 named |= zip(
                     ("PSNR of lines", "SSIM of lines"), likeness(result[CAPTION], wanted[CAPTION]), strict=True
@@ -155,6 +157,15 @@ def flicker(system: System) -> Iterator[Row]:
         yield degradation, "clip", "flicker", totals.flicker
 
 
+def likeness_to(others: Sequence[System], system: System) -> Iterator[Row]:
+    """How near the results of other models are, by PSNR: the mean over all subjects and degradations."""
+    sources = [source(subject, degradation) for degradation in DEGRADATIONS for subject in SUBJECTS]
+    ours = system.pictures(sources)
+    for other in others:
+        each = [decibels(y, ours[k]) for k, y in enumerate(other.pictures(sources))]
+        yield "all", "all", f"PSNR to {other.model} {other.noise}", float(np.mean(each))
+
+
 def figures(system: System) -> Iterator[Row]:
     """All of a system; with interpolation, what the original's edges are, too."""
     if not system.model:
@@ -164,3 +175,5 @@ def figures(system: System) -> Iterator[Row]:
     yield from own_size_figures(system)
     yield from kept_noise(system)
     yield from flicker(system)
+    if system.model == "waifu2x":
+        yield from likeness_to(systems("se"), system)
