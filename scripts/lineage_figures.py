@@ -129,12 +129,13 @@ def noise(codes: float, pitch: int) -> NDArray[np.float32]:
 
 
 def kept_noise(system: System) -> Iterator[Row]:
-    """How much of drawn noise is left, for what Spline36 leaves."""
+    """How much of drawn noise is left, for what Spline36 leaves: of grain what is fine, else what is coarse."""
     clean, plain = ramps(), System()
     inner = (slice(None), slice(MARGIN_PX, -MARGIN_PX), slice(MARGIN_PX, -MARGIN_PX))
-    for name, row in NOISES.items():
-        noisy = clean + noise(*row)
-        ours, theirs = (rms((s.picture(noisy) - s.picture(clean))[inner]) for s in (system, plain))
+    for name, (codes, pitch) in NOISES.items():
+        noisy = clean + noise(codes, pitch)
+        left = [blocks(luma((s.picture(noisy) - s.picture(clean))[inner])) for s in (system, plain)]
+        ours, theirs = (coarse_and_fine(values)[int(pitch == 1)] for values in left)
         yield "clean", name, "kept", ours / theirs
 
 
