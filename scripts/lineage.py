@@ -26,6 +26,7 @@ from report import write_table  # noqa: E402
 DOCS = ROOT / "docs"
 SHOWN = ("waifu2x", "realesrgan-anime", "realesrgan-animevideo", "se")
 MEASURED = ("waifu2x", "waifu2x-anime", "waifu2x-photo", "realesrgan-anime", "realesrgan-animevideo", "se", "pro")
+TABLED = ("", *SHOWN, "pro")
 FACE, FLOOR, TEXT, VERY_LOW, BOKEH = "lines of a face", "floor texture", "text", "very low quality", "bokeh"
 WORSE = [name for name in DEGRADATIONS if name != "clean"]
 Values = Mapping[tuple[str, str, str], float]  # by degradation, subject and measure
@@ -89,11 +90,11 @@ def measure() -> None:
 
 
 def tables(found: Mapping[System, Sequence[Row]]) -> dict[str, list[list[str]]]:
-    """The tables of docs/lineage.md by their marks, a row for each system that the sheets show."""
+    """The tables of docs/lineage.md by their marks, a row for each system; upconv 7 is in lineage.csv only."""
     heads = {name: ["model", "noise", *columns] for name, columns in COLUMNS.items()}
     made = {name: [head] for name, head in heads.items()}
     for system, measured in found.items():
-        if system.model in ("", *SHOWN):
+        if system.model in TABLED:
             values = {row[:3]: row[3] for row in measured}
             for name, columns in COLUMNS.items():
                 made[name].append([*system.label, *(text(values) for text in columns.values())])
