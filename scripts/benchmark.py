@@ -40,6 +40,7 @@ REFERENCE = "torch"
 
 WARM_UP = 3
 
+
 def peak_bytes() -> int:
     import resource
 

@@ -79,15 +79,15 @@ def luma(picture: Picture) -> Picture:
     return np.asarray(np.tensordot(LUMA, picture, 1))
 
 
-def edge_profile(picture: Picture, truth: Picture) -> tuple[float, float, float]:
-    """The mean profile across the truth's strongest upright edges.
+def edge_profile(picture: Picture, truth: Picture, edges: int = EDGES) -> tuple[float, float, float]:
+    """The mean profile across the truth's strongest upright edges, of which ``edges`` are looked at.
 
     Returns the 10-90 % width in px, the overshoot in % of the step, and the shift in px (positive: to the right).
     """
     y, wanted = luma(picture), luma(truth)
     slope = np.abs(np.diff(wanted, axis=1))
     slope[:, : REACH_PX + 1] = slope[:, -REACH_PX - 1 :] = 0
-    strongest = np.argsort(slope, axis=None)[-EDGES:]
+    strongest = np.argsort(slope, axis=None)[-edges:]
     profiles: tuple[list[Picture], list[Picture]] = ([], [])
     for row, column in zip(*np.unravel_index(strongest, slope.shape), strict=True):
         at = slice(column - REACH_PX + 1, column + REACH_PX + 1)
@@ -105,16 +105,17 @@ def edge_profile(picture: Picture, truth: Picture) -> tuple[float, float, float]
     return width, float(ours.max() - 1) * 100, crossing(ours, 0.5) - crossing(theirs, 0.5)
 
 
+def likeness(picture: Picture, truth: Picture) -> tuple[float, float]:
+    """PSNR of RGB, and SSIM of luma."""
+    return (
+        float(peak_signal_noise_ratio(truth, picture, data_range=1)),
+        float(structural_similarity(luma(picture), luma(truth), data_range=1)),
+    )
+
+
 def scores(pictures: list[Picture], truths: list[Picture]) -> list[str]:
     """PSNR of RGB, SSIM of luma, edge width, overshoot and shift; means over the frames."""
-    values = [
-        (
-            peak_signal_noise_ratio(truth, picture, data_range=1),
-            structural_similarity(luma(picture), luma(truth), data_range=1),
-            *edge_profile(picture, truth),
-        )
-        for picture, truth in zip(pictures, truths, strict=True)
-    ]
+    values = [(*likeness(p, truth), *edge_profile(p, truth)) for p, truth in zip(pictures, truths, strict=True)]
     psnr, ssim, width, overshoot, shift = np.mean(values, axis=0)
     return [f"{psnr:.2f}", f"{ssim:.4f}", f"{width:.2f}", f"{overshoot:.1f}", f"{shift:+.2f}"]
 

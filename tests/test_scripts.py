@@ -1,4 +1,4 @@
-"""The scripts' tables, and what the demo prints."""
+"""The scripts' tables, what the demo prints, and what the sheets and figures of models are made with."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import importlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from vscugan.runtime.backends import pick_backend
@@ -55,3 +56,59 @@ def test_the_demo_says_what_computes_and_what_would_be_faster(script: Any) -> No
     runtime, _ = pick_backend("auto", CPU, "fp32")
     assert first == f"computed by {runtime} on cpu, fp32; faster here:"
     assert faster[0].startswith('  reuse="still": ')
+
+
+def drawn() -> Any:
+    """(3, 48, 64) in 0..1: slopes with an edge and a line across."""
+    y, x = np.mgrid[:48, :64].astype(np.float32)
+    picture = np.stack([x / 64, y / 48, (x + y) / 112])
+    picture[:, :, 40:] *= 0.4
+    picture[:, 20:22] = 0.05
+    return np.asarray(picture, np.float32)
+
+
+def test_sources_are_made_worse_in_the_same_way_each_time(script: Any) -> None:
+    pictures = script("lineage_pictures")
+    for worse in (*pictures.DEGRADATIONS.values(), pictures.very_low, pictures.drawn_bokeh):
+        first, again = worse(drawn()), worse(drawn())
+        assert first.dtype == np.float32
+        assert first.shape == (3, 48, 64)
+        np.testing.assert_array_equal(first, again)
+        assert np.array_equal(first, drawn()) == (worse is pictures.DEGRADATIONS["clean"])
+
+
+def test_what_is_measured_of_models(script: Any) -> None:
+    measures, models, pictures = (script(f"lineage_{name}") for name in ("figures", "models", "pictures"))
+    assert measures.detail(drawn(), drawn()) == pytest.approx((1, 1))
+    assert measures.detail(0.5 * drawn(), drawn()) == pytest.approx((0.5, 1))
+    assert measures.steepness(pictures.drawn_bokeh(drawn()), drawn()) < 0.5
+    flat = np.full((3, 48, 64), 0.5, np.float32)
+    steps = np.zeros((48, 64), np.float32)
+    steps[:, ::2] = 2 / 255  # fine: 1 code around its mean
+    steps[:24] += 4 / 255  # coarse: 2 codes
+    assert measures.noise_left(flat + steps, flat) == pytest.approx((2, 1), abs=1e-3)
+    assert [value for *_, value in measures.kept_noise(models.System())] == [1, 1, 1]
+
+
+def test_a_result_is_computed_once(script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    models = script("lineage_models")
+    monkeypatch.setattr(models, "KEPT", tmp_path)
+    assert [system.noise for system in models.systems("waifu2x", "realesrgan-anime")] == [
+        *("no-denoise", "denoise0x", "denoise1x", "denoise2x", "denoise3x"),
+        None,
+    ]
+    system = models.System(model="realesrgan-animevideo")
+    result = system.picture(drawn())
+    (path,) = tmp_path.iterdir()
+    np.save(path, np.load(path) // 2)
+    assert result.shape == (3, 96, 128)
+    np.testing.assert_allclose(system.picture(drawn()), result / 2, atol=1e-4)
+
+
+def test_a_sheet_shows_pixels_as_they_are(script: Any) -> None:
+    sheets = script("lineage_sheet")
+    picture = np.random.default_rng(0).random((3, 200, 300)).astype(np.float32)
+    shown = sheets.cell(picture, 30, 50)
+    sheet = np.asarray(sheets.drawn_sheet(["a"], {("model", "level"): [shown]}))
+    cell = sheet[sheets.HEAD_PX :, sheets.LABEL_PX :][: sheets.CELL_HEIGHT, : sheets.CELL_WIDTH]
+    np.testing.assert_array_equal(cell, np.rint(255 * shown.transpose(1, 2, 0)).astype(np.uint8))
