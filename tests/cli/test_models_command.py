@@ -27,5 +27,6 @@ def test_what_is_not_installed_is_named_with_its_models(
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 + len(rows())
     assert lines[-1] == (
-        f"vscugan[waifu2x] is not installed, for waifu2x, waifu2x-anime and waifu2x-photo; {how_to_install('waifu2x')}"
+        "the extra waifu2x, for waifu2x, waifu2x-anime and waifu2x-photo, is not installed; "
+        f"{how_to_install('waifu2x')}"
     )

@@ -160,7 +160,7 @@ def test_an_extra_that_is_not_installed_is_named(
     monkeypatch.setattr(registry.importlib.util, "find_spec", lambda name, *_: None if name == absent else real(name))
     for size in ({}, {"width": 40}):
         assert message(partial(core.cugan.Upscale, art_clip(32, 24), model=model, **size)) == (
-            f"cugan.Upscale: vscugan[{extra}] must be installed for model={model}, got no package "
+            f"cugan.Upscale: the extra {extra}, for model={model}, must be installed, got no package "
             f"sr-vulkan-model-{extra}; run pip install sr-vulkan-model-{extra}"
         )
     assert core.cugan.Upscale(art_clip(32, 24)).width == 64

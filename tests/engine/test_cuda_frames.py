@@ -23,7 +23,7 @@ from support.cuda_stand_in import stand_in
 from support.frames import psnr, upscale
 
 from vscugan.engine import engine as engine_module
-from vscugan.engine import slots
+from vscugan.engine import network_pass, slots
 from vscugan.engine.engine import Engine
 from vscugan.engine.memory import release_memory
 from vscugan.engine.route import find_route
@@ -57,6 +57,9 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
         monkeypatch.setattr(engine_module, "transfer_for", lambda device: PinnedTransfer())
         monkeypatch.setattr(engine_module, "new_stream", lambda device: torch.cuda.Stream())  # type: ignore[no-untyped-call]
         yield _engine
+        for runtime in list(network_pass._runtimes.values()):  # somebody may have them still
+            if isinstance(runtime, TorchRuntime):
+                runtime.uses_graphs = False
 
 
 def _engine(*, graphs: bool = True, notify: Callable[[str], None] = lambda text: None, **options: Any) -> Engine:

@@ -119,3 +119,8 @@ def test_a_noise_level_that_no_model_of_the_kind_has() -> None:
 def test_the_costs_are_those_of_the_networks(scale: int) -> None:
     row = ARCHITECTURES[f"upcunet-{scale}x"]
     assert float(sum(row.shapes.multiply_adds)) / 770_016 == pytest.approx(ALL[scale], rel=1e-3)
+
+
+def test_of_what_costs_the_same_the_smaller_picture_is_made() -> None:
+    assert cheapest((10, 10), (15, 15), {2: 1.002, 4: 1.0}, {2: 1.002, 4: 1.0}) == (2,)
+    assert [p.scale for p in find_route(validate(scale=1.5, model="realesrgan-animevideo"), (20, 20), (30, 30))] == [2]

@@ -32,5 +32,5 @@ def run(parser: Parser, argv: Sequence[str]) -> int:
         print(f"{row.model:<21}  {row.scale:<5}  {row.noise or '-':<12}  {size:>4}  {row.bin_sha256}")
     for extra in dict.fromkeys(row.extra for row in rows() if row.extra and not is_installed(row)):
         names = listed(list(dict.fromkeys(row.model for row in rows() if row.extra == extra)), "and")
-        print(f"vscugan[{extra}] is not installed, for {names}; {how_to_install(extra)}")
+        print(f"the extra {extra}, for {names}, is not installed; {how_to_install(extra)}")
     return 0

@@ -14,6 +14,8 @@ from vscugan.settings import LARGEST_SCALE, SCALES, Settings
 
 #: What passes after the first are made with, the first that a model has: the noise is gone, and these change least.
 LATER_NOISES = ("conservative", "no-denoise")
+#: Up to this times the cost is the same: 2x of Real-ESRGAN's animevideo is 4x, and a little work more.
+SAME_COST = 1.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,8 +104,8 @@ def cheapest(
 ) -> tuple[int, ...]:
     """The scales of the cheapest passes whose product takes ``source`` to at least ``target``.
 
-    ``first`` and ``later``: what each scale costs a px, of those that exist for the first and for later passes. Equal
-    costs go to the smaller product.
+    ``first`` and ``later``: what each scale costs a px, of those that exist for the first and for later passes. Of what
+    costs the same the smaller product is taken, as less is to be resized.
     """
 
     def cost(route: tuple[int, ...]) -> float:
@@ -113,7 +115,8 @@ def cheapest(
     enlarging = [scale for scale in later if scale > 1]  # else a route would have no end
     routes = _sequences(first, enlarging)
     enough = [r for r in routes if all(s * prod(r) >= t for s, t in zip(source, target, strict=True))]
-    return min(enough, key=lambda r: (cost(r), prod(r)))
+    least = min(map(cost, enough))
+    return min((r for r in enough if cost(r) <= SAME_COST * least), key=lambda r: (prod(r), cost(r)))
 
 
 def _sequences(first: Collection[int], later: Collection[int]) -> Iterator[tuple[int, ...]]:

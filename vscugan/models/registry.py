@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from vscugan.errors import ArgumentError, WeightsError
+from vscugan.install import how_to_install
 from vscugan.option_values import listed
 
 #: The noise levels by the integers of vs-mlrt and waifu2x: the first that a model has.
@@ -88,11 +89,9 @@ def released_folder(row: ModelRow) -> Path:
     """
     file = _installed_at(row)
     if file is None:
-        what = f"vscugan[{row.extra}] must be installed for model={row.model}"
-        raise WeightsError(
-            f"{what if row.extra else 'the released weights must be installed'}, got no package {row.package}; "
-            f"run pip install {row.package}"
-        )
+        what = f"the extra {row.extra}, for model={row.model}," if row.extra else "the released weights"
+        how = how_to_install(row.extra) if row.extra else f"run pip install {row.package}"
+        raise WeightsError(f"{what} must be installed, got no package {row.package}; {how}")
     return Path(file).parent / "models"
 
 
@@ -119,8 +118,13 @@ def default_noise(model: str) -> str | None:
 
 
 def noise_named(model: str, level: int) -> str:
-    """The noise level that users of the model know by an integer; one that it does not have is found out later."""
+    """The noise level that users of the model know by an integer.
+
+    One that it does not have is found out later; where it has none at all, that is the integer.
+    """
     has = {row.noise for row in rows() if row.model == model}
+    if has == {None}:
+        return str(level)
     return next((name for name in NOISES[level] if name in has), NOISES[level][0])
 
 
