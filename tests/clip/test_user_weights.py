@@ -74,6 +74,17 @@ def test_reuse_gives_the_same_frames(core: Any, picture: np.ndarray, weights: Pa
     assert max(props_of(reused, "CuganReused")) > 0.4
 
 
+def test_a_network_that_sees_the_whole_frame_computes_each_that_changes(
+    core: Any, art_clip: Art, tmp_path: Path
+) -> None:
+    path = str(saved(tmp_path / "rcan.pth", made_by_spandrel("RCAN")))
+    clip = art_clip(length=2)
+    clip = clip[0] + clip[0] + clip[1] + core.std.Expr([clip[1]], "x 0.1 +")
+    wanted = arrays_of(core.cugan.Upscale(clip, weights=path, reuse="off"))
+    reused = core.cugan.Upscale(clip, weights=path, reuse="still", report=1)
+    assert all(np.array_equal(one, other) for one, other in zip(arrays_of(reused), wanted, strict=True))
+
+
 def test_an_alpha_clip_beside_it(core: Any, art_clip: Art, weights: Path) -> None:
     alpha = core.std.BlankClip(format=vs.GRAYS, width=64, height=48, length=1, color=0.5)
     clip = core.cugan.Upscale(art_clip(), weights=str(weights), alpha_clip=alpha)

@@ -172,7 +172,7 @@ def test_who_can_not_run_it_is_refused(tmp_path: Path) -> None:
     for path in (module, graph):
         assert refused(weights=path, precision="int8") == (
             "precision must be auto, fp32, fp16 or bf16 for weights that int8 was not measured with, got int8; use one "
-            "of these, or a released model"
+            "of these, or model=se"
         )
         assert refused(weights=path, alpha=1.1) == f"alpha must be 1 for {path}, got 1.1; its network does not take it"
     assert refused(weights=graph, halo=8) == (

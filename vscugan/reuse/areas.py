@@ -77,6 +77,7 @@ def areas_to_compute(
 
 def _grown(cells: NDArray[np.bool_], by: int) -> NDArray[np.bool_]:
     """The cells and those that are at most ``by`` from one."""
+    by = min(by, max(cells.shape))  # a network that must see the whole frame has a margin without end
     for axis in (0, 1):
         padded = np.pad(cells, [(by, by) if a == axis else (0, 0) for a in (0, 1)])
         cells = np.lib.stride_tricks.sliding_window_view(padded, 2 * by + 1, axis=axis).any(-1)
