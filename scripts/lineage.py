@@ -113,7 +113,7 @@ def list_models() -> None:
         own = [row for row in rows() if row.model == model]
         networks = {row.scale: ARCHITECTURES[row.architecture] for row in own}
         costs = [f"{scale}: {float(sum(a.shapes.multiply_adds)) / 1e3:,.0f}" for scale, a in sorted(networks.items())]
-        comes_with = f"`vscugan[{own[0].extra}]`" if own[0].extra else "vscugan"
+        comes_with = f"the extra `{own[0].extra}`" if own[0].extra else "vscugan"
         table.append([f"`{model}`", networks[own[0].scale].family, "; ".join(costs), own[0].licence, comes_with])
     write_table(DOCS / "lineage.md", "models", table)
 

