@@ -1,4 +1,4 @@
-"""vscugan: Real-CUGAN, anime upscaling for VapourSynth.
+"""vscugan: Real-CUGAN, waifu2x and Real-ESRGAN, anime upscaling for VapourSynth.
 
 A script needs no import: ``core.cugan.Upscale(clip)`` is there after the installation. ``upscale`` is its typed twin,
 and ``describe`` reports what computes a clip. Importing this package loads neither torch nor VapourSynth.

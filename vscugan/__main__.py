@@ -41,7 +41,7 @@ def _module(command: str) -> Any:
 def _overview_parser() -> Parser:
     """The parser whose help lists the commands."""
     parser = Parser(
-        prog="vscugan", description="Real-CUGAN for VapourSynth", epilog=EPILOG,
+        prog="vscugan", description="Real-CUGAN, waifu2x and Real-ESRGAN for VapourSynth", epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("--version", action="version", version=f"vscugan {__version__}")

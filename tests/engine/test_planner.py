@@ -57,3 +57,28 @@ def test_what_worked_is_of_one_gpu_and_its_driver() -> None:
         planner._device = Device("gpu", 0, Adapter(name="Card 9000", nth=nth, driver=driver))
         situations.add(planner._situation(64, 48))
     assert len(situations) == 3
+
+
+def test_too_little_memory_is_said(picture: np.ndarray) -> None:
+    """RRDBNet's smallest window is 32 px and 64 px around it; a network of one stage has no features to keep."""
+    notes: list[str] = []
+    planner = Engine(validate(model="realesrgan-anime", memory=64, backend="torch"), notify=notes.append).passes[0].planner
+    planner.plan_for(170, 170)
+    assert notes == ["tile: 32x32 of 170x170 (chosen for 64 MiB of memory, which is about 242 MiB too little on cpu)"]
+
+
+def test_what_worked_is_of_one_halo() -> None:
+    engines = [Engine(validate(model="realesrgan-anime", halo=halo)) for halo in (8, 16, None)]
+    assert len({engine.passes[0].planner._situation(64, 48) for engine in engines}) == 3
+
+
+def test_inexact_tiles_are_reported(picture: np.ndarray) -> None:
+    x = np.ascontiguousarray(picture[:, 100:116, 200:264])
+    for arguments, halo in (
+        ({"model": "realesrgan-anime", "halo": 4, "tile": 32}, "4 px around 32x16"),
+        ({"model": "realesrgan-anime", "tile": 0}, None),
+        ({"model": "realesrgan-animevideo", "tile": 32}, None),
+    ):
+        engine = Engine(validate(backend="torch", **arguments))
+        upscale(engine, x)
+        assert engine.report().get("CuganHalo") == halo

@@ -129,7 +129,7 @@ def test_the_log_says_what_was_found(tmp_path: Path, picture: np.ndarray) -> Non
         "from the whole by "
     )
     assert notes[0].endswith(" codes of 8 bit on a test picture")
-    assert notes[1].startswith("tile: 32x32 of 64x48, features computed again from the input (chosen for ")
+    assert notes[1].startswith("tile: 32x32 of 64x48 (chosen for ")
     assert len(notes) == 2
     notes.clear()
     Engine(validate(weights=str(small_compact(tmp_path)), halo=16), notify=notes.append)

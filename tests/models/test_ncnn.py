@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from support.weight_files import ALONE, MEND, pair, refusal
 
+from vscugan.models.registry import find, released_folder
+from vscugan.models.weights import load_file
+
 
 @pytest.mark.parametrize("cut", [0, 3, 4, 1000, 100_001, -1])
 def test_a_truncated_bin(cut: int, tmp_path: Path) -> None:
@@ -48,3 +51,18 @@ def test_hostile_ncnn_files(tmp_path: Path) -> None:
         path.with_suffix(".param").write_bytes(bad_param)
         path.write_bytes(bad_data)
         assert refusal(path) == message
+
+
+@pytest.mark.parametrize(("scale", "factor"), [(2, "5.000000e-01"), (3, "0.75"), (4, None)])
+def test_a_changed_param_still_tells_animevideos_scale(scale: int, factor: str | None, tmp_path: Path) -> None:
+    """Its three scales are the same weights: what differs is how the result is resized."""
+    row = find(model="realesrgan-animevideo", scale=scale, noise=None)
+    text = (released_folder(row) / row.param).read_text()
+    path = tmp_path / "x.bin"
+    path.write_bytes((released_folder(row) / row.bin).read_bytes())
+    path.with_suffix(".param").write_text(text.replace("7.500000e-01", factor or "") + "\n")
+    weights = load_file(str(path))
+    assert (weights.architecture.name, weights.scale) == (f"srvgg-{scale}x", scale)
+    if factor is not None:
+        path.with_suffix(".param").write_text(text.replace(f"={factor}", "=1.250000e-01").replace("=7.5", "=1.25"))
+        assert refusal(path).startswith(f"{path.with_suffix('.param')} must make 4x, 2x or 3x, got ")

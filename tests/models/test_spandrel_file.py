@@ -102,8 +102,8 @@ def test_without_spandrel_the_error_says_what_would_read_it(tmp_path: Path, monk
     path = saved(tmp_path / "x.pth", compact())
     monkeypatch.setattr(weights.importlib.util, "find_spec", lambda name: None)
     assert refusal(path) == (
-        f"{path} must hold an UpCunet, got unet1.conv_bottom.weight of shape None; use a Real-CUGAN file for 2x, 3x or "
-        f"4x, or {how_to_install('spandrel')} for networks of other kinds"
+        f"{path} must hold UpCunet, upconv 7, SRVGGNetCompact or RRDBNet, got body.0.bias; use a file of Real-CUGAN, "
+        f"waifu2x or Real-ESRGAN, or {how_to_install('spandrel')} for networks of other kinds"
     )
 
 

@@ -41,13 +41,13 @@ def test_a_pickle_that_would_run_code_does_not(protocol: int | None, tmp_path: P
 def test_hostile_state_dicts(tmp_path: Path) -> None:
     good = dict(load_released(SE).tensors)
     path = tmp_path / "x.pth"
-    mend = "use a Real-CUGAN file for 2x, 3x or 4x"
+    mend = "use a file of Real-CUGAN, waifu2x or Real-ESRGAN"
     name = "unet2.conv5.bias"
     kinds = f"{path} must hold {name} in fp16, bf16, fp32 or fp64, got"
     plain = f"{path} must hold plain tensors, got one of 'torch._utils._rebuild"
     cases: list[tuple[object, str]] = [
         ([1, 2], f"{path} must hold a state dict, got list; {MEND}"),
-        ({}, f"{path} must hold an UpCunet, got unet1.conv_bottom.weight of shape None; {mend}"),
+        ({}, f"{path} must hold UpCunet, upconv 7, SRVGGNetCompact or RRDBNet, got no tensors; {mend}"),
         ({k: v for k, v in good.items() if k != name}, f"{path} must hold 60 tensors, got none named {name}; {mend}"),
         (good | {"more": torch.zeros(1)}, f"{path} must hold only UpCunet's tensors, got 'more'; {mend}"),
         (good | {name: torch.zeros(65)}, f"{path} must hold {name} of shape (64,), got (65,); {mend}"),
@@ -131,8 +131,8 @@ HTML = "{path} must be a weight file, got an HTML page; download the file itself
         (
             "x.safetensors",
             header(b'{"__metadata__":null}'),
-            "{path} must hold an UpCunet, got unet1.conv_bottom.weight of shape None; "
-            "use a Real-CUGAN file for 2x, 3x or 4x",
+            "{path} must hold UpCunet, upconv 7, SRVGGNetCompact or RRDBNet, got no tensors; "
+            "use a file of Real-CUGAN, waifu2x or Real-ESRGAN",
         ),
     ],
 )

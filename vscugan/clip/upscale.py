@@ -38,7 +38,7 @@ def upscale(
     gates: str | None = None,
     halo: int | None = None,
 ) -> vs.VideoNode:
-    """Upscale a clip with Real-CUGAN; see the README's table for the arguments.
+    """Upscale a clip with Real-CUGAN or one of its relatives; see the README's table for the arguments.
 
     Takes any constant-format YUV, RGB or gray clip (8 to 16 bit, half, single) and returns it ``scale``
     times as wide and high, or ``width`` x ``height`` px, in its own format or in ``format``. Alpha, in

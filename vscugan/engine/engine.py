@@ -174,12 +174,16 @@ class Engine:
         return f"{', '.join(f'{slot.backend} on {slot.device}' for slot in first)}, {self.precision}"
 
     def report(self) -> dict[str, str]:
-        """What computes, as frame props: runtime, device, precision, tile and weights of each pass."""
+        """What computes, as frame props: runtime, device, precision, tile and weights of each pass.
+
+        Where tiles are not exact, also what they saw around themselves.
+        """
         return {
             "CuganRuntime": _without_repeats(p.computed_by for slots in self.slots_by_device for p in slots[0].passes),
             "CuganDevice": _without_repeats(str(slots[0].device) for slots in self.slots_by_device),
             "CuganPrecision": self.precision,
             "CuganTile": ", ".join(p.tile for p in self.passes),
+            **({"CuganHalo": halos} if (halos := ", ".join(p.halo for p in self.passes if p.halo)) else {}),
             "CuganWeights": ", ".join(p.sha256 for p in self.passes),
         }
 

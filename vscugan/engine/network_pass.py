@@ -62,7 +62,7 @@ def _refused(source: str, width: int, height: int, error: Exception) -> FrameErr
 class NetworkPass:
     """Runs one model on one device.
 
-    ``weights`` are kept (5 MB as fp32) for the fp32 fallback: hours later, the file may be another. ``notify``: see
+    ``weights`` are kept (5 to 67 MB as fp32) for the fp32 fallback: hours later, the file may be another. ``notify``: see
     Engine. Safe to call from several threads.
     """
 
@@ -93,6 +93,13 @@ class NetworkPass:
     def tile(self) -> str:
         """The tile of the last frame, as users write it: width x height, or ``whole``."""
         return self.planner.tile
+
+    @property
+    def halo(self) -> str:
+        """What the tiles of the last frame saw around themselves, in words, where they are not exact; else nothing."""
+        architecture, tile = self.runtime.architecture, self.tile
+        is_exact = tile == "whole" or architecture.halo_px >= architecture.reach_px
+        return "" if is_exact else f"{architecture.halo_px} px around {tile}"
 
     def run(
         self, x: Tensor, n: int, workspace: Workspace, options: PassOptions, area: Rectangle | None = None

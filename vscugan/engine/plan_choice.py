@@ -34,17 +34,22 @@ def choose_plan(
     """
     features_on_host = runtime.device.type == "cpu"
     plans = _candidates(runtime, height, width, tile, features_on_host=features_on_host)
-    for plan in plans:
-        stored = stored_bytes(runtime.architecture, height, width, plan, runtime.dtype.itemsize)
-        work = working_bytes(runtime.architecture, height, width, plan, runtime.dtype.itemsize, runtime.working_maps)
-        is_apart = (features_on_host or plan.storage is FeatureStorage.HOST) and not plan.whole(height, width)
-        if is_apart and budget.host is not None:
-            fits = work <= budget.device and stored <= budget.host
-        else:
-            fits = work + stored <= budget.device
-        if fits:
-            return plan
-    return plans[-1]
+    return next((plan for plan in plans if not lacking_bytes(runtime, plan, height, width, budget)), plans[-1])
+
+
+def lacking_bytes(runtime: Runtime, plan: TilePlan, height: int, width: int, budget: Budget) -> int:
+    """Bytes of the device, or of the host, that a plan takes beyond the budget; 0 where it fits."""
+    stored = stored_bytes(runtime.architecture, height, width, plan, runtime.dtype.itemsize)
+    work = working_bytes(runtime.architecture, height, width, plan, runtime.dtype.itemsize, runtime.working_maps)
+    on_host = runtime.device.type == "cpu" or plan.storage is FeatureStorage.HOST
+    if budget.host is not None and on_host and not plan.whole(height, width):
+        return max(0, work - budget.device, stored - budget.host)
+    return max(0, work + stored - budget.device)
+
+
+def keeps_features(runtime: Runtime) -> bool:
+    """Whether there is anything to keep between the stages, and the runtime can keep it."""
+    return runtime.keeps_maps and len(runtime.architecture.stages) > 1
 
 
 def _is_too_wide(runtime: Runtime, height: int, width: int, tile: tuple[int, int]) -> bool:
@@ -85,13 +90,9 @@ def _candidates(
     whole = [TilePlan(tile=t) for t in tiles if TilePlan(tile=t).whole(height, width)]
     tiles = [t for t in tiles if not TilePlan(tile=t).whole(height, width)]
     kept = [FeatureStorage.DEVICE] + ([FeatureStorage.LEAN] if runtime.architecture.lean_stages else [])
-    if not runtime.keeps_maps:
+    if not keeps_features(runtime):
         kept = []
-    on_host = (
-        []
-        if features_on_host or not runtime.keeps_maps
-        else [TilePlan(tile=t, storage=FeatureStorage.HOST) for t in tiles]
-    )
+    on_host = [TilePlan(tile=t, storage=FeatureStorage.HOST) for t in tiles if kept and not features_on_host]
     again = [TilePlan(tile=t, storage=FeatureStorage.RECOMPUTE) for t in tiles]
     return whole + [TilePlan(tile=t, storage=storage) for t in tiles for storage in kept] + on_host + again
 
@@ -107,7 +108,7 @@ def leaner_plan(runtime: Runtime, failed: TilePlan, height: int, width: int) -> 
         storage = FeatureStorage.HOST
     else:
         storage = failed.storage
-    if not runtime.keeps_maps:
+    if not keeps_features(runtime):
         storage = FeatureStorage.RECOMPUTE
     old = [min(t or s, s) for t, s in zip(failed.tile, (height, width), strict=True)]
     new = _halved(failed.tile, height, width)

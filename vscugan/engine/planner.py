@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from vscugan.engine.memory import free_bytes
-from vscugan.engine.plan_choice import Budget, choose_plan, leaner_plan
+from vscugan.engine.plan_choice import Budget, choose_plan, lacking_bytes, leaner_plan
 from vscugan.errors import DeviceError
 from vscugan.runtime.device import CPU, Device
 from vscugan.runtime.protocol import Runtime
@@ -83,9 +83,15 @@ class Planner:
         room = f"{self._limits.memory >> 20} MiB of memory" if self._limits.memory else f"{free >> 20} MiB free"
         if self._runtime.largest_buffer is not None:
             room += f" and maps of up to {self._runtime.largest_buffer >> 20} MiB"
+        if lacking := lacking_bytes(self._runtime, plan, height, width, budget):
+            room += f", which is about {-(-lacking >> 20)} MiB too little"
         why = "what worked after an earlier out-of-memory" if worked else f"chosen for {room}"
-        self._notify(f"tile: {size} of {width}x{height}, features {plan.storage} ({why} on {self._device})")
+        self._notify(f"tile: {size} of {width}x{height}{self._features(plan)} ({why} on {self._device})")
         return plan
+
+    def _features(self, plan: TilePlan) -> str:
+        """Where they are kept, in words; a network of one stage has none to keep."""
+        return f", features {plan.storage}" if len(self._runtime.architecture.stages) > 1 else ""
 
     def _situation(self, height: int, width: int) -> str:
         """What a plan depends on, beside free memory."""
@@ -94,7 +100,9 @@ class Planner:
         if self._device.kind == "cuda":
             device = torch.cuda.get_device_name(self._device.tensors)
         bounds = f"tile {self._limits.tile}, memory {self._limits.memory}, {self._limits.in_flight} in flight"
-        return f"{width}x{height}, {self._model}, {self._runtime.name} {self._precision} on {device}, {bounds}"
+        architecture = self._runtime.architecture
+        network = f"{self._model} {architecture.name} with a halo of {architecture.halo_px}"
+        return f"{width}x{height}, {network}, {self._runtime.name} {self._precision} on {device}, {bounds}"
 
     def shrink(self, failed: TilePlan, height: int, width: int) -> None:
         """Take a leaner plan after an out-of-memory, unless another thread has done so already.
@@ -115,7 +123,7 @@ class Planner:
             self._plan = leaner
             remember(self._situation(height, width), leaner, free_bytes(self._device))
             old, new = (tile_text(p.tile, height, width) for p in (failed, leaner))
-            self._notify(f"out of memory on {self._device}: tile {old} -> {new}, features {leaner.storage}")
+            self._notify(f"out of memory on {self._device}: tile {old} -> {new}{self._features(leaner)}")
 
 
 def tile_text(tile: tuple[int, int], height: int, width: int) -> str:

@@ -8,7 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from vscugan.architectures import ARCHITECTURES
 from vscugan.files import disk_error, sha256
+from vscugan.models.registry import rows
 from vscugan.settings import OPTIONS, validate
 
 #: in the output folder: one JSON line for each result
@@ -20,6 +22,9 @@ DECIDING = tuple(
     if option.on_command_line and not option.of_clips and not option.same_picture and name != "weights"
 )
 
+#: and these where tiles may differ from the whole picture
+OF_INEXACT_TILES = ("tile", "memory")
+
 
 def deciding_options(options: dict[str, Any], quality: int) -> dict[str, Any]:
     """The options that decide what a picture looks like, as plain values; weights by their content.
@@ -28,6 +33,9 @@ def deciding_options(options: dict[str, Any], quality: int) -> dict[str, Any]:
     """
     settings = asdict(validate(**options))
     deciding: dict[str, Any] = {name: settings[name] for name in DECIDING} | {"quality": quality}
+    networks = [ARCHITECTURES[row.architecture] for row in rows() if row.model == settings["model"]]
+    if settings["weights"] or any(network.tile_halo_px is not None for network in networks):
+        deciding |= {name: settings[name] for name in OF_INEXACT_TILES}
     if settings["weights"]:
         path = Path(settings["weights"])
         pair = {path, *(path.with_suffix(s) for s in (".param", ".bin") if path.suffix in (".param", ".bin"))}

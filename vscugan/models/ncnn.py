@@ -7,8 +7,10 @@ Source: ncnn's ``param-and-model-file-structure`` page; checked against the ncnn
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,7 @@ TAG_FP16, TAG_FP32 = 0x01306B47, 0
 #: parameter ids of ncnn's layers
 OUTPUTS, KERNEL, BIAS, WEIGHTS = 0, 1, 5, 6
 DENSE_BIAS, DENSE_WEIGHTS = 1, 2
+BICUBIC = 3  #: of Interp's kinds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +80,16 @@ def _with_layers(count: int, architectures: Sequence[Architecture], path: Path) 
         return found
     known = list(dict.fromkeys(f"{len(row.layers_in_files)} ({row.family})" for row in architectures))
     raise WeightsError(f"{path} must hold {listed(known)} layers, got {count}; {RETRY}")
+
+
+def resizing_of(param: bytes) -> Fraction:
+    """By what a pair's network resizes its picture with bicubic interpolation, as animevideo's for 2x and 3x do."""
+    factor = Fraction(1)
+    for line in param.decode("ascii").splitlines():
+        if line.startswith("Interp ") and f" 0={BICUBIC} " in line:
+            found = re.search(r" 1=(\d{1,4}\.?\d{0,9})(e[+-]\d{1,2})?(?= |$)", line)
+            factor *= Fraction("".join(filter(None, found.groups()))).limit_denominator(16) if found else 1
+    return factor
 
 
 def read_ncnn(param: bytes, data: bytes, path: Path, architectures: Sequence[Architecture]) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ import importlib.util
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 
@@ -19,14 +20,15 @@ from vscugan.architectures import ARCHITECTURES
 from vscugan.architectures.architecture import Architecture
 from vscugan.errors import ArgumentError, WeightsError
 from vscugan.install import how_to_install
-from vscugan.models.ncnn import read_ncnn
+from vscugan.models.ncnn import read_ncnn, resizing_of
 from vscugan.models.registry import ModelRow, released_folder, rows, weights_folders
 from vscugan.models.torch_files import read_pth, read_safetensors
 from vscugan.models.weight_file import LARGEST_HEADER_BYTES, read_file
 from vscugan.models.whole_network import Form, OnnxNetwork, TorchNetwork, WholeNetwork
+from vscugan.option_values import listed
 
 SUFFIXES = (".pth", ".pt", ".safetensors", ".param", ".bin", ".onnx")
-_HINT = "use a Real-CUGAN file for 2x, 3x or 4x"
+_HINT = "use a file of Real-CUGAN, waifu2x or Real-ESRGAN"
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -75,9 +77,11 @@ def _identified(tensors: Mapping[str, Tensor], path: Path | str) -> Architecture
     for row in ARCHITECTURES.values():
         if _shape_of(tensors, row.identified_by) == row.tensor_shapes[row.identified_by]:
             return row
-    first = next(iter(ARCHITECTURES.values()))
-    shape = _shape_of(tensors, first.identified_by)
-    raise _OtherNetworkError(f"{path} must hold an {first.family}, got {first.identified_by} of shape {shape}; {_HINT}")
+    families = listed(list(dict.fromkeys(row.family for row in ARCHITECTURES.values())))
+    name, first = min(tensors, default="no tensors"), next(iter(ARCHITECTURES.values()))
+    if (shape := _shape_of(tensors, first.identified_by)) is not None:
+        name = f"{first.identified_by} of shape {shape}"
+    raise _OtherNetworkError(f"{path} must hold {families}, got {name[:80]}; {_HINT}")
 
 
 def _shape_of(tensors: Mapping[str, Tensor], name: str) -> tuple[int, ...] | None:
@@ -157,8 +161,9 @@ def load_file(name: str, *, model: str | None = None) -> Weights:
         raise WeightsError(f"weights must end in {', '.join(SUFFIXES)}, got {path.name}; convert the file")
     pro: bool | None
     released: ModelRow | None = None
+    architecture: Architecture | None = None
     if suffix in (".param", ".bin"):
-        tensors, released, digest = _read_pair(path.with_suffix(".param"), path.with_suffix(".bin"))
+        tensors, architecture, released, digest = _read_pair(path.with_suffix(".param"), path.with_suffix(".bin"))
         pro = None if released is None else released.model == "pro"
     else:
         data = read_file(path)
@@ -168,24 +173,32 @@ def load_file(name: str, *, model: str | None = None) -> Weights:
 
             return _whole(read_onnx(data, path, digest), digest, path, model)
         tensors, pro = (read_safetensors if suffix == ".safetensors" else read_pth)(data, path)
-    if model is not None and pro is not None and pro != (model == "pro"):
-        kind = "pro" if pro else "se"
-        raise ArgumentError(f"model={model} must be that of the weights, got a {kind} file; leave model out")
     try:
-        architecture = _identified(tensors, path) if released is None else ARCHITECTURES[released.architecture]
+        architecture = architecture or _identified(tensors, path)
         checked = _checked(tensors, architecture, path)
     except _OtherNetworkError as refusal:
         if suffix not in (".pth", ".pt", ".safetensors"):
             raise
         return _whole(_by_spandrel(tensors, path, digest, refusal), digest, path, model)
-    families = {ARCHITECTURES[row.architecture].family for row in rows() if row.model == model}
-    if model is not None and architecture.family not in families:
-        raise ArgumentError(
-            f"model={model} must be that of the weights, got a file of {architecture.family}; leave model out"
-        )
+    kind = _other_kind(model, architecture, released, pro)
+    if kind is not None:
+        raise ArgumentError(f"model={model} must be that of the weights, got a file of {kind}; leave model out")
     if released is None and (model == "pro" if pro is None else pro):
         architecture = _in_pro_range(architecture, path)
     return Weights(tensors=checked, architecture=architecture, sha256=digest, source=str(path))
+
+
+def _other_kind(
+    model: str | None, architecture: Architecture, released: ModelRow | None, pro: bool | None
+) -> str | None:
+    """What a file is where it is not of the ``model`` that was named; ``pro``: whether it is, where that is known."""
+    if model is None or (released is not None and released.model == model):
+        return None
+    if released is not None:
+        return f"model={released.model}"
+    if architecture.family not in {ARCHITECTURES[row.architecture].family for row in rows() if row.model == model}:
+        return architecture.family
+    return None if pro is None or pro == (model == "pro") else f"model={'pro' if pro else 'se'}"
 
 
 def _by_spandrel(tensors: Mapping[str, Tensor], path: Path, digest: str, refusal: WeightsError) -> WholeNetwork:
@@ -224,8 +237,8 @@ def _in_pro_range(architecture: Architecture, path: Path) -> Architecture:
     return ARCHITECTURES[name]
 
 
-def _read_pair(param: Path, weights: Path) -> tuple[dict[str, Tensor], ModelRow | None, str]:
-    """Tensors of an ncnn pair, the released model where it is one, and the sha256; see ``Weights``."""
+def _read_pair(param: Path, weights: Path) -> tuple[dict[str, Tensor], Architecture, ModelRow | None, str]:
+    """Tensors of an ncnn pair, its network, the released model where it is one, and the sha256; see ``Weights``."""
     for half in (param, weights):
         if not os.path.isfile(half):
             raise WeightsError(f"weights must be a pair of .param and .bin, got no {half}; put both there")
@@ -233,6 +246,19 @@ def _read_pair(param: Path, weights: Path) -> tuple[dict[str, Tensor], ModelRow 
     digests = tuple(hashlib.sha256(half).hexdigest() for half in (text, data))
     released = next((row for row in rows() if (row.param_sha256, row.bin_sha256) == digests), None)
     if released is not None:
-        return read_ncnn(text, data, weights, [ARCHITECTURES[released.architecture]]), released, digests[1]
+        architecture = ARCHITECTURES[released.architecture]
+        return read_ncnn(text, data, weights, [architecture]), architecture, released, digests[1]
     tensors = read_ncnn(text, data, weights, tuple(ARCHITECTURES.values()))
-    return tensors, None, hashlib.sha256(text + data).hexdigest()
+    architecture = _resized(_identified(tensors, weights), resizing_of(text), param)
+    return tensors, architecture, None, hashlib.sha256(text + data).hexdigest()
+
+
+def _resized(architecture: Architecture, factor: Fraction, path: Path) -> Architecture:
+    """The architecture whose result is resized by a factor, of those with the same tensors."""
+    scale = architecture.scale * factor
+    alike = [row for row in ARCHITECTURES.values() if row.tensor_shapes == architecture.tensor_shapes]
+    found = next((row for row in alike if row.scale == scale), None)
+    if found is None:
+        scales = listed(list(dict.fromkeys(f"{row.scale}x" for row in alike)))
+        raise WeightsError(f"{path} must make {scales}, got {float(scale):g}x; {_HINT}")
+    return architecture if factor == 1 else found

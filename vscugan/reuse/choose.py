@@ -30,7 +30,7 @@ def choose_deduplication(settings: Settings) -> DeduplicationCache | None:
 def choose_mode(engine: Engine, settings: Settings) -> Mode:
     """Makes the clip's frames as ``reuse`` and ``gates`` say."""
     blocks = settings.reuse == "still"
-    if not blocks and settings.gates == "frame":
+    if not blocks and (settings.gates == "frame" or not engine.architecture.gates):
         return EachFrame(engine, choose_deduplication(settings))
     decisions = Decisions(
         segment=settings.segment,
