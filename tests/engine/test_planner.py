@@ -62,8 +62,8 @@ def test_what_worked_is_of_one_gpu_and_its_driver() -> None:
 def test_too_little_memory_is_said(picture: np.ndarray) -> None:
     """RRDBNet's smallest window is 32 px and 64 px around it; a network of one stage has no features to keep."""
     notes: list[str] = []
-    planner = Engine(validate(model="realesrgan-anime", memory=64, backend="torch"), notify=notes.append).passes[0].planner
-    planner.plan_for(170, 170)
+    engine = Engine(validate(model="realesrgan-anime", memory=64, backend="torch"), notify=notes.append)
+    engine.passes[0].planner.plan_for(170, 170)
     assert notes == ["tile: 32x32 of 170x170 (chosen for 64 MiB of memory, which is about 242 MiB too little on cpu)"]
 
 

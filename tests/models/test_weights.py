@@ -59,7 +59,8 @@ def test_the_file_tells_scale_and_pro_not_its_name(row: ModelRow, kind: str, tmp
     other, kind_word = ("se", "pro") if row is PRO else ("pro", "se")
     with pytest.raises(ArgumentError) as error:
         load_file(str(path), model=other)
-    assert str(error.value) == (f"model={other} must be that of the weights, got a file of model={kind_word}; leave model out")
+    got = f"got a file of model={kind_word}"
+    assert str(error.value) == f"model={other} must be that of the weights, {got}; leave model out"
 
 
 def test_wrong_hash() -> None:

@@ -62,8 +62,8 @@ def _refused(source: str, width: int, height: int, error: Exception) -> FrameErr
 class NetworkPass:
     """Runs one model on one device.
 
-    ``weights`` are kept (5 to 67 MB as fp32) for the fp32 fallback: hours later, the file may be another. ``notify``: see
-    Engine. Safe to call from several threads.
+    ``weights`` are kept (5 to 67 MB as fp32) for the fp32 fallback: hours later, the file may be another. ``notify``:
+    see Engine. Safe to call from several threads.
     """
 
     def __init__(
