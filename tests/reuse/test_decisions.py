@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import tracemalloc
 
@@ -158,6 +159,7 @@ def test_what_a_decision_takes_is_counted_once() -> None:
 def test_what_a_decision_takes_is_measured() -> None:
     decisions = Decisions(segment=24, threshold=3, border=BORDER, blocks=True)
     frames = [np.tile(moving_box(n), (1, 4, 8)) for n in range(12)]  # many areas
+    gc.collect()  # empties the lists of free objects, whose memory was taken before
     tracemalloc.start()
     try:
         for n, frame in enumerate(frames):
