@@ -49,6 +49,7 @@ def test_the_file_tells_what_it_holds(suffix: str, tmp_path: Path) -> None:
         ("SPAN", "SPAN 8nf, 2x", (1, 1, True), ("fp32", "fp16", "bf16")),
         ("SwinIR", "SwinIR small s64w8 64nf 8dim 1conv 1unshuf, 2x", (16, 16, True), ("fp32", "bf16")),
         ("SAFMN", "SAFMN 8dim 1nb, 2x", (8, 8, True), ("fp32", "bf16")),
+        ("ATD", "ATD 8dim 16w 256cat, 2x", (1, 8, False), ("fp32", "bf16")),
         ("RCAN", "RCAN 8nf 1nrg 1nrb, 2x", (1, 1, False), ("fp32", "bf16")),
     ],
 )

@@ -144,6 +144,7 @@ def _built(architecture: Any, tensors: Mapping[str, Tensor], path: Path) -> Any:
             f"{path} must hold a network that spandrel can build, got {architecture.name} and {_reason(error)}; {RETRY}"
         ) from error
     found.model.register_forward_hook(_not_finite_at_all)
+    found.model.requires_grad_(False)  # counting its operations watches the tensors that have a gradient
     return found.float().eval()
 
 
