@@ -124,6 +124,9 @@ def test_the_log_says_what_was_found(tmp_path: Path, picture: np.ndarray) -> Non
     notes: list[str] = []
     engine = Engine(validate(weights=str(small_compact(tmp_path)), tile=32), notify=notes.append)
     upscale(engine, crop(picture, 48, 64))
+    assert notes.pop(0) == (
+        "weights: what tiles of this spandrel file must see is measured once, which may take some minutes"
+    )
     assert notes[0].startswith(
         "weights: compact.safetensors is RealESRGAN Compact 8nf 2nc, 2x; tiles see 8 px around themselves, and differ "
         "from the whole by "

@@ -88,7 +88,9 @@ def test_it_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         return found
 
     monkeypatch.setattr(spandrel_file, "measured_halo", counted)
-    first, again = load_file(str(path)), load_file(str(path))
+    notes = list[str]()
+    first, again = (load_file(str(path), notify=notes.append) for _ in range(2))
+    assert notes == ["weights: what tiles of this spandrel file must see is measured once, which may take some minutes"]
     assert (again.note, again.architecture.shapes) == (first.note, first.architecture.shapes)
     assert len(measured) == 1
     (kept,) = (cache_folder() / "networks").iterdir()
@@ -192,6 +194,8 @@ def test_the_halo_is_the_smallest_that_is_enough() -> None:
 
     assert probe.measured_halo(network(20), 1, 1, 1)[:2] == (1, 24)
     assert probe.measured_halo(network(64), 1, 4, 4)[:2] == (4, 64)
+    across = network(20)
+    assert probe.measured_halo(lambda x: across(x.mT).mT, 1, 1, 1)[:2] == (1, 24)  # along columns it sees nothing
     multiple, halo_px, difference = probe.measured_halo(network(90), 1, 1, 1)
     assert (multiple, halo_px) == (1, None)
     assert difference > probe.DRAWN_BOUND

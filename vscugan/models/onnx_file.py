@@ -45,15 +45,16 @@ COUNTED_PX = 64
 MOST_VALUES_PER_PX = 50_000
 
 
-def read_onnx(data: bytes, path: Path, sha256: str) -> WholeNetwork:
+def read_onnx(data: bytes, path: Path, sha256: str, notify: Callable[[str], None]) -> WholeNetwork:
     """The network and its architecture; ``sha256``: of the file, for what was measured before.
 
+    ``notify`` is told where it must be measured now.
     Raises: WeightsError for what is no such network, is hostile, or can't be run here.
     """
     onnx, runner = _packages(path)
     plain = rewritten(onnx, data, path)
     trials = _Trials(onnx, runner, plain, path)
-    found = measured_once("onnx", sha256, f"{runner} {version(runner)}", trials.measured)
+    found = measured_once("onnx", sha256, f"{runner} {version(runner)}", trials.measured, notify)
     if found.pad_px and not found.is_valid:
         plain = padded(onnx, plain, found.pad_px)
     border = f" with a border of {found.pad_px} px" if found.pad_px else ""

@@ -5,8 +5,9 @@ Beside the whole picture a tile of it is computed, with more and more px around 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
+from functools import cache, cached_property, partial
 from math import inf, lcm
 
 import torch
@@ -23,8 +24,9 @@ DRAWN_BOUND = BOUND / 4
 #: Networks that work in windows, as transformers do, need tiles that begin where a window does.
 WINDOW_MULTIPLE = 16
 #: Of the drawn picture: its rows, the tiles, and the columns before the first and after it. They are more than the
-#: widest halo, and odd, so that nothing lies at a multiple by chance.
+#: widest halo, and odd, so that nothing lies at a multiple by chance. Where rows take the place of columns, fewer do.
 ROWS_PX, TILE_PX, BEFORE_PX, AFTER_PX = 32, 32, 385, 97
+BEFORE_TURNED_PX = 129
 
 #: (1, 3, h, w) in 0..1 -> (1, 3, scale*h, scale*w), fp32, for sizes that the network takes.
 type Run = Callable[[Tensor], Tensor]
@@ -61,15 +63,20 @@ class _Trial:
     picture, where networks fill up what they can't divide.
     """
 
-    def __init__(self, run: Run, scale: int, multiple: int, minimum_px: int, pad_px: int = 0) -> None:
+    def __init__(
+        self, run: Run, scale: int, multiple: int, minimum_px: int, pad_px: int = 0, before_px: int = BEFORE_PX
+    ) -> None:
         self._run, self._scale, self._multiple, self._minimum_px = run, scale, multiple, minimum_px
         self._pad_px = pad_px
         more = minimum_px if minimum_px > ROWS_PX else 0  # a window of the least size must find room
-        tile, start = round_to(TILE_PX, multiple), round_to(BEFORE_PX + more, multiple)
+        tile, start = round_to(TILE_PX, multiple), round_to(before_px + more, multiple)
         self._width = round_to(start + tile + AFTER_PX, multiple)
         self._tiles = ((start, start + tile), (self._width - tile, self._width))
         self._picture = drawn_picture(max(round_to(ROWS_PX, multiple), minimum_px), self._width)
-        self._wholes = [self._made(self._before(*other), 0, self._width) for other in ((0, 0), (0.6, 0.4))]
+
+    @cached_property
+    def _wholes(self) -> list[Tensor]:
+        return [self._made(self._before(*other), 0, self._width) for other in ((0, 0), (0.6, 0.4))]
 
     def _made(self, picture: Tensor, left: int, right: int) -> Tensor:
         """What the network makes of these columns, and of the border around them that it takes off."""
@@ -108,15 +115,24 @@ def measured_halo(run: Run, scale: int, multiple: int, minimum_px: int) -> tuple
     """
     least = inf
     for each in dict.fromkeys((multiple, lcm(multiple, WINDOW_MULTIPLE))):
-        trial = _Trial(run, scale, each, round_to(minimum_px, each))
-        with_widest = trial.difference(HALOS_PX[-1])
-        if with_widest < DRAWN_BOUND:
-            for halo_px in HALOS_PX[:-1]:
-                if (difference := trial.difference(halo_px)) < DRAWN_BOUND:
-                    return each, halo_px, difference
-            return each, HALOS_PX[-1], with_widest
-        least = min(least, with_widest)
+        size = scale, each, round_to(minimum_px, each)
+        trials = _Trial(run, *size), _Trial(lambda x: run(x.mT.contiguous()).mT, *size, before_px=BEFORE_TURNED_PX)
+        differences = cache(partial(_difference, trials))
+        found = bisect_left(HALOS_PX, True, key=lambda halo_px: differences(halo_px) < DRAWN_BOUND)
+        if found < len(HALOS_PX):
+            return each, HALOS_PX[found], differences(HALOS_PX[found])
+        least = min(least, differences(HALOS_PX[-1]))
     return multiple, None, least
+
+
+def _difference(trials: Iterable[_Trial], halo_px: int) -> float:
+    """The largest of trials, which end with the first that is too large."""
+    largest = 0.0
+    for trial in trials:
+        largest = max(difference := trial.difference(halo_px), largest)
+        if not difference < DRAWN_BOUND:
+            return difference
+    return largest
 
 
 def difference_without_halo(run: Run, scale: int, multiple: int, minimum_px: int, pad_px: int) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import re
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -81,10 +81,12 @@ class _Memory(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._now -= size
 
 
-def read_spandrel(tensors: Mapping[str, Tensor], path: Path, sha256: str) -> WholeNetwork | None:
+def read_spandrel(
+    tensors: Mapping[str, Tensor], path: Path, sha256: str, notify: Callable[[str], None]
+) -> WholeNetwork | None:
     """The network and its architecture; None where spandrel does not know such tensors.
 
-    ``sha256``: of the file, for what was measured before.
+    ``sha256``: of the file, for what was measured before. ``notify`` is told where it must be measured now.
     Raises: WeightsError for what spandrel or the network refuses, or what no frame can be computed with.
     """
     architecture = _detected(tensors)
@@ -95,7 +97,7 @@ def read_spandrel(tensors: Mapping[str, Tensor], path: Path, sha256: str) -> Who
     family = " ".join([found.architecture.name, *found.tags])
     _check_contract(found, family, path)
     versions = f"spandrel {version(PACKAGE)}, torch {torch.__version__}"
-    measured = measured_once(PACKAGE, sha256, versions, lambda: _measured(found, family, path))
+    measured = measured_once(PACKAGE, sha256, versions, lambda: _measured(found, family, path), notify)
     half = {"fp16": found.supports_half, "bf16": found.supports_bfloat16}
     return WholeNetwork(
         network=TorchNetwork(run=found, precisions=("fp32", *(name for name, has in half.items() if has))),

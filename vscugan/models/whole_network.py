@@ -21,7 +21,7 @@ from vscugan.cache import read_cached, write_cached
 
 LARGEST_SCALE = 16  #: of a network; also of the option
 #: Of what is kept; to be raised where measuring changes.
-VERSION = 1
+VERSION = 2
 
 #: What a runtime is given: the layers of an architecture with their tensors, a module of torch, or a graph in ONNX.
 Form = Literal["layers", "module", "onnx"]
@@ -91,12 +91,15 @@ class WholeNetwork:
     what: str
 
 
-def measured_once(kind: str, sha256: str, versions: str, measure: Callable[[], Measured]) -> Measured:
+def measured_once(
+    kind: str, sha256: str, versions: str, measure: Callable[[], Measured], notify: Callable[[str], None]
+) -> Measured:
     """What was measured before of this file by these ``versions``, or is now; ``kind``: of the file."""
     name = f"networks/{kind}-{sha256[:32]}.json"
     about = {"version": VERSION, "sha256": sha256, "measured_by": versions}
     found = _parsed(read_cached(name), about)
     if found is None:
+        notify(f"weights: what tiles of this {kind} file must see is measured once, which may take some minutes")
         found = measure()
         write_cached(name, json.dumps(about | asdict(found)).encode())
     return found
