@@ -109,9 +109,10 @@ def test_a_border_of_its_own_where_tiles_would_differ(tmp_path: Path) -> None:
 
 def test_multiply_adds_and_the_widest_map(tmp_path: Path) -> None:
     shapes = read(onnx_network(**convolutions(3, scale=2)), tmp_path).architecture.shapes
-    rows = 62 / 64  # of what the convolution writes
-    assert float(shapes.multiply_adds[0]) == pytest.approx((9 * 9 + 9 * 16) * rows**2)
-    assert float(shapes.widest) == pytest.approx(3 * (2 * 60 / 64) ** 2, rel=1e-6)
+    rows, columns = onnx_file.COUNTED_PX
+    part = (rows - 2) * (columns - 2) / (rows * columns)  # that the convolution writes
+    assert float(shapes.multiply_adds[0]) == pytest.approx((9 * 9 + 9 * 16) * part)
+    assert float(shapes.widest) == pytest.approx(3 * 4 * (rows - 4) * (columns - 4) / (rows * columns), rel=1e-6)
 
 
 def test_our_own_network_as_one_file(tmp_path: Path) -> None:
@@ -206,7 +207,7 @@ def after_a_convolution(*nodes: onnx.NodeProto, opset: int = 17, **constants: np
                 NODE("Add", ["c", "s"], ["y"]),
                 shape=np.array([1, 3, 50000, 50000], np.int64),
             ),
-            "{path} must have maps of at most 50000 values a px, got 1831054; " + OTHER,
+            "{path} must have maps of at most 2048 MiB for 480x96 px, got 28610 MiB; " + OTHER,
         ),
         (
             after_a_convolution(NODE("Sub", ["c", "c"], ["d"]), NODE("Log", ["d"], ["y"])),
@@ -241,6 +242,35 @@ def test_what_a_runtime_refuses(data: bytes, message: str, tmp_path: Path) -> No
     path.write_bytes(data)
     assert refusal(path).startswith(f"{path} must hold a network {message}, got ")
     assert refusal(path).endswith(f" from onnxruntime; {OTHER}")
+
+
+def _sized_by_values(most: float) -> bytes:
+    """Its inner tensor has ``most`` values where the picture has a 1 in it, which no shape tells."""
+    return after_a_convolution(
+        NODE("ReduceMax", ["x"], ["m"], keepdims=0),
+        NODE("Mul", ["m", "most"], ["n"]),
+        NODE("Cast", ["n"], ["i"], to=TensorProto.INT64),
+        NODE("Reshape", ["i", "one_axis"], ["shape"]),
+        NODE("ConstantOfShape", ["shape"], ["big"]),
+        NODE("ReduceSum", ["big"], ["s"], keepdims=0),
+        NODE("Add", ["c", "s"], ["y"]),
+        most=np.array(most, np.float32),
+        one_axis=np.array([1], np.int64),
+    )
+
+
+def test_memory_is_limited_where_no_shape_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.onnx"
+    path.write_bytes(_sized_by_values(1e9))
+    assert refusal(path) == (
+        f"{path} must hold a network that computes pictures of any size, got one that takes more than 2048 MiB from "
+        f"onnxruntime; {OTHER}"
+    )
+    monkeypatch.setattr(onnx_file, "RUNNERS", ("openvino", "onnxruntime"))
+    assert refusal(path) == (
+        f"{path} must have sizes that follow from its input's, got 'ConstantOfShape' of another; "
+        f"{how_to_install('onnxruntime')} and its memory is limited"
+    )
 
 
 def test_without_a_runtime_the_error_says_what_would_run_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

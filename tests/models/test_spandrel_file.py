@@ -172,12 +172,15 @@ def test_what_spandrel_can_not_build(tmp_path: Path) -> None:
     )
 
 
-def test_a_network_that_would_take_all_memory_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vscugan.models.spandrel_file.MOST_VALUES_PER_PX", 8)
+@pytest.mark.parametrize(("limit", "value", "mib"), [("MOST_VALUES_PER_PX", 8, 0), ("MOST_BYTES", 1 << 20, 1)])
+def test_a_network_that_would_take_all_memory_is_stopped(
+    limit: str, value: int, mib: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spandrel_file, limit, value)
     path = saved(tmp_path / "x.pth", compact())
     assert refusal(path) == (
         f"{path} must hold a network that computes a picture, got RealESRGAN Compact 8nf 2nc and MemoryError: "
-        f"more than 0 MiB; {OTHER}"
+        f"more than {mib} MiB; {OTHER}"
     )
 
 

@@ -40,8 +40,10 @@ OURS = frozenset({"RealCUGAN"})
 MOST_LAYERS = 4096
 #: Of memory, beside its tensors, that a network may take when it is made: masks of windows, and the like.
 LARGEST_BUFFERS = LARGEST_BYTES
-#: The side of the first picture, in px, and what the network may then take: 100 times as much as ESRGAN does.
-FIRST_PX, MOST_VALUES_PER_PX = 32, 200_000
+#: The side of the first picture, in px, and what the network may then take: 25 times as much as ESRGAN does.
+FIRST_PX, MOST_VALUES_PER_PX = 32, 50_000
+#: What it may take of the pictures after that, which are 16 times as large.
+MOST_BYTES = 4 << 30
 
 
 class _Memory(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -188,7 +190,8 @@ def _measured(found: Any, family: str, path: Path) -> Measured:
         with FlopCounterMode(display=False) as operations, memory:
             found(picture.clone())
         _check_result(found(picture.clone()), found(picture.clone()), found.scale * side, family, path)
-        halo = measured_halo(lambda x: found(x.clone()), found.scale, multiple, minimum_px)
+        with _Memory(MOST_BYTES):
+            halo = measured_halo(lambda x: found(x.clone()), found.scale, multiple, minimum_px)
     except WeightsError:
         raise
     except Exception as error:  # whatever the network's own code raises
