@@ -95,10 +95,25 @@ def test_it_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert len(measured) == 1
     (kept,) = (cache_folder() / "networks").iterdir()
     whole = kept.read_text(encoding="utf-8")
-    for content in ("", '{"version": 1}', '"scale"', whole.replace('"multiple": 1', '"multiple": 0'), whole[:-9]):
+    for content in (
+        "",
+        '{"version": 1}',
+        '"scale"',
+        whole.replace('"multiple": 1', '"multiple": 0'),
+        whole[:-9],
+        "[" * 99999,
+    ):
         kept.write_text(content, encoding="utf-8")
         assert load_file(str(path)).note == first.note
-    assert len(measured) == 6
+    assert len(measured) == 7
+
+
+def test_infinite_results_are_seen_in_lists_too(tmp_path: Path) -> None:
+    network: Any = loaded(tmp_path / "x.pth", compact()).network
+    model, inf = network.run.model, torch.full((1, 3, 16, 16), torch.inf)
+    model.forward = lambda x: (x, [inf])
+    network.run._call_fn = lambda model, x: model(x)[1][0]
+    assert network.run(torch.zeros(1, 3, 8, 8)).isnan().all()
 
 
 def test_without_spandrel_the_error_says_what_would_read_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from vscugan.errors import WeightsError
-from vscugan.install import how_to_install, version
+from vscugan.install import how_to_install, openvino, version
 from vscugan.models.onnx_graph import OTHER_FILE, multiply_adds, padded, rewritten
 from vscugan.models.probe import DRAWN_BOUND, difference_without_halo, drawn_picture, measured_halo
 from vscugan.models.weight_file import RETRY
@@ -79,11 +79,11 @@ def _packages(path: Path) -> tuple[Any, str]:
 
 def _session(runner: str, model: bytes) -> Callable[[np.ndarray], np.ndarray]:
     """What runs a rewritten model on the CPU."""
-    package: Any = importlib.import_module(runner)
     if runner == "openvino":
-        core = package.Core()
+        core = openvino().Core()
         compiled = core.compile_model(core.read_model(model), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         return lambda x: np.array(compiled(x)[0])
+    package: Any = importlib.import_module(runner)
     options = package.SessionOptions()
     options.log_severity_level = 4  # sizes that do not fit are tried, too
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

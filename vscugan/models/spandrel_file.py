@@ -11,13 +11,14 @@ import re
 import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.flop_counter import FlopCounterMode
 
 from vscugan.errors import WeightsError
@@ -100,6 +101,7 @@ def read_spandrel(
     _check_contract(found, family, path)
     versions = f"spandrel {version(PACKAGE)}, torch {torch.__version__}"
     measured = measured_once(PACKAGE, sha256, versions, lambda: _measured(found, family, path), notify)
+    measured = replace(measured, scale=found.scale)  # whatever the cache says
     half = {"fp16": found.supports_half, "bf16": found.supports_bfloat16}
     return WholeNetwork(
         network=TorchNetwork(run=found, precisions=("fp32", *(name for name, has in half.items() if has))),
@@ -153,8 +155,8 @@ def _built(architecture: Any, tensors: Mapping[str, Tensor], path: Path) -> Any:
 
 
 def _not_finite_at_all(module: torch.nn.Module, given: object, made: Any) -> Any:
-    """NaN in place of a result with Inf, which spandrel would clamp to 1; copies of the network have this, too."""
-    return made + (0 * made.sum(dtype=torch.float32)).to(made.dtype) if isinstance(made, Tensor) else made
+    """NaN in place of results with Inf, which spandrel would clamp to 1; copies of the network have this, too."""
+    return tree_map_only(Tensor, lambda y: y + (0 * y.sum(dtype=torch.float32)).to(y.dtype), made)
 
 
 def _reason(error: Exception) -> str:

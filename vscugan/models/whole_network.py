@@ -116,8 +116,15 @@ def _parsed(content: bytes | None, about: dict[str, Any]) -> Measured | None:
         rest = (found.pad_px, found.halo_px or 0, found.difference, found.widest, found.multiply_adds)
         is_sound = all(isfinite(n) and n >= 0 for n in rest) and min(counts) >= 1 and max(counts) < WHOLE_FRAME_PX
         return found if is_sound and all(isinstance(n, int) for n in (*counts, *rest[:2])) else None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def check_made(architecture: Architecture, taken: Tensor, made: Tensor) -> None:
+    """Raise RuntimeError where a result has not the size that was measured; ``taken``: with the border."""
+    sides = [architecture.scale * (int(px) - 2 * architecture.pad_px) for px in taken.shape[2:]]
+    if list(made.shape) != [1, 3, *sides]:
+        raise RuntimeError(f"a result of {list(made.shape)} in place of {[1, 3, *sides]}, which follows from the cache")
 
 
 def _not_run(operators: Operators, maps: Maps, gates: Maps) -> dict[str, Tensor]:
