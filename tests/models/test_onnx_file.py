@@ -98,11 +98,18 @@ def test_sizes_in_the_file_are_made_free(tmp_path: Path) -> None:
     assert facts(found.architecture) == (2, Border.VALID, 1, 2, 2, True)
 
 
-def test_a_border_of_its_own_where_tiles_would_differ(tmp_path: Path) -> None:
+def test_sizes_that_the_file_leaves_open(tmp_path: Path) -> None:
+    model = onnx.load_model_from_string(onnx_network(**convolutions(3, scale=2), size=(-1, -1)))
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("y", TensorProto.FLOAT, [-1] * 4))
+    assert facts(read(model.SerializeToString(), tmp_path).architecture) == (2, Border.VALID, 1, 2, 2, True)
+
+
+@pytest.mark.parametrize("opset", [10, 17])
+def test_a_border_of_its_own_where_tiles_would_differ(opset: int, tmp_path: Path) -> None:
     """Convolutions without padding, and a mean of the whole frame: the picture is padded in the graph."""
     network = convolutions(3, scale=1)
     nodes = [network["nodes"][0], NODE("GlobalAveragePool", ["c0"], ["m"]), NODE("Sub", ["c0", "m"], ["y"])]
-    found = read(onnx_network(nodes, network["constants"]), tmp_path)
+    found = read(onnx_network(nodes, network["constants"], opset=opset), tmp_path)
     assert facts(found.architecture) == (1, Border.SAME, 1, 0, 0, False)
     assert "1x with a border of 1 px; frames are computed whole" in found.note
 
@@ -273,10 +280,20 @@ def test_memory_is_limited_where_no_shape_tells(tmp_path: Path, monkeypatch: pyt
     )
 
 
-def test_without_a_runtime_the_error_says_what_would_run_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "x.onnx"
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [
+        (("onnx", *onnx_file.RUNNERS), "no onnx and no ONNX Runtime or OpenVINO"),
+        (onnx_file.RUNNERS, "no ONNX Runtime or OpenVINO"),
+        (("onnx",), "no onnx"),
+    ],
+)
+def test_without_a_package_the_error_says_what_would_run_it(
+    missing: tuple[str, ...], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, find = tmp_path / "x.onnx", onnx_file.importlib.util.find_spec
     path.write_bytes(PLAIN)
-    monkeypatch.setattr(onnx_file.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(onnx_file.importlib.util, "find_spec", lambda name: None if name in missing else find(name))
     assert refusal(path) == (
-        f"x.onnx must have onnx and ONNX Runtime or OpenVINO installed, got none; {how_to_install('onnxruntime')}"
+        f"x.onnx must have onnx and ONNX Runtime or OpenVINO installed, got {words}; {how_to_install('onnxruntime')}"
     )

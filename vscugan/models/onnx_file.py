@@ -70,9 +70,12 @@ def read_onnx(data: bytes, path: Path, sha256: str, notify: Callable[[str], None
 def _packages(path: Path) -> tuple[Any, str]:
     """onnx itself, and the name of the first runner that is installed."""
     runner = next((name for name in RUNNERS if importlib.util.find_spec(name)), None)
-    if runner is None or importlib.util.find_spec("onnx") is None:
+    missing = ["onnx"] if importlib.util.find_spec("onnx") is None else []
+    missing += ["ONNX Runtime or OpenVINO"] if runner is None else []
+    if missing or runner is None:
         raise WeightsError(
-            f"{path.name} must have onnx and ONNX Runtime or OpenVINO installed, got none; {how_to_install(RUNNERS[0])}"
+            f"{path.name} must have onnx and ONNX Runtime or OpenVINO installed, got no {' and no '.join(missing)}; "
+            f"{how_to_install(RUNNERS[0])}"
         )
     return importlib.import_module("onnx"), runner
 
