@@ -61,7 +61,7 @@ def test_published_architectures(
     architecture: Any = found.architecture
     assert found.note.startswith(f"weights: x.pth is {name}")
     assert (architecture.multiple, architecture.minimum_px, architecture.can_tile) == sizes
-    assert ("frames are computed whole" in found.note) == (not architecture.can_tile)
+    assert found.note.endswith("; halo= makes tiles all the same") == (not architecture.can_tile)
     network: Any = found.network
     assert network.precisions == precisions
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from vscugan.errors import WeightsError
 from vscugan.install import how_to_install, openvino, version
 from vscugan.models.onnx_graph import OTHER_FILE, multiply_adds, padded, rewritten
-from vscugan.models.probe import DRAWN_BOUND, difference_without_halo, drawn_picture, measured_halo
+from vscugan.models.probe import DRAWN_BOUND, MOST_BYTES, difference_without_halo, drawn_picture, measured_halo
 from vscugan.models.weight_file import RETRY
 from vscugan.models.whole_network import (
     LARGEST_SCALE,
@@ -34,15 +34,13 @@ from vscugan.models.whole_network import (
 
 #: What runs the small pictures, the first that is installed.
 RUNNERS = ("onnxruntime", "openvino")
-MULTIPLES = (1, 2, 4, 8, 16, 32)
-#: Of px that the input has beyond a multiple, for its border: more are not tried.
-LARGEST_BEYOND = 16
+MULTIPLES = (1, 2, 4, 8, 16, 32, 12, 24, 48)
+#: Px that the input has beyond a multiple, for its border, are fewer: nunif's swin_unet takes 16 beyond 48.
+LARGEST_BEYOND = 18
 #: Sides of the smallest pictures that are tried, in px: no smaller ones are ever given to the network.
 SMALLEST_PX = (32, 64)
 #: Height and width of the picture whose maps are counted: no larger one is run here.
-COUNTED_PX = (96, 480)
-#: Of memory that small pictures may take: 5 times as much as ESRGAN's two widest maps.
-MOST_BYTES = 2 << 30
+COUNTED_PX = (96, 720)
 #: What makes tensors of any size.
 FREELY_SIZED = frozenset({"ConstantOfShape", "Expand", "Pad", "Range", "Resize", "Tile"})
 

@@ -23,7 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vscugan.errors import WeightsError
 from vscugan.install import version
-from vscugan.models.probe import drawn_picture, measured_halo, round_to
+from vscugan.models.probe import MOST_BYTES, drawn_picture, measured_halo, round_to
 from vscugan.models.weight_file import LARGEST_BYTES, RETRY, check_size
 from vscugan.models.whole_network import (
     LARGEST_SCALE,
@@ -43,8 +43,6 @@ MOST_LAYERS = 4096
 LARGEST_BUFFERS = LARGEST_BYTES
 #: The side of the first picture, in px, and what the network may then take: 25 times as much as ESRGAN does.
 FIRST_PX, MOST_VALUES_PER_PX = 32, 50_000
-#: What it may take of the pictures after that, which are 16 times as large.
-MOST_BYTES = 4 << 30
 
 
 class _Memory(TorchDispatchMode):  # type: ignore[no-untyped-call]
