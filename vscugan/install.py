@@ -1,12 +1,16 @@
-"""Commands that install what is missing, by where this copy of vscugan came from."""
+"""Commands that install what is missing, by where this copy of vscugan came from, and a package imported with care."""
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import json
 import re
 import shlex
+import sys
+from functools import cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -22,6 +26,23 @@ def version(package: str) -> str | None:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+@cache
+def openvino() -> Any:
+    """openvino itself, imported when it is first needed.
+
+    Importing it sends a telemetry event from a forked process, unless its telemetry package is missing.
+    """
+    telemetry = sys.modules.get("openvino_telemetry")
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+    try:
+        return importlib.import_module("openvino")
+    finally:
+        if telemetry is None:
+            del sys.modules["openvino_telemetry"]
+        else:
+            sys.modules["openvino_telemetry"] = telemetry
 
 
 def _requirements(extra: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors.torch import save_file
@@ -84,7 +85,7 @@ def test_a_file_of_the_users_is_read_once(
     path, reads = tmp_path / "x.safetensors", []
     save_file(dict(load_released(find(model="se", scale=2, noise="conservative")).tensors), path)
 
-    def counted(*words: str, **named: str) -> Weights:
+    def counted(*words: str, **named: Any) -> Weights:
         reads.append(words)
         return load_file(*words, **named)
 

@@ -12,6 +12,7 @@ import torch
 from support.frames import upscale
 from support.user_networks import compact, convolutions, loaded, made_by_spandrel, onnx_network, saved
 
+from vscugan.cache import cache_folder
 from vscugan.engine import network_pass
 from vscugan.engine.engine import Engine
 from vscugan.engine.padding import network_input
@@ -124,6 +125,9 @@ def test_the_log_says_what_was_found(tmp_path: Path, picture: np.ndarray) -> Non
     notes: list[str] = []
     engine = Engine(validate(weights=str(small_compact(tmp_path)), tile=32), notify=notes.append)
     upscale(engine, crop(picture, 48, 64))
+    assert notes.pop(0) == (
+        "weights: what tiles of this spandrel file must see is measured once, which may take some minutes"
+    )
     assert notes[0].startswith(
         "weights: compact.safetensors is RealESRGAN Compact 8nf 2nc, 2x; tiles see 8 px around themselves, and differ "
         "from the whole by "
@@ -242,6 +246,21 @@ def test_what_a_network_raises_is_an_error_of_the_frame(
     assert str(error.value) == (
         f"{path} must take a picture of 64x48, got RuntimeError: The size of tensor a (8) must match the size of "
         "tensor b (9); use another size, or another network"
+    )
+
+
+def test_a_wrong_entry_of_the_cache_is_not_believed(picture: np.ndarray, tmp_path: Path) -> None:
+    module, graph, x = small_compact(tmp_path), valid_onnx(tmp_path), crop(picture, 48, 64)
+    wanted = upscale(Engine(validate(weights=str(module))), x)
+    Engine(validate(weights=str(graph)))
+    for kept in (cache_folder() / "networks").iterdir():
+        kept.write_text(kept.read_text(encoding="utf-8").replace('"scale": 2', '"scale": 3'), encoding="utf-8")
+    assert np.array_equal(upscale(Engine(validate(weights=str(module))), x), wanted)  # the file says it
+    with pytest.raises(FrameError) as error:
+        upscale(Engine(validate(weights=str(graph))), x)
+    assert str(error.value) == (
+        f"{graph} must take a picture of 64x48, got RuntimeError: a result of [1, 3, 96, 128] in place of "
+        "[1, 3, 144, 192], which follows from the cache; use another size, or another network"
     )
 
 

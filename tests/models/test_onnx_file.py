@@ -44,14 +44,19 @@ def facts(architecture: Architecture) -> tuple[int, Border, int, int, int, bool]
 
 #: Leaves the picture as it is.
 SAME = {"one": np.eye(3, dtype=np.float32)[:, :, None, None]}
-#: Halves the picture, so that it must be even, and brings it back.
-HALVED = [
-    NODE("AveragePool", ["x"], ["a"], kernel_shape=[2, 2], strides=[2, 2]),
-    NODE("Resize", ["a", "", "sizes"], ["b"], mode="nearest"),
-    NODE("Add", ["b", "x"], ["c"]),
-    NODE("Mul", ["c", "half"], ["d"]),
-    NODE("Conv", ["d", "one"], ["y"]),
-]
+
+
+def _halved(name: str, by: int) -> list[onnx.NodeProto]:
+    """Makes the picture smaller, so that it must be a multiple, and brings it back."""
+    return [
+        NODE("AveragePool", [name], ["a"], kernel_shape=[by, by], strides=[by, by]),
+        NODE("Resize", ["a", "", "sizes"], ["b"], mode="nearest"),
+        NODE("Add", ["b", name], ["c"]),
+        NODE("Mul", ["c", "half"], ["d"]),
+        NODE("Conv", ["d", "one"], ["y"]),
+    ]
+
+
 HALVED_WITH = SAME | {"sizes": np.array([1, 1, 2, 2], np.float32), "half": np.array(0.5, np.float32)}
 #: Each pixel less the mean of the whole picture.
 MEAN = [NODE("Conv", ["x", "one"], ["c"]), NODE("GlobalAveragePool", ["x"], ["m"]), NODE("Sub", ["c", "m"], ["y"])]
@@ -72,7 +77,7 @@ MEAN = [NODE("Conv", ["x", "one"], ["c"]), NODE("GlobalAveragePool", ["x"], ["m"
             (1, Border.SAME, 1, 0, 8, True),
             "1x; tiles see 8 px",
         ),
-        ({"nodes": HALVED, "constants": HALVED_WITH}, (1, Border.SAME, 2, 0, 8, True), "1x; tiles see 8 px"),
+        ({"nodes": _halved("x", 2), "constants": HALVED_WITH}, (1, Border.SAME, 2, 0, 8, True), "1x; tiles see 8 px"),
         (
             {"nodes": MEAN, "constants": SAME},
             (1, Border.SAME, 1, 0, 0, False),
@@ -98,20 +103,37 @@ def test_sizes_in_the_file_are_made_free(tmp_path: Path) -> None:
     assert facts(found.architecture) == (2, Border.VALID, 1, 2, 2, True)
 
 
-def test_a_border_of_its_own_where_tiles_would_differ(tmp_path: Path) -> None:
+def test_windows_of_twelves(tmp_path: Path) -> None:
+    """As nunif's swin_unet: 48 px, and 16 more for its border."""
+    nodes = [NODE("Conv", ["x", "blur"], ["v"]), *_halved("v", 48)]
+    sizes, blur = np.array([1, 1, 48, 48], np.float32), np.zeros((3, 3, 17, 17), np.float32)
+    blur[range(3), range(3)] = 1 / 17**2
+    found = read(onnx_network(nodes, HALVED_WITH | {"sizes": sizes, "blur": blur}), tmp_path)
+    assert facts(found.architecture) == (1, Border.VALID, 48, 8, 8, True)
+
+
+def test_sizes_that_the_file_leaves_open(tmp_path: Path) -> None:
+    model = onnx.load_model_from_string(onnx_network(**convolutions(3, scale=2), size=(-1, -1)))
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("y", TensorProto.FLOAT, [-1] * 4))
+    assert facts(read(model.SerializeToString(), tmp_path).architecture) == (2, Border.VALID, 1, 2, 2, True)
+
+
+@pytest.mark.parametrize("opset", [10, 17])
+def test_a_border_of_its_own_where_tiles_would_differ(opset: int, tmp_path: Path) -> None:
     """Convolutions without padding, and a mean of the whole frame: the picture is padded in the graph."""
     network = convolutions(3, scale=1)
     nodes = [network["nodes"][0], NODE("GlobalAveragePool", ["c0"], ["m"]), NODE("Sub", ["c0", "m"], ["y"])]
-    found = read(onnx_network(nodes, network["constants"]), tmp_path)
+    found = read(onnx_network(nodes, network["constants"], opset=opset), tmp_path)
     assert facts(found.architecture) == (1, Border.SAME, 1, 0, 0, False)
     assert "1x with a border of 1 px; frames are computed whole" in found.note
 
 
 def test_multiply_adds_and_the_widest_map(tmp_path: Path) -> None:
     shapes = read(onnx_network(**convolutions(3, scale=2)), tmp_path).architecture.shapes
-    rows = 62 / 64  # of what the convolution writes
-    assert float(shapes.multiply_adds[0]) == pytest.approx((9 * 9 + 9 * 16) * rows**2)
-    assert float(shapes.widest) == pytest.approx(3 * (2 * 60 / 64) ** 2, rel=1e-6)
+    rows, columns = onnx_file.COUNTED_PX
+    part = (rows - 2) * (columns - 2) / (rows * columns)  # that the convolution writes
+    assert float(shapes.multiply_adds[0]) == pytest.approx((9 * 9 + 9 * 16) * part)
+    assert float(shapes.widest) == pytest.approx(3 * 4 * (rows - 4) * (columns - 4) / (rows * columns), rel=1e-6)
 
 
 def test_our_own_network_as_one_file(tmp_path: Path) -> None:
@@ -206,7 +228,7 @@ def after_a_convolution(*nodes: onnx.NodeProto, opset: int = 17, **constants: np
                 NODE("Add", ["c", "s"], ["y"]),
                 shape=np.array([1, 3, 50000, 50000], np.int64),
             ),
-            "{path} must have maps of at most 50000 values a px, got 1831054; " + OTHER,
+            "{path} must have maps of at most 4096 MiB for 720x96 px, got 28611 MiB; " + OTHER,
         ),
         (
             after_a_convolution(NODE("Sub", ["c", "c"], ["d"]), NODE("Log", ["d"], ["y"])),
@@ -243,10 +265,49 @@ def test_what_a_runtime_refuses(data: bytes, message: str, tmp_path: Path) -> No
     assert refusal(path).endswith(f" from onnxruntime; {OTHER}")
 
 
-def test_without_a_runtime_the_error_says_what_would_run_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _sized_by_values(most: float) -> bytes:
+    """Its inner tensor has ``most`` values where the picture has a 1 in it, which no shape tells."""
+    return after_a_convolution(
+        NODE("ReduceMax", ["x"], ["m"], keepdims=0),
+        NODE("Mul", ["m", "most"], ["n"]),
+        NODE("Cast", ["n"], ["i"], to=TensorProto.INT64),
+        NODE("Reshape", ["i", "one_axis"], ["shape"]),
+        NODE("ConstantOfShape", ["shape"], ["big"]),
+        NODE("ReduceSum", ["big"], ["s"], keepdims=0),
+        NODE("Add", ["c", "s"], ["y"]),
+        most=np.array(most, np.float32),
+        one_axis=np.array([1], np.int64),
+    )
+
+
+def test_memory_is_limited_where_no_shape_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.onnx"
-    path.write_bytes(PLAIN)
-    monkeypatch.setattr(onnx_file.importlib.util, "find_spec", lambda name: None)
+    path.write_bytes(_sized_by_values(1e11))
     assert refusal(path) == (
-        f"x.onnx must have onnx and ONNX Runtime or OpenVINO installed, got none; {how_to_install('onnxruntime')}"
+        f"{path} must hold a network that computes pictures of any size, got one that takes more than 4096 MiB from "
+        f"onnxruntime; {OTHER}"
+    )
+    monkeypatch.setattr(onnx_file, "RUNNERS", ("openvino", "onnxruntime"))
+    assert refusal(path) == (
+        f"{path} must have sizes that follow from its input's, got 'ConstantOfShape' of another; "
+        f"{how_to_install('onnxruntime')} and its memory is limited"
+    )
+
+
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [
+        (("onnx", *onnx_file.RUNNERS), "no onnx and no ONNX Runtime or OpenVINO"),
+        (onnx_file.RUNNERS, "no ONNX Runtime or OpenVINO"),
+        (("onnx",), "no onnx"),
+    ],
+)
+def test_without_a_package_the_error_says_what_would_run_it(
+    missing: tuple[str, ...], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, find = tmp_path / "x.onnx", onnx_file.importlib.util.find_spec
+    path.write_bytes(PLAIN)
+    monkeypatch.setattr(onnx_file.importlib.util, "find_spec", lambda name: None if name in missing else find(name))
+    assert refusal(path) == (
+        f"x.onnx must have onnx and ONNX Runtime or OpenVINO installed, got {words}; {how_to_install('onnxruntime')}"
     )

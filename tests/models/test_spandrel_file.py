@@ -49,6 +49,7 @@ def test_the_file_tells_what_it_holds(suffix: str, tmp_path: Path) -> None:
         ("SPAN", "SPAN 8nf, 2x", (1, 1, True), ("fp32", "fp16", "bf16")),
         ("SwinIR", "SwinIR small s64w8 64nf 8dim 1conv 1unshuf, 2x", (16, 16, True), ("fp32", "bf16")),
         ("SAFMN", "SAFMN 8dim 1nb, 2x", (8, 8, True), ("fp32", "bf16")),
+        ("ATD", "ATD 8dim 16w 256cat, 2x", (1, 8, False), ("fp32", "bf16")),
         ("RCAN", "RCAN 8nf 1nrg 1nrb, 2x", (1, 1, False), ("fp32", "bf16")),
     ],
 )
@@ -60,7 +61,7 @@ def test_published_architectures(
     architecture: Any = found.architecture
     assert found.note.startswith(f"weights: x.pth is {name}")
     assert (architecture.multiple, architecture.minimum_px, architecture.can_tile) == sizes
-    assert ("frames are computed whole" in found.note) == (not architecture.can_tile)
+    assert found.note.endswith("; halo= makes tiles all the same") == (not architecture.can_tile)
     network: Any = found.network
     assert network.precisions == precisions
 
@@ -87,15 +88,32 @@ def test_it_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         return found
 
     monkeypatch.setattr(spandrel_file, "measured_halo", counted)
-    first, again = load_file(str(path)), load_file(str(path))
+    notes = list[str]()
+    first, again = (load_file(str(path), notify=notes.append) for _ in range(2))
+    assert notes == ["weights: what tiles of this spandrel file must see is measured once, which may take some minutes"]
     assert (again.note, again.architecture.shapes) == (first.note, first.architecture.shapes)
     assert len(measured) == 1
     (kept,) = (cache_folder() / "networks").iterdir()
     whole = kept.read_text(encoding="utf-8")
-    for content in ("", '{"version": 1}', '"scale"', whole.replace('"multiple": 1', '"multiple": 0'), whole[:-9]):
+    for content in (
+        "",
+        '{"version": 1}',
+        '"scale"',
+        whole.replace('"multiple": 1', '"multiple": 0'),
+        whole[:-9],
+        "[" * 99999,
+    ):
         kept.write_text(content, encoding="utf-8")
         assert load_file(str(path)).note == first.note
-    assert len(measured) == 6
+    assert len(measured) == 7
+
+
+def test_infinite_results_are_seen_in_lists_too(tmp_path: Path) -> None:
+    network: Any = loaded(tmp_path / "x.pth", compact()).network
+    model, inf = network.run.model, torch.full((1, 3, 16, 16), torch.inf)
+    model.forward = lambda x: (x, [inf])
+    network.run._call_fn = lambda model, x: model(x)[1][0]
+    assert network.run(torch.zeros(1, 3, 8, 8)).isnan().all()
 
 
 def test_without_spandrel_the_error_says_what_would_read_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,12 +187,15 @@ def test_what_spandrel_can_not_build(tmp_path: Path) -> None:
     )
 
 
-def test_a_network_that_would_take_all_memory_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vscugan.models.spandrel_file.MOST_VALUES_PER_PX", 8)
+@pytest.mark.parametrize(("limit", "value", "mib"), [("MOST_VALUES_PER_PX", 8, 0), ("MOST_BYTES", 1 << 20, 1)])
+def test_a_network_that_would_take_all_memory_is_stopped(
+    limit: str, value: int, mib: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spandrel_file, limit, value)
     path = saved(tmp_path / "x.pth", compact())
     assert refusal(path) == (
         f"{path} must hold a network that computes a picture, got RealESRGAN Compact 8nf 2nc and MemoryError: "
-        f"more than 0 MiB; {OTHER}"
+        f"more than {mib} MiB; {OTHER}"
     )
 
 
@@ -191,6 +212,8 @@ def test_the_halo_is_the_smallest_that_is_enough() -> None:
 
     assert probe.measured_halo(network(20), 1, 1, 1)[:2] == (1, 24)
     assert probe.measured_halo(network(64), 1, 4, 4)[:2] == (4, 64)
+    across = network(20)
+    assert probe.measured_halo(lambda x: across(x.mT).mT, 1, 1, 1)[:2] == (1, 24)  # along columns it sees nothing
     multiple, halo_px, difference = probe.measured_halo(network(90), 1, 1, 1)
     assert (multiple, halo_px) == (1, None)
     assert difference > probe.DRAWN_BOUND

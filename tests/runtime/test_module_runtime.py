@@ -57,6 +57,26 @@ def test_one_thread_at_a_time(runtime: ModuleRuntime, monkeypatch: pytest.Monkey
     assert most == [1] * 8
 
 
+def test_flags_of_the_process_are_put_back(tmp_path: Path) -> None:
+    """Whichever of two networks ends first."""
+    runtimes = [backend_row("torch").make(loaded(tmp_path / f"{k}.pth", compact(seed=k)), CPU, "fp32") for k in (1, 2)]
+    entered = [threading.Event(), threading.Event()]
+
+    def compute(k: int) -> bool:
+        runtime: Any = runtimes[k]
+        runtime.device = torch.device("cuda")
+        with runtime._exact():
+            entered[k].set()
+            entered[1 - k].wait(0.05)
+            time.sleep(0.02 * k)
+            return bool(torch.backends.cudnn.deterministic)
+
+    assert not torch.backends.cudnn.deterministic
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(compute, range(2))) == [True, True]
+    assert not torch.backends.cudnn.deterministic
+
+
 def test_other_precisions_are_copies(tmp_path: Path) -> None:
     weights = loaded(tmp_path / "x.pth", compact())
     half = backend_row("torch").make(weights, CPU, "bf16")

@@ -58,6 +58,10 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
         "upsampler": "pixelshuffledirect",
     },
     "SAFMN": {"dim": 8, "n_blocks": 1, "upscaling_factor": 2},
+    "ATD": {
+        "depths": (2,), "num_heads": (2,), "embed_dim": 8, "window_size": 16, "category_size": 32, "num_tokens": 8,
+        "reducted_dim": 4, "upscale": 2, "upsampler": "pixelshuffledirect",
+    },
     "RCAN": {"n_resgroups": 1, "n_resblocks": 1, "n_feats": 8, "reduction": 4, "scale": 2},
 }  # fmt: skip
 

@@ -97,11 +97,11 @@ def create(
     def notify(text: str) -> None:
         log(f"{PREFIX}{text}")
 
-    passes = direct(settings)
+    passes = direct(settings, notify)
     file_scale = passes[0].scale if passes and settings.weights is not None else None
     size = output_size(settings, source_size, sample_aspect_ratio(props), target, file_scale)
     if passes is None:
-        passes = find_route(settings, source_size, size)
+        passes = find_route(settings, source_size, size, notify)
     engine = Engine(settings, passes, notify=notify)
     notify(f"runtime: {engine.summary}")
     downscale = None

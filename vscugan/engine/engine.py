@@ -103,7 +103,7 @@ class Engine:
         *,
         notify: Callable[[str], None] = logger.info,
     ) -> None:
-        route = passes or direct(settings)
+        route = passes or direct(settings, notify)
         assert route is not None  # a size needs a route
         form = form_of(route[0].weights)
         devices = [pick_device(name, settings.backend, settings.precision, form) for name in settings.device]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import logging
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 
@@ -11,6 +12,8 @@ from vscugan.errors import ArgumentError
 from vscugan.models.registry import find, rows, scales
 from vscugan.models.weights import Weights, load_file, load_released
 from vscugan.settings import LARGEST_SCALE, SCALES, Settings
+
+logger = logging.getLogger(__name__)
 
 #: What passes after the first are made with, the first that a model has: the noise is gone, and these change least.
 LATER_NOISES = ("conservative", "no-denoise")
@@ -43,7 +46,7 @@ def _first(settings: Settings, scale: int, weights: Weights | None = None) -> Pa
     return Pass(scale=scale, noise=settings.noise, model=settings.model, weights=weights, alpha=settings.alpha)
 
 
-def direct(settings: Settings) -> tuple[Pass, ...] | None:
+def direct(settings: Settings, notify: Callable[[str], None] = logger.info) -> tuple[Pass, ...] | None:
     """The one pass that a scale of the model names, or the file's own; None where a route must be found.
 
     Raises: WeightsError for a bad file, ArgumentError where ``scale`` is not the file's.
@@ -54,7 +57,7 @@ def direct(settings: Settings) -> tuple[Pass, ...] | None:
     if settings.weights is None:
         assert settings.scale is not None  # validate() filled it in
         return (_first(settings, int(settings.scale)),)
-    weights = load_file(settings.weights, model=settings.model)
+    weights = load_file(settings.weights, model=settings.model, notify=notify)
     if settings.scale not in (None, weights.scale):
         raise ArgumentError(
             f"scale={settings.scale:g} must be that of the weights, got a file for scale={weights.scale}; "
@@ -63,15 +66,20 @@ def direct(settings: Settings) -> tuple[Pass, ...] | None:
     return (_first(settings, weights.scale, weights),)
 
 
-def find_route(settings: Settings, source: tuple[int, int], target: tuple[int, int]) -> tuple[Pass, ...]:
+def find_route(
+    settings: Settings,
+    source: tuple[int, int],
+    target: tuple[int, int],
+    notify: Callable[[str], None] = logger.info,
+) -> tuple[Pass, ...]:
     """The cheapest passes that lead from ``source`` to at least ``target`` (width, height) on both axes.
 
     The first pass takes the noise level and alpha that were asked for, later ones ``LATER_NOISES`` and 1. A file
-    of the user's is used for every pass.
+    of the user's is used for every pass. ``notify``: see Engine.
     Raises: ArgumentError when no model has the noise level, WeightsError for a bad file.
     """
     if settings.weights is not None:
-        weights = load_file(settings.weights, model=settings.model)
+        weights = load_file(settings.weights, model=settings.model, notify=notify)
         if weights.scale == 1 and any(t > s for s, t in zip(source, target, strict=True)):
             raise ArgumentError(
                 "weights must have a scale above 1 for a larger picture, got a file for scale=1; use another file"

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 
 from vscugan.errors import WeightsError
-from vscugan.install import how_to_install, version
+from vscugan.install import how_to_install, openvino, version
 from vscugan.models.onnx_graph import OTHER_FILE, multiply_adds, padded, rewritten
-from vscugan.models.probe import DRAWN_BOUND, difference_without_halo, drawn_picture, measured_halo
+from vscugan.models.probe import DRAWN_BOUND, MOST_BYTES, difference_without_halo, drawn_picture, measured_halo
 from vscugan.models.weight_file import RETRY
 from vscugan.models.whole_network import (
     LARGEST_SCALE,
@@ -34,26 +34,27 @@ from vscugan.models.whole_network import (
 
 #: What runs the small pictures, the first that is installed.
 RUNNERS = ("onnxruntime", "openvino")
-MULTIPLES = (1, 2, 4, 8, 16, 32)
-#: Of px that the input has beyond a multiple, for its border: more are not tried.
-LARGEST_BEYOND = 16
+MULTIPLES = (1, 2, 4, 8, 16, 32, 12, 24, 48)
+#: Px that the input has beyond a multiple, for its border, are fewer: nunif's swin_unet takes 16 beyond 48.
+LARGEST_BEYOND = 18
 #: Sides of the smallest pictures that are tried, in px: no smaller ones are ever given to the network.
 SMALLEST_PX = (32, 64)
-#: Of the picture whose maps are counted.
-COUNTED_PX = 64
-#: Values a px that one map may have: 50 times as many as ESRGAN's widest.
-MOST_VALUES_PER_PX = 50_000
+#: Height and width of the picture whose maps are counted: no larger one is run here.
+COUNTED_PX = (96, 720)
+#: What makes tensors of any size.
+FREELY_SIZED = frozenset({"ConstantOfShape", "Expand", "Pad", "Range", "Resize", "Tile"})
 
 
-def read_onnx(data: bytes, path: Path, sha256: str) -> WholeNetwork:
+def read_onnx(data: bytes, path: Path, sha256: str, notify: Callable[[str], None]) -> WholeNetwork:
     """The network and its architecture; ``sha256``: of the file, for what was measured before.
 
+    ``notify`` is told where it must be measured now.
     Raises: WeightsError for what is no such network, is hostile, or can't be run here.
     """
     onnx, runner = _packages(path)
     plain = rewritten(onnx, data, path)
     trials = _Trials(onnx, runner, plain, path)
-    found = measured_once("onnx", sha256, f"{runner} {version(runner)}", trials.measured)
+    found = measured_once("onnx", sha256, f"{runner} {version(runner)}", trials.measured, notify)
     if found.pad_px and not found.is_valid:
         plain = padded(onnx, plain, found.pad_px)
     border = f" with a border of {found.pad_px} px" if found.pad_px else ""
@@ -67,25 +68,34 @@ def read_onnx(data: bytes, path: Path, sha256: str) -> WholeNetwork:
 def _packages(path: Path) -> tuple[Any, str]:
     """onnx itself, and the name of the first runner that is installed."""
     runner = next((name for name in RUNNERS if importlib.util.find_spec(name)), None)
-    if runner is None or importlib.util.find_spec("onnx") is None:
+    missing = ["onnx"] if importlib.util.find_spec("onnx") is None else []
+    missing += ["ONNX Runtime or OpenVINO"] if runner is None else []
+    if missing or runner is None:
         raise WeightsError(
-            f"{path.name} must have onnx and ONNX Runtime or OpenVINO installed, got none; {how_to_install(RUNNERS[0])}"
+            f"{path.name} must have onnx and ONNX Runtime or OpenVINO installed, got no {' and no '.join(missing)}; "
+            f"{how_to_install(RUNNERS[0])}"
         )
     return importlib.import_module("onnx"), runner
 
 
 def _session(runner: str, model: bytes) -> Callable[[np.ndarray], np.ndarray]:
     """What runs a rewritten model on the CPU."""
-    package: Any = importlib.import_module(runner)
     if runner == "openvino":
-        core = package.Core()
+        core = openvino().Core()
         compiled = core.compile_model(core.read_model(model), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         return lambda x: np.array(compiled(x)[0])
+    package: Any = importlib.import_module(runner)
     options = package.SessionOptions()
     options.log_severity_level = 4  # sizes that do not fit are tried, too
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = package.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    return lambda x: np.asarray(session.run(["output"], {"input": x})[0])
+    # one allocator for all such sessions, and for no others: it raises beyond its limit
+    memory = package.OrtMemoryInfo("Cpu", package.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, package.OrtMemType.DEFAULT)
+    limit = package.OrtArenaCfg({"max_mem": MOST_BYTES, "arena_extend_strategy": 1})
+    package.create_and_register_allocator(memory, limit)
+    options.add_session_config_entry("session.use_env_allocators", "1")
+    session, once = package.InferenceSession(model, options, providers=["CPUExecutionProvider"]), package.RunOptions()
+    once.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return lambda x: np.asarray(session.run(["output"], {"input": x}, once)[0])
 
 
 class _Trials:
@@ -111,7 +121,8 @@ class _Trials:
             raise self._refused("that computes pictures of any size", error) from error
 
     def _refused(self, what: str, error: Exception | None) -> WeightsError:
-        reason = " ".join(f"{error}".split())[:200]
+        is_memory = "BFCArena" in f"{error}"
+        reason = f"one that takes more than {MOST_BYTES >> 20} MiB" if is_memory else " ".join(f"{error}".split())[:200]
         return WeightsError(f"{self._path} must hold a network {what}, got {reason} from {self._runner}; {OTHER_FILE}")
 
     def _counts(self) -> tuple[float, float]:
@@ -121,8 +132,8 @@ class _Trials:
         """
         onnx = self._onnx
         model = onnx.load_model_from_string(self._plain)
-        for axis in model.graph.input[0].type.tensor_type.shape.dim[2:]:
-            axis.dim_value = COUNTED_PX
+        for axis, px in zip(model.graph.input[0].type.tensor_type.shape.dim[2:], COUNTED_PX, strict=True):
+            axis.dim_value = px
         try:
             graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
         except Exception as error:
@@ -130,16 +141,24 @@ class _Trials:
         shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
         for value in (*graph.input, *graph.value_info, *graph.output):
             shapes[value.name] = tuple(axis.dim_value for axis in value.type.tensor_type.shape.dim)
-        widest = max(int(np.prod(shape, dtype=object)) for shape in shapes.values())
-        if widest > MOST_VALUES_PER_PX * COUNTED_PX**2:
+        widest_two = 4 * sum(sorted(int(np.prod(shape, dtype=object)) for shape in shapes.values())[-2:])
+        if widest_two > MOST_BYTES:
             raise WeightsError(
-                f"{self._path} must have maps of at most {MOST_VALUES_PER_PX} values a px, got "
-                f"{widest // COUNTED_PX**2}; {OTHER_FILE}"
+                f"{self._path} must have maps of at most {MOST_BYTES >> 20} MiB for "
+                f"{COUNTED_PX[1]}x{COUNTED_PX[0]} px, got {widest_two >> 20} MiB; {OTHER_FILE}"
             )
+        if self._runner == "openvino":  # which has no limit of memory
+            for node in graph.node:
+                if node.op_type in FREELY_SIZED and not (shapes.get(node.output[0]) and all(shapes[node.output[0]])):
+                    raise WeightsError(
+                        f"{self._path} must have sizes that follow from its input's, got {node.op_type!r} of another; "
+                        f"{how_to_install('onnxruntime')} and its memory is limited"
+                    )
         made = {name: shapes[name] for node in graph.node for name in node.output if name in shapes}
         widest = max((int(np.prod(shape)) for shape in made.values()), default=0)
         work = sum(multiply_adds(node, shapes) for node in graph.node)
-        return max(widest, 3 * COUNTED_PX**2) / COUNTED_PX**2, max(work, COUNTED_PX**2) / COUNTED_PX**2
+        px = COUNTED_PX[0] * COUNTED_PX[1]
+        return max(widest, 3 * px) / px, max(work, px) / px
 
     def _sizes(self) -> tuple[int, int, int, int]:
         """The least side of a picture, of which multiple it must be, the scale, and what the output lacks on each side.

@@ -21,6 +21,7 @@ NOISE = frozenset(
 #: Before each of the file's own names, so that none is in the way.
 PREFIX = "file/"
 OTHER_FILE = "use another file"
+PADS_AS_INPUT = 11  #: the version of operators since which Pad takes its sizes so
 CONVOLUTIONS, PRODUCTS = ("Conv", "ConvTranspose"), ("MatMul", "Gemm")
 
 
@@ -105,7 +106,7 @@ def _check_picture(onnx: Any, what: str, kind: Any, path: Path) -> None:
         raise WeightsError(f"{path} must have an {what} in FLOAT or FLOAT16, got {got}; {OTHER_FILE}")
     if not kind.HasField("shape"):
         return
-    axes = [axis.dim_value if axis.HasField("dim_value") else 0 for axis in kind.shape.dim]
+    axes = [max(0, axis.dim_value) for axis in kind.shape.dim]
     if len(axes) != 4 or axes[0] > 1 or axes[1] not in (0, 3):
         got = "x".join(str(px or "any") for px in axes) or "one number"
         raise WeightsError(f"{path} must have an {what} of 1x3xHxW, got {got}; {OTHER_FILE}")
@@ -144,10 +145,15 @@ def _for_runtimes(onnx: Any, model: Any) -> bytes:
 def padded(onnx: Any, plain: bytes, px: int) -> bytes:
     """The network with a reflected border of its own: for one whose tiles do not give the whole frame."""
     model = onnx.load_model_from_string(plain)
-    first, border = model.graph.node[0], onnx.numpy_helper.from_array(np.array([0, 0, px, px] * 2, np.int64), "border")
-    first.input[0] = "bordered"
-    model.graph.initializer.append(border)
-    nodes = [onnx.helper.make_node("Pad", ["input", "border"], ["bordered"], mode="reflect"), *model.graph.node]
+    sizes = [0, 0, px, px] * 2
+    model.graph.node[0].input[0] = "bordered"
+    version = next(each.version for each in model.opset_import if each.domain in DOMAINS)
+    if version < PADS_AS_INPUT:
+        pad = onnx.helper.make_node("Pad", ["input"], ["bordered"], mode="reflect", pads=sizes)
+    else:
+        model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(sizes, np.int64), "border"))
+        pad = onnx.helper.make_node("Pad", ["input", "border"], ["bordered"], mode="reflect")
+    nodes = [pad, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     return bytes(model.SerializeToString())

@@ -5,6 +5,7 @@ Beside the whole picture a tile of it is computed, with more and more px around 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 from functools import cache
 from math import inf, lcm
@@ -25,6 +26,9 @@ WINDOW_MULTIPLE = 16
 #: Of the drawn picture: its rows, the tiles, and the columns before the first and after it. They are more than the
 #: widest halo, and odd, so that nothing lies at a multiple by chance.
 ROWS_PX, TILE_PX, BEFORE_PX, AFTER_PX = 32, 32, 385, 97
+BEFORE_TURNED_PX = 129  #: where rows take the place of columns
+#: Of memory that a network may take of such pictures: 20 times as much as ESRGAN does.
+MOST_BYTES = 4 << 30
 
 #: (1, 3, h, w) in 0..1 -> (1, 3, scale*h, scale*w), fp32, for sizes that the network takes.
 type Run = Callable[[Tensor], Tensor]
@@ -59,17 +63,23 @@ class _Trial:
 
     What a network takes from the whole picture, such as a mean, is another one in each. The second tile ends with the
     picture, where networks fill up what they can't divide.
+    ``turned``: rows take the place of columns, fewer of them, beside one whole picture.
     """
 
-    def __init__(self, run: Run, scale: int, multiple: int, minimum_px: int, pad_px: int = 0) -> None:
-        self._run, self._scale, self._multiple, self._minimum_px = run, scale, multiple, minimum_px
+    def __init__(
+        self, run: Run, scale: int, multiple: int, minimum_px: int, pad_px: int = 0, *, turned: bool = False
+    ) -> None:
+        self._run = (lambda x: run(x.mT.contiguous()).mT) if turned else run
+        self._scale, self._multiple, self._minimum_px = scale, multiple, minimum_px
         self._pad_px = pad_px
         more = minimum_px if minimum_px > ROWS_PX else 0  # a window of the least size must find room
-        tile, start = round_to(TILE_PX, multiple), round_to(BEFORE_PX + more, multiple)
+        before = BEFORE_TURNED_PX if turned else BEFORE_PX
+        tile, start = round_to(TILE_PX, multiple), round_to(before + more, multiple)
         self._width = round_to(start + tile + AFTER_PX, multiple)
         self._tiles = ((start, start + tile), (self._width - tile, self._width))
         self._picture = drawn_picture(max(round_to(ROWS_PX, multiple), minimum_px), self._width)
-        self._wholes = [self._made(self._before(*other), 0, self._width) for other in ((0, 0), (0.6, 0.4))]
+        others = ((0.6, 0.4),) if turned else ((0, 0), (0.6, 0.4))
+        self._wholes = [self._made(self._before(*other), 0, self._width) for other in others]
 
     def _made(self, picture: Tensor, left: int, right: int) -> Tensor:
         """What the network makes of these columns, and of the border around them that it takes off."""
@@ -108,15 +118,24 @@ def measured_halo(run: Run, scale: int, multiple: int, minimum_px: int) -> tuple
     """
     least = inf
     for each in dict.fromkeys((multiple, lcm(multiple, WINDOW_MULTIPLE))):
-        trial = _Trial(run, scale, each, round_to(minimum_px, each))
-        with_widest = trial.difference(HALOS_PX[-1])
-        if with_widest < DRAWN_BOUND:
-            for halo_px in HALOS_PX[:-1]:
-                if (difference := trial.difference(halo_px)) < DRAWN_BOUND:
-                    return each, halo_px, difference
-            return each, HALOS_PX[-1], with_widest
-        least = min(least, with_widest)
+        size = scale, each, round_to(minimum_px, each)
+        found, difference = _enough(_Trial(run, *size))
+        if found < len(HALOS_PX):
+            rows = _Trial(run, *size, turned=True)
+            of_rows = rows.difference(HALOS_PX[found])
+            is_enough = of_rows < DRAWN_BOUND
+            found, difference = (found, max(difference, of_rows)) if is_enough else _enough(rows, found + 1)
+        if found < len(HALOS_PX):
+            return each, HALOS_PX[found], difference
+        least = min(least, difference)
     return multiple, None, least
+
+
+def _enough(trial: _Trial, first: int = 0) -> tuple[int, float]:
+    """Which of the halos from the ``first`` on is enough, their number where none is, and the difference then."""
+    differences = cache(trial.difference)
+    found = bisect_left(HALOS_PX, True, lo=first, key=lambda halo_px: differences(halo_px) < DRAWN_BOUND)
+    return found, differences(HALOS_PX[min(found, len(HALOS_PX) - 1)])
 
 
 def difference_without_halo(run: Run, scale: int, multiple: int, minimum_px: int, pad_px: int) -> float:

@@ -9,20 +9,21 @@ from __future__ import annotations
 import importlib
 import re
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.flop_counter import FlopCounterMode
 
 from vscugan.errors import WeightsError
 from vscugan.install import version
-from vscugan.models.probe import drawn_picture, measured_halo, round_to
+from vscugan.models.probe import MOST_BYTES, drawn_picture, measured_halo, round_to
 from vscugan.models.weight_file import LARGEST_BYTES, RETRY, check_size
 from vscugan.models.whole_network import (
     LARGEST_SCALE,
@@ -40,8 +41,8 @@ OURS = frozenset({"RealCUGAN"})
 MOST_LAYERS = 4096
 #: Of memory, beside its tensors, that a network may take when it is made: masks of windows, and the like.
 LARGEST_BUFFERS = LARGEST_BYTES
-#: The side of the first picture, in px, and what the network may then take: 100 times as much as ESRGAN does.
-FIRST_PX, MOST_VALUES_PER_PX = 32, 200_000
+#: The side of the first picture, in px, and what the network may then take: 25 times as much as ESRGAN does.
+FIRST_PX, MOST_VALUES_PER_PX = 32, 50_000
 
 
 class _Memory(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -81,10 +82,12 @@ class _Memory(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._now -= size
 
 
-def read_spandrel(tensors: Mapping[str, Tensor], path: Path, sha256: str) -> WholeNetwork | None:
+def read_spandrel(
+    tensors: Mapping[str, Tensor], path: Path, sha256: str, notify: Callable[[str], None]
+) -> WholeNetwork | None:
     """The network and its architecture; None where spandrel does not know such tensors.
 
-    ``sha256``: of the file, for what was measured before.
+    ``sha256``: of the file, for what was measured before. ``notify`` is told where it must be measured now.
     Raises: WeightsError for what spandrel or the network refuses, or what no frame can be computed with.
     """
     architecture = _detected(tensors)
@@ -95,7 +98,8 @@ def read_spandrel(tensors: Mapping[str, Tensor], path: Path, sha256: str) -> Who
     family = " ".join([found.architecture.name, *found.tags])
     _check_contract(found, family, path)
     versions = f"spandrel {version(PACKAGE)}, torch {torch.__version__}"
-    measured = measured_once(PACKAGE, sha256, versions, lambda: _measured(found, family, path))
+    measured = measured_once(PACKAGE, sha256, versions, lambda: _measured(found, family, path), notify)
+    measured = replace(measured, scale=found.scale)  # whatever the cache says
     half = {"fp16": found.supports_half, "bf16": found.supports_bfloat16}
     return WholeNetwork(
         network=TorchNetwork(run=found, precisions=("fp32", *(name for name, has in half.items() if has))),
@@ -144,12 +148,13 @@ def _built(architecture: Any, tensors: Mapping[str, Tensor], path: Path) -> Any:
             f"{path} must hold a network that spandrel can build, got {architecture.name} and {_reason(error)}; {RETRY}"
         ) from error
     found.model.register_forward_hook(_not_finite_at_all)
+    found.model.requires_grad_(False)  # counting its operations watches the tensors that have a gradient
     return found.float().eval()
 
 
 def _not_finite_at_all(module: torch.nn.Module, given: object, made: Any) -> Any:
-    """NaN in place of a result with Inf, which spandrel would clamp to 1; copies of the network have this, too."""
-    return made + (0 * made.sum(dtype=torch.float32)).to(made.dtype) if isinstance(made, Tensor) else made
+    """NaN in place of results with Inf, which spandrel would clamp to 1; copies of the network have this, too."""
+    return tree_map_only(Tensor, lambda y: y + (0 * y.sum(dtype=torch.float32)).to(y.dtype), made)
 
 
 def _reason(error: Exception) -> str:
@@ -185,7 +190,8 @@ def _measured(found: Any, family: str, path: Path) -> Measured:
         with FlopCounterMode(display=False) as operations, memory:
             found(picture.clone())
         _check_result(found(picture.clone()), found(picture.clone()), found.scale * side, family, path)
-        halo = measured_halo(lambda x: found(x.clone()), found.scale, multiple, minimum_px)
+        with _Memory(MOST_BYTES):
+            halo = measured_halo(lambda x: found(x.clone()), found.scale, multiple, minimum_px)
     except WeightsError:
         raise
     except Exception as error:  # whatever the network's own code raises

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -26,6 +27,8 @@ from vscugan.models.torch_files import read_pth, read_safetensors
 from vscugan.models.weight_file import LARGEST_HEADER_BYTES, read_file
 from vscugan.models.whole_network import Form, OnnxNetwork, TorchNetwork, WholeNetwork
 from vscugan.option_values import listed
+
+logger = logging.getLogger(__name__)
 
 SUFFIXES = (".pth", ".pt", ".safetensors", ".param", ".bin", ".onnx")
 _HINT = "use a file of Real-CUGAN, waifu2x or Real-ESRGAN"
@@ -144,12 +147,12 @@ def load_released(row: ModelRow) -> Weights:
     return Weights(tensors=checked, architecture=architecture, sha256=row.bin_sha256, source=row.name)
 
 
-def load_file(name: str, *, model: str | None = None) -> Weights:
+def load_file(name: str, *, model: str | None = None, notify: Callable[[str], None] = logger.info) -> Weights:
     """The weights of a file of the user's own: ``.pth``, ``.safetensors``, ``.onnx``, or an ncnn pair by either name.
 
     The path is looked up as given, then in ``weights/``. Scale and Pro come from tensors and keys; an
     unknown ncnn pair cannot tell Pro, so there ``model`` does. What is no network of ours is read by spandrel where
-    that is installed.
+    that is installed; ``notify`` is told where that takes long.
     Raises: WeightsError; ArgumentError where ``model`` contradicts the file.
     """
     # not Path.is_file: a name that is too long, or a folder without rights, makes that raise
@@ -171,7 +174,7 @@ def load_file(name: str, *, model: str | None = None) -> Weights:
         if suffix == ".onnx":
             from vscugan.models.onnx_file import read_onnx
 
-            return _whole(read_onnx(data, path, digest), digest, path, model)
+            return _whole(read_onnx(data, path, digest, notify), digest, path, model)
         tensors, pro = (read_safetensors if suffix == ".safetensors" else read_pth)(data, path)
     try:
         architecture = architecture or _identified(tensors, path)
@@ -179,7 +182,7 @@ def load_file(name: str, *, model: str | None = None) -> Weights:
     except _OtherNetworkError as refusal:
         if suffix not in (".pth", ".pt", ".safetensors"):
             raise
-        return _whole(_by_spandrel(tensors, path, digest, refusal), digest, path, model)
+        return _whole(_by_spandrel(tensors, path, digest, refusal, notify), digest, path, model)
     kind = _other_kind(model, architecture, released, pro)
     if kind is not None:
         raise ArgumentError(f"model={model} must be that of the weights, got a file of {kind}; leave model out")
@@ -201,13 +204,15 @@ def _other_kind(
     return None if pro is None or pro == (model == "pro") else f"model={'pro' if pro else 'se'}"
 
 
-def _by_spandrel(tensors: Mapping[str, Tensor], path: Path, digest: str, refusal: WeightsError) -> WholeNetwork:
+def _by_spandrel(
+    tensors: Mapping[str, Tensor], path: Path, digest: str, refusal: WeightsError, notify: Callable[[str], None]
+) -> WholeNetwork:
     """The network as spandrel reads it; raises ``refusal`` where it does not know it either, or is not installed."""
     if importlib.util.find_spec("spandrel") is None:
         raise WeightsError(f"{refusal}, or {how_to_install('spandrel')} for networks of other kinds") from None
     from vscugan.models.spandrel_file import read_spandrel
 
-    found = read_spandrel(tensors, path, digest)
+    found = read_spandrel(tensors, path, digest, notify)
     if found is None:
         raise refusal
     return found

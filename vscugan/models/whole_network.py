@@ -21,7 +21,7 @@ from vscugan.cache import read_cached, write_cached
 
 LARGEST_SCALE = 16  #: of a network; also of the option
 #: Of what is kept; to be raised where measuring changes.
-VERSION = 1
+VERSION = 2
 
 #: What a runtime is given: the layers of an architecture with their tensors, a module of torch, or a graph in ONNX.
 Form = Literal["layers", "module", "onnx"]
@@ -78,7 +78,7 @@ class Measured:
         """How frames are computed, in words."""
         codes = f"{self.difference * 255:.2g} codes of 8 bit on a test picture"
         if self.halo_px is None:
-            return f"frames are computed whole, because its tiles differ by {codes}"
+            return f"frames are computed whole, because its tiles differ by {codes}; halo= makes tiles all the same"
         return f"tiles see {self.halo_px or self.pad_px} px around themselves, and differ from the whole by {codes}"
 
 
@@ -91,12 +91,15 @@ class WholeNetwork:
     what: str
 
 
-def measured_once(kind: str, sha256: str, versions: str, measure: Callable[[], Measured]) -> Measured:
+def measured_once(
+    kind: str, sha256: str, versions: str, measure: Callable[[], Measured], notify: Callable[[str], None]
+) -> Measured:
     """What was measured before of this file by these ``versions``, or is now; ``kind``: of the file."""
     name = f"networks/{kind}-{sha256[:32]}.json"
     about = {"version": VERSION, "sha256": sha256, "measured_by": versions}
     found = _parsed(read_cached(name), about)
     if found is None:
+        notify(f"weights: what tiles of this {kind} file must see is measured once, which may take some minutes")
         found = measure()
         write_cached(name, json.dumps(about | asdict(found)).encode())
     return found
@@ -113,8 +116,15 @@ def _parsed(content: bytes | None, about: dict[str, Any]) -> Measured | None:
         rest = (found.pad_px, found.halo_px or 0, found.difference, found.widest, found.multiply_adds)
         is_sound = all(isfinite(n) and n >= 0 for n in rest) and min(counts) >= 1 and max(counts) < WHOLE_FRAME_PX
         return found if is_sound and all(isinstance(n, int) for n in (*counts, *rest[:2])) else None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def check_made(architecture: Architecture, taken: Tensor, made: Tensor) -> None:
+    """Raise RuntimeError where a result has not the size that was measured; ``taken``: with the border."""
+    sides = [architecture.scale * (int(px) - 2 * architecture.pad_px) for px in taken.shape[2:]]
+    if list(made.shape) != [1, 3, *sides]:
+        raise RuntimeError(f"a result of {list(made.shape)} in place of {[1, 3, *sides]}, which follows from the cache")
 
 
 def _not_run(operators: Operators, maps: Maps, gates: Maps) -> dict[str, Tensor]:

@@ -15,7 +15,7 @@ from torch import Tensor
 from vscugan.architectures.parts import Gate, Stage
 from vscugan.models.int8 import Quantisation, prepared
 from vscugan.models.weights import Weights
-from vscugan.models.whole_network import OnnxNetwork
+from vscugan.models.whole_network import OnnxNetwork, check_made
 from vscugan.runtime import graph
 from vscugan.runtime.exported import exported
 from vscugan.runtime.gates import GateLayers
@@ -143,7 +143,10 @@ class GraphRuntime(ABC):
             workspace,
             shapes_vary=given is not None and self.takes_parts,
         )
-        return torch.from_numpy(ran["output"]), given or tuple(torch.from_numpy(ran[name]) for name in asked)
+        y = torch.from_numpy(ran["output"])
+        if self._own_model is not None:
+            check_made(self.architecture, padded, y)
+        return y, given or tuple(torch.from_numpy(ran[name]) for name in asked)
 
     def map_sum(
         self, k: int, padded: Tensor, own: tuple[slice, slice], gates: Mapping[str, Tensor], workspace: Workspace

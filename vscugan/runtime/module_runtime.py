@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -13,9 +13,11 @@ from torch import Tensor
 
 from vscugan.architectures.parts import Gate, Stage
 from vscugan.models.weights import Weights
-from vscugan.models.whole_network import TorchNetwork
+from vscugan.models.whole_network import TorchNetwork, check_made
 from vscugan.runtime.protocol import Gates, PassOptions
 from vscugan.runtime.workspace import Workspace
+
+_cudnn_flags = threading.Lock()  # they are the whole process's
 
 
 class ModuleRuntime:
@@ -45,20 +47,23 @@ class ModuleRuntime:
 
     def run_network(self, padded: Tensor, workspace: Workspace, options: PassOptions) -> tuple[Tensor, Gates]:
         """See ``Runtime``."""
-        with self._lock, self._exact():
-            y: Tensor = self._network(padded.clone(memory_format=self.memory_format))
+        with self._lock:
+            with self._exact():
+                y: Tensor = self._network(padded.clone(memory_format=self.memory_format))
             if self.device.type == "cuda":
                 torch.cuda.current_stream(self.device).synchronize()  # what it keeps is ready for the next frame
+        check_made(self.architecture, padded, y)
         return y.to(torch.float32).contiguous(), ()
 
-    def _exact(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def _exact(self) -> Iterator[None]:
         """As ``TorchRuntime`` computes: without TF32, and without kernels that add in any order."""
         if self.device.type != "cuda":
-            return nullcontext()
-        exact: AbstractContextManager[None] = torch.backends.cudnn.flags(
-            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
-        )
-        return exact
+            yield
+            return
+        flags = torch.backends.cudnn.flags
+        with _cudnn_flags, flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+            yield
 
     def run_stage(
         self, k: int, stage: Stage, read: Mapping[str, Tensor], gates: Mapping[str, Tensor], workspace: Workspace

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Mapping, Sequence
-from functools import cache
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vscugan import install
 from vscugan.errors import DeviceError
 from vscugan.models.int8 import Quantisation, quantisation_of
 from vscugan.models.weights import Weights
@@ -20,24 +18,7 @@ from vscugan.runtime.device import Device
 from vscugan.runtime.graph_runtime import Arrays, GraphRuntime, Session
 from vscugan.runtime.workspace import Workspace
 
-
-@cache
-def package() -> Any:
-    """openvino itself, imported when it is first needed.
-
-    Importing it sends a telemetry event from a forked process, unless its telemetry package is missing.
-    """
-    telemetry = sys.modules.get("openvino_telemetry")
-    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
-    try:
-        return importlib.import_module("openvino")
-    finally:
-        if telemetry is None:
-            del sys.modules["openvino_telemetry"]
-        else:
-            sys.modules["openvino_telemetry"] = telemetry
-
-
+package = install.openvino
 #: fp32 is asked for by name: left alone, OpenVINO takes bf16 on CPUs that have it, which is coarser.
 #: What int8 leaves as it is may be that coarse, so there OpenVINO is left alone.
 PRECISIONS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16"}
