@@ -156,8 +156,8 @@ def test_what_must_see_the_whole_frame_is_not_tiled(
     with pytest.raises(DeviceError) as error:
         upscale(whole, x)
     assert str(error.value) == (
-        "cpu must have room for a whole frame of 64x48, got out of memory; close other programs, lower streams, or use "
-        "device=cpu"
+        "cpu must have room for a whole frame of 64x48, got out of memory; close other programs, lower streams, or "
+        "name a halo= for tiles"
     )
 
 

@@ -116,9 +116,10 @@ class Planner:
             if leaner is None:
                 is_whole = not self._runtime.architecture.can_tile
                 what = f"a whole frame of {width}x{height}" if is_whole else f"a tile of {SMALLEST_TILE_PX} px"
+                also = "name a halo= for tiles" if is_whole else "use device=cpu"
                 raise DeviceError(
                     f"{self._device} must have room for {what}, got out of memory; "
-                    "close other programs, lower streams, or use device=cpu"
+                    f"close other programs, lower streams, or {also}"
                 )
             self._plan = leaner
             remember(self._situation(height, width), leaner, free_bytes(self._device))
