@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import vapoursynth as vs
-from support.clips import MAKE, alpha_of, differences, message
-from support.frames import painted, planes, props_of
+from support.clips import MAKE, alpha_of, changing, differences, message
+from support.frames import planes, props_of
 
 from vscugan.install import how_to_install
 from vscugan.models import registry
@@ -121,28 +121,14 @@ def test_alpha_is_enlarged_with_the_picture(model: str, scale: int, core: Any, a
     assert float(np.abs(alpha - plain).mean()) < 0.03
 
 
-@pytest.fixture
-def changing(core: Any, picture: np.ndarray) -> vs.VideoNode:
-    """RGBS, 96x64: two equal frames, and one in which an area of 8x8 px has changed."""
-    blank = core.std.BlankClip(format=vs.RGBS, width=96, height=64, length=3, keep=True)
-
-    def paint(n: int, planes: list[np.ndarray]) -> None:
-        for p, plane in enumerate(planes):
-            plane[:] = picture[p, 100:164, 200:296]
-            if n == 2:
-                plane[24:32, 40:48] = 0.5
-
-    return painted(core, blank, paint)
-
-
 @pytest.mark.parametrize("reuse", ["exact", "still"])
 @pytest.mark.parametrize(("model", "scale"), SMALL)
 def test_what_stands_still_is_computed_once(
-    model: str, scale: int, reuse: str, core: Any, changing: vs.VideoNode
+    model: str, scale: int, reuse: str, core: Any, picture: np.ndarray
 ) -> None:
-    arguments = {"model": model, "scale": scale}
-    whole = core.cugan.Upscale(changing, reuse="off", **arguments)
-    again = core.cugan.Upscale(changing, reuse=reuse, report=1, **arguments)
+    clip, arguments = changing(core, picture), {"model": model, "scale": scale}
+    whole = core.cugan.Upscale(clip, reuse="off", **arguments)
+    again = core.cugan.Upscale(clip, reuse=reuse, report=1, **arguments)
     reused = props_of(again, "CuganReused")
     assert reused[:2] == [0, 1]
     assert reused[2] == 0 if reuse == "exact" else 0 < reused[2] < 1

@@ -12,8 +12,9 @@ from toys.toy_architectures import SAME, VALID
 
 from vscugan.architectures import ARCHITECTURES
 from vscugan.architectures.architecture import Architecture
+from vscugan.architectures.shapes import round_up
 from vscugan.engine.padding import network_input, picture_of
-from vscugan.tiling.geometry import Rectangle, Span, round_up
+from vscugan.tiling.geometry import Rectangle, Span
 
 PRO = ARCHITECTURES["upcunet-2x-pro"]
 EACH = [

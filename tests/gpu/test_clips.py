@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import vapoursynth as vs
-from support.clips import MAKE, alpha_of, differences, equal
-from support.frames import bits, bits_of, painted, props_of
+from support.clips import MAKE, alpha_of, changing, differences, equal
+from support.frames import bits, bits_of, props_of
 from support.gpu_runtime import GpuRuntime
 
 
@@ -28,15 +28,7 @@ def test_frames_are_the_same_in_any_order(gpu: GpuRuntime, core: Any, art_clip: 
 
 
 def test_what_stands_still_is_not_computed_again(gpu: GpuRuntime, core: Any, picture: np.ndarray) -> None:
-    blank = core.std.BlankClip(format=vs.RGBS, width=96, height=64, length=3, keep=True)
-
-    def paint(n: int, planes: list[np.ndarray]) -> None:
-        for p, plane in enumerate(planes):
-            plane[:] = picture[p, 100:164, 200:296]
-            if n == 2:
-                plane[24:32, 40:48] = 0.5
-
-    clip = painted(core, blank, paint)
+    clip = changing(core, picture)
     options = {"reuse": "still", "report": 1, "tile": 0}
     got = core.cugan.Upscale(clip, **options, **gpu.arguments)
     wanted = core.cugan.Upscale(clip, **options, backend="torch", device="cpu")

@@ -21,6 +21,7 @@ def test_tiles_decide_where_they_are_not_exact(tmp_path: Path) -> None:
     for options, decides in (
         ({"model": "waifu2x"}, False),
         ({"model": "realesrgan-animevideo"}, False),
+        ({"model": "realesrgan-animevideo", "halo": 4}, True),
         ({"model": "realesrgan-anime"}, True),
         ({"weights": str(tmp_path / "x.onnx")}, True),
     ):

@@ -105,6 +105,11 @@ class Architecture:
         return self.reach_px if self.tile_halo_px is None else min(self.tile_halo_px, self.reach_px)
 
     @property
+    def tiles_are_exact(self) -> bool:
+        """Whether tiles give the whole frame, because they see all that the network looks at."""
+        return self.halo_px >= self.reach_px
+
+    @property
     def can_tile(self) -> bool:
         """Whether anything less than the whole frame is enough for the network."""
         return self.halo_px < WHOLE_FRAME_PX

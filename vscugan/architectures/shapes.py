@@ -15,6 +15,11 @@ from vscugan.architectures.stages import WholeMaps, run_stages
 MEASURED_MULTIPLES = 256
 
 
+def round_up(px: int, multiple: int) -> int:
+    """The least multiple of ``multiple`` that is at least ``px``."""
+    return -(-px // multiple) * multiple
+
+
 @dataclass(frozen=True, kw_only=True)
 class FeatureMap:
     """A feature map: ``rate`` px per px of the picture, and ``extra`` px that the padding adds in all.

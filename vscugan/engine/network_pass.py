@@ -98,8 +98,7 @@ class NetworkPass:
     def halo(self) -> str:
         """What the tiles of the last frame saw around themselves, in words, where they are not exact; else nothing."""
         architecture, tile = self.runtime.architecture, self.tile
-        is_exact = tile == "whole" or architecture.halo_px >= architecture.reach_px
-        return "" if is_exact else f"{architecture.halo_px} px around {tile}"
+        return "" if tile == "whole" or architecture.tiles_are_exact else f"{architecture.halo_px} px around {tile}"
 
     def run(
         self, x: Tensor, n: int, workspace: Workspace, options: PassOptions, area: Rectangle | None = None

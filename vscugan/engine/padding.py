@@ -7,7 +7,8 @@ from torch import Tensor
 
 from vscugan.architectures.architecture import Architecture
 from vscugan.architectures.parts import FULL_RANGE, Border
-from vscugan.tiling.geometry import Rectangle, Span, filled_up, round_up
+from vscugan.architectures.shapes import round_up
+from vscugan.tiling.geometry import Rectangle, Span, filled_up
 
 
 def pad(x: Tensor, top_left: int, bottom: int, right: int) -> Tensor:

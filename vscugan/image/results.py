@@ -34,7 +34,8 @@ def deciding_options(options: dict[str, Any], quality: int) -> dict[str, Any]:
     settings = asdict(validate(**options))
     deciding: dict[str, Any] = {name: settings[name] for name in DECIDING} | {"quality": quality}
     networks = [ARCHITECTURES[row.architecture] for row in rows() if row.model == settings["model"]]
-    if settings["weights"] or any(network.tile_halo_px is not None for network in networks):
+    are_exact = all(network.tiles_are_exact for network in networks)
+    if settings["weights"] or settings["halo"] is not None or not are_exact:
         deciding |= {name: settings[name] for name in OF_INEXACT_TILES}
     if settings["weights"]:
         path = Path(settings["weights"])

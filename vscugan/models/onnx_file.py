@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vscugan.architectures.shapes import round_up
 from vscugan.errors import WeightsError
 from vscugan.install import how_to_install, openvino, version
 from vscugan.models.onnx_graph import OTHER_FILE, multiply_adds, padded, rewritten
@@ -205,11 +206,11 @@ class _Trials:
             halo = multiple, 0, difference_without_halo(self._tensor, scale, multiple, minimum_px, pad_px)
         if not pad_px or not halo[2] < DRAWN_BOUND:
             if pad_px:
-                minimum_px = max(minimum_px, -(-(pad_px + 1) // multiple) * multiple)
+                minimum_px = max(minimum_px, round_up(pad_px + 1, multiple))
                 self._run_plain = _session(self._runner, padded(self._onnx, self._plain, pad_px))
             halo = measured_halo(self._tensor, scale, multiple, minimum_px)
         return Measured(
-            scale=scale, multiple=halo[0], minimum_px=-(-minimum_px // halo[0]) * halo[0], pad_px=pad_px,
+            scale=scale, multiple=halo[0], minimum_px=round_up(minimum_px, halo[0]), pad_px=pad_px,
             halo_px=halo[1], difference=halo[2], widest=self._widest, multiply_adds=self._multiply_adds,
         )  # fmt: skip
 

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vscugan.architectures.shapes import round_up
+
 #: Halos that are tried, in px of the picture: the smallest that is enough is taken.
 HALOS_PX = (8, 16, 24, 32, 48, 64)
 #: How much a tile should differ from the whole frame at most, of a range of 1: a quarter of a code of 8 bit.
@@ -53,11 +55,6 @@ def drawn_picture(height: int, width: int) -> Tensor:
     return picture.clamp_(0, 1)[None]
 
 
-def round_to(px: int, multiple: int) -> int:
-    """The least multiple of ``multiple`` that is at least ``px``."""
-    return -(-px // multiple) * multiple
-
-
 class _Trial:
     """Two tiles, and two whole pictures around them, black and bright noise before all that a tile may see.
 
@@ -74,10 +71,10 @@ class _Trial:
         self._pad_px = pad_px
         more = minimum_px if minimum_px > ROWS_PX else 0  # a window of the least size must find room
         before = BEFORE_TURNED_PX if turned else BEFORE_PX
-        tile, start = round_to(TILE_PX, multiple), round_to(before + more, multiple)
-        self._width = round_to(start + tile + AFTER_PX, multiple)
+        tile, start = round_up(TILE_PX, multiple), round_up(before + more, multiple)
+        self._width = round_up(start + tile + AFTER_PX, multiple)
         self._tiles = ((start, start + tile), (self._width - tile, self._width))
-        self._picture = drawn_picture(max(round_to(ROWS_PX, multiple), minimum_px), self._width)
+        self._picture = drawn_picture(max(round_up(ROWS_PX, multiple), minimum_px), self._width)
         others = ((0.6, 0.4),) if turned else ((0, 0), (0.6, 0.4))
         self._wholes = [self._made(self._before(*other), 0, self._width) for other in others]
 
@@ -89,7 +86,7 @@ class _Trial:
     def _window(self, start: int, stop: int, halo_px: int) -> tuple[int, int]:
         """The columns that a tile is computed from, with so much around it."""
         left = (start - halo_px) // self._multiple * self._multiple
-        right = min(round_to(stop + halo_px, self._multiple), self._width)
+        right = min(round_up(stop + halo_px, self._multiple), self._width)
         return min(left, right - self._minimum_px), right
 
     def _before(self, value: float, noise: float) -> Tensor:
@@ -118,7 +115,7 @@ def measured_halo(run: Run, scale: int, multiple: int, minimum_px: int) -> tuple
     """
     least = inf
     for each in dict.fromkeys((multiple, lcm(multiple, WINDOW_MULTIPLE))):
-        size = scale, each, round_to(minimum_px, each)
+        size = scale, each, round_up(minimum_px, each)
         found, difference = _enough(_Trial(run, *size))
         if found < len(HALOS_PX):
             rows = _Trial(run, *size, turned=True)

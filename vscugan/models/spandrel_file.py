@@ -21,9 +21,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.flop_counter import FlopCounterMode
 
+from vscugan.architectures.shapes import round_up
 from vscugan.errors import WeightsError
 from vscugan.install import version
-from vscugan.models.probe import MOST_BYTES, drawn_picture, measured_halo, round_to
+from vscugan.models.probe import MOST_BYTES, drawn_picture, measured_halo
 from vscugan.models.weight_file import LARGEST_BYTES, RETRY, check_size
 from vscugan.models.whole_network import (
     LARGEST_SCALE,
@@ -181,8 +182,8 @@ def _check_contract(found: Any, family: str, path: Path) -> None:
 def _measured(found: Any, family: str, path: Path) -> Measured:
     """See ``Measured``. Raises: WeightsError where the network can't compute the drawn pictures."""
     needs = found.size_requirements
-    multiple, minimum_px = int(needs.multiple_of), round_to(max(1, int(needs.minimum)), int(needs.multiple_of))
-    side = round_to(max(FIRST_PX, minimum_px), multiple)
+    multiple, minimum_px = int(needs.multiple_of), round_up(max(1, int(needs.minimum)), int(needs.multiple_of))
+    side = round_up(max(FIRST_PX, minimum_px), multiple)
     picture, memory = drawn_picture(side, side), _Memory(MOST_VALUES_PER_PX * side * side * 4)
     for tensor in (*found.model.parameters(), *found.model.buffers()):
         memory.ignore(tensor)
@@ -201,7 +202,7 @@ def _measured(found: Any, family: str, path: Path) -> Measured:
     return Measured(
         scale=found.scale,
         multiple=halo[0],
-        minimum_px=round_to(minimum_px, halo[0]),
+        minimum_px=round_up(minimum_px, halo[0]),
         pad_px=0,
         halo_px=halo[1],
         difference=halo[2],

@@ -266,4 +266,4 @@ def _resized(architecture: Architecture, factor: Fraction, path: Path) -> Archit
     if found is None:
         scales = listed(list(dict.fromkeys(f"{row.scale}x" for row in alike)))
         raise WeightsError(f"{path} must make {scales}, got {float(scale):g}x; {_HINT}")
-    return architecture if factor == 1 else found
+    return found

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from vscugan.architectures.architecture import Architecture
 from vscugan.architectures.parts import Border
+from vscugan.architectures.shapes import round_up
 from vscugan.reuse.changes import CELL_PX
-from vscugan.tiling.geometry import Rectangle, Span, round_up
+from vscugan.tiling.geometry import Rectangle, Span
 
 #: Side of the blocks whose changed cells make the first rectangles, in cells.
 BLOCK_CELLS = 4

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from vscugan.architectures.architecture import Architecture
 from vscugan.architectures.parts import Border, Stage
-from vscugan.architectures.shapes import FeatureMap
+from vscugan.architectures.shapes import FeatureMap, round_up
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,11 +61,6 @@ class Rectangle:
     def index(self) -> tuple[slice, slice]:
         """Of a picture's last two axes."""
         return slice(self.rows.start, self.rows.stop), slice(self.columns.start, self.columns.stop)
-
-
-def round_up(px: int, multiple: int) -> int:
-    """The least multiple of ``multiple`` that is at least ``px``."""
-    return -(-px // multiple) * multiple
 
 
 def filled_up(architecture: Architecture, px: int) -> int:
