@@ -17,14 +17,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".svg")
-SMALLEST_PX, LARGEST_PX = 160, 4096  #: a side of a picture that is used
+SMALLEST_PX, LARGEST_PX = 160, 8192  #: a side of a picture that is used
 SVG_PX = 640  #: the longer side that vector art is drawn at
 HELD_OUT = 32  #: one file in so many is held out: it is drawn for evaluation alone
 #: parts of the names of files that are nearest to anime
-PAINTED = ("portraits", "renpy", "story", "backgrounds", "Faces", "people", "StoryScene", "animals")
+PAINTED = ("portraits", "renpy", "story", "backgrounds", "wallpapers", "Faces", "people", "StoryScene", "animals")
 PAINTED_WEIGHT = 6.0  #: how many times as often these are taken
 TEXTS = (
     "こんにちは、世界", "第三話 「約束」", "もう一度だけ", "Real-time", "The End", "next episode",
@@ -48,7 +48,7 @@ def _is_held_out(path: Path) -> bool:
     return int.from_bytes(hashlib.sha256(path.name.encode()).digest()[:4]) % HELD_OUT == 0
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def opened(path: Path) -> Image.Image | None:
     """A file as RGBA, None where it is of no use."""
     try:
@@ -194,14 +194,22 @@ def _recoloured(image: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 
 def _cut(image: Image.Image, rng: np.random.Generator, px: int) -> Image.Image:
-    """A square of ``px`` out of a picture that is resized to at least that."""
-    least = px / min(image.size)
-    factor = max(least, float(rng.uniform(0.5, 1.2)))
-    size = (max(px, round(image.width * factor)), max(px, round(image.height * factor)))
-    x, y = int(rng.integers(size[0] - px + 1)), int(rng.integers(size[1] - px + 1))
-    across, down = image.width / size[0], image.height / size[1]
-    box = (x * across, y * down, (x + px) * across, (y + px) * down)
+    """A square of ``px`` out of a picture, which is a small part of it or as much as there is."""
+    largest = min(image.size)
+    side = largest * min(1.0, px / largest) ** rng.random()
+    x, y = rng.uniform(0, image.width - side), rng.uniform(0, image.height - side)
+    box = (x, y, x + side, y + side)
     return image.resize((px, px), Image.Resampling.LANCZOS, box, reducing_gap=2)
+
+
+def _as_painted(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """A photograph as backgrounds are made of it: bright colours, fewer tones, crisp."""
+    picture = image.convert("RGB")
+    if rng.random() < 0.5:
+        picture = picture.filter(ImageFilter.MedianFilter(3))
+    picture = ImageEnhance.Color(picture).enhance(rng.uniform(0.9, 2))
+    picture = ImageEnhance.Contrast(picture).enhance(rng.uniform(0.9, 1.5))
+    return ImageEnhance.Sharpness(picture).enhance(rng.uniform(0.8, 3)).convert("RGBA")
 
 
 def _some(paths: Sequence[Path], rng: np.random.Generator) -> Image.Image | None:
@@ -225,9 +233,11 @@ def scene(art: Materials, rng: np.random.Generator, px: int) -> list[Image.Image
     """Layers of a picture of ``px`` a side, RGBA: the background, then what may move over it."""
     kind = rng.random()
     ground = None
-    if art.backgrounds and kind < 0.75:
+    if art.backgrounds and kind < 0.85:
         found = _some(art.backgrounds, rng)
-        ground = None if found is None else _recoloured(_cut(found, rng, px), rng)
+        if found is not None:
+            ground = _cut(found, rng, px)
+            ground = _as_painted(ground, rng) if rng.random() < 0.6 else _recoloured(ground, rng)
     if ground is None:
         ground = gradient(rng, px)
         if kind < 0.95:
@@ -236,7 +246,7 @@ def scene(art: Materials, rng: np.random.Generator, px: int) -> list[Image.Image
     if rng.random() < 0.12:
         ground = _bokeh(ground, rng)
     layers = [ground]
-    for _ in range(int(rng.integers(1, 5))):
+    for _ in range(int(rng.integers(0, 4))):
         found = _some(art.figures, rng) if art.figures else None
         if found is None:
             continue

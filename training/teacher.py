@@ -26,7 +26,14 @@ LEVELS = ("conservative", "no-denoise", "denoise1x", "denoise2x", "denoise3x")
 SHARES = (0.2, 0.28, 0.16, 0.16, 0.2)
 PX = 256
 PER_FILE = 64
-FLAT = 6.0  #: standard deviation in codes of 8 bit under which most pictures are passed over
+#: mean step from pixel to pixel in codes of 8 bit under which a picture may be passed over, the flatter, the likelier
+DETAILED = 12.0
+
+
+def gradient(pixels: Pixels) -> float:
+    """The mean step from pixel to pixel along both axes, in codes."""
+    luma = pixels.mean(-1)
+    return float(np.abs(np.diff(luma, axis=0)).mean() + np.abs(np.diff(luma, axis=1)).mean())
 
 
 def pairs(art: Materials, rng: np.random.Generator) -> Iterator[list[Pixels]]:
@@ -39,9 +46,9 @@ def pairs(art: Materials, rng: np.random.Generator) -> Iterator[list[Pixels]]:
         frames = [composed(layers)] * FRAMES
         if not still:
             frames = [composed(layers, [(int(dx) * t, int(dy) * t) for dx, dy in speed]) for t in range(FRAMES)]
-        if np.asarray(frames[0]).std() < FLAT and rng.random() < 0.9:
-            continue
-        yield degraded(frames, PX, rng)
+        pair = degraded(frames, PX, rng)
+        if rng.random() < np.clip(gradient(pair[0]) / DETAILED, 0.1, 1):
+            yield pair
 
 
 class Teacher:
@@ -67,6 +74,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--files", type=int, default=50)
     parser.add_argument("--part", default="0/1")
+    parser.add_argument("--first", type=int, default=0, help="number of the first file")
     parser.add_argument("--held-out", action="store_true", help="of the files of art that are held out")
     parser.add_argument("--precision", default="fp32")
     parser.add_argument("--backend", default="auto")
@@ -78,7 +86,7 @@ def main() -> None:
     arguments.folder.mkdir(parents=True, exist_ok=True)
     art, teacher = materials(arguments.art, arguments.held_out), Teacher(arguments.precision, arguments.backend)
     print(f"{len(art.figures)} figures, {len(art.backgrounds)} backgrounds, {len(art.fonts)} fonts", flush=True)
-    for number in range(part, arguments.files, parts):
+    for number in range(arguments.first + part, arguments.first + arguments.files, parts):
         path = arguments.folder / f"{number:05}.npz"
         if path.exists():
             continue

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 sys.path.append(str(Path(__file__).resolve().parent))
@@ -23,9 +24,18 @@ from families import FAMILIES, LEVELS, Student
 WARM_UP, EMA, SAVED_EVERY_S = 200, 0.999, 120
 SHARES = torch.tensor((0.2, 0.28, 0.16, 0.16, 0.2))  #: of the levels
 RIM_PX = 8  #: of a patch that the loss leaves out where it does not lie at a picture's border
+CELL_PX = 16
+DETAILED = 0.75  #: of the patches lie around detail, in proportion to it
 AT_BORDER = 0.06  #: of the patches lie at each side of a picture
 EDGES, CHANGE = 0.5, 1.0  #: weights of the losses on gradients and on the change from frame to frame
 SMALL = 1e-3  #: of the Charbonnier loss
+
+
+def detail_of(source: NDArray[np.uint8], result: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """How much the teacher changes each cell of a source, and how uneven it is."""
+    change = np.abs(result[::2, ::2].astype(np.int16) - source).mean(-1, dtype=np.float32)
+    cells = change.shape[0] // CELL_PX
+    return np.asarray(change.reshape(cells, CELL_PX, cells, CELL_PX).mean((1, 3)) + 0.1)
 
 
 class Samples:
@@ -38,7 +48,20 @@ class Samples:
         levels, self.related = (np.concatenate([f[name] for f in files]) for name in ("levels", "related"))
         self.by_level = [np.flatnonzero(levels[::2] == level) for level in range(LEVELS)]
         self.patch, self.px = patch, self.sources.shape[1]
+        self.detail = np.stack([detail_of(*both) for both in zip(self.sources, self.results, strict=True)])
+        by_pair = self.detail.mean((1, 2)).reshape(-1, 2).sum(1)
+        self.shares = [by_pair[pairs] / by_pair[pairs].sum() for pairs in self.by_level]
         self.rng = np.random.default_rng(seed)
+
+    def _offset(self, number: int, sides: NDArray[np.int64]) -> tuple[int, int]:
+        """Where a patch of a sample begins (y, x): at a side of the picture, or around detail, mostly."""
+        detail = self.detail[number].ravel()
+        share = DETAILED * detail / detail.sum() + (1 - DETAILED) / detail.size
+        places = np.unravel_index(self.rng.choice(detail.size, p=share), self.detail.shape[1:])
+        last = self.px - self.patch
+        around = [CELL_PX * int(p) + int(self.rng.integers(CELL_PX)) - self.patch // 2 for p in places]
+        y, x = ((0, min(max(at, 2), last - 2) // 2 * 2, last)[side] for side, at in zip(sides, around, strict=True))
+        return y, x
 
     def batch(self, level: int, count: int) -> tuple[Tensor, Tensor, tuple[slice, slice], Tensor]:
         """Patches of ``count`` sources and of their results, where in these the loss counts, which pairs are related.
@@ -46,16 +69,13 @@ class Samples:
         Patches lie at the borders of pictures or not, all in the same way: within a picture, the network lacks at the
         patch's border what the teacher saw.
         """
-        rng, patch, last = self.rng, self.patch, self.px - self.patch
-        chosen = rng.choice(self.by_level[level], count // 2)
+        rng, patch = self.rng, self.patch
+        chosen = rng.choice(self.by_level[level], count // 2, p=self.shares[level])
         sides = rng.choice(3, 2, p=(AT_BORDER, 1 - 2 * AT_BORDER, AT_BORDER))
         counts = [slice(RIM_PX * 2 * (side > 0), 2 * (patch - RIM_PX * (side < 2))) for side in sides]
         sources, results = [], []
         for pair in chosen:
-            offsets: list[tuple[int, int]] = []
-            for _ in range(2):
-                y, x = (0 if side == 0 else last if side == 2 else 2 * int(rng.integers(last // 2)) for side in sides)
-                offsets.append((y, x))
+            offsets = [self._offset(2 * pair + k, sides) for k in range(2)]
             if self.related[pair]:
                 offsets[1] = offsets[0]
             for k, (y, x) in enumerate(offsets, start=2 * pair):
