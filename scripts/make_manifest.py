@@ -158,8 +158,9 @@ def main() -> None:
     target = WEIGHTS / "manifest.json"
     known = {OWN_PACKAGE, *(package.name for package in PACKAGES)}
     others = [row for row in json.loads(target.read_text(encoding="utf-8")) if row["package"] not in known]
-    found = [row for package in PACKAGES for row in rows(package)]
-    target.write_text(json.dumps([*found, *own_rows(), *others], indent=1) + "\n", encoding="utf-8")
+    found = [*(row for package in PACKAGES for row in rows(package)), *own_rows()]
+    found.sort(key=lambda row: bool(row.get("extra")))  # what vscugan brings comes first
+    target.write_text(json.dumps(found + others, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -56,11 +56,11 @@ class Settings:
     """Checked options of one Upscale, in the order in which the command line's help lists them.
 
     ``scale`` is None where ``width`` or ``height`` is given, or where ``weights`` is and the file says it;
-    ``model`` is None only where the file says it, ``noise`` where the model has no levels or ``strength`` is given, which
-    is None elsewhere. ``width`` and ``height`` are the output's, None = by the display shape. ``tile`` is (width, height) in source pixels, 0 = the whole axis,
-    None = chosen from free memory. ``memory`` is in MiB. ``device``: one name for each engine that shares the frames.
-    ``format`` is a VapourSynth format id, None = the input's. ``segment`` is in frames, ``threshold`` in codes of
-    8 bit.
+    ``model`` is None only where the file says it, ``noise`` where the model has no levels or ``strength`` is given.
+    ``width`` and ``height`` are the output's, None = by the display shape. ``tile`` is (width, height) in source
+    pixels, 0 = the whole axis, None = chosen from free memory. ``memory`` is in MiB. ``device``: one name for each
+    engine that shares the frames. ``format`` is a VapourSynth format id, None = the input's. ``segment`` is in frames,
+    ``threshold`` in codes of 8 bit.
     """
 
     # fmt: off
@@ -205,14 +205,15 @@ def _check_gates_with_reuse(given: Mapping[str, Any]) -> None:
 #: Of several that are wrong, the first of these is named. Options that are not here are checked last.
 CHECK_ORDER = (
     "width", "height", "scale", "model", "weights", "alpha", "memory", "kernel", "linear", "report", "overshoot",
-    "backend", "precision", "reuse", "gates", "segment", "threshold", "streams", "noise", "strength", "tile", "halo", "device",
+    "backend", "precision", "reuse", "gates", "segment", "threshold", "streams", "noise", "strength", "tile", "halo",
+    "device",
 )  # fmt: skip
 #: What options ask of each other, by the option before whose own check that is looked at.
 RULES: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
     "scale": _check_scale_or_size,
     "weights": _check_noise_or_weights,
     "segment": _check_gates_with_reuse,
-    "strength": _check_strength,
+    "tile": _check_strength,
 }
 
 

@@ -26,15 +26,15 @@ from vscugan.tiling.geometry import Rectangle
 from vscugan.tiling.run_tiles import run_tiles
 from vscugan.tiling.tile_plan import TilePlan
 
-_runtimes: weakref.WeakValueDictionary[tuple[str, str, str, str, str, str, int], Runtime] = weakref.WeakValueDictionary()
+_runtimes: weakref.WeakValueDictionary[tuple[str | int, ...], Runtime] = weakref.WeakValueDictionary()
 _runtimes_lock = threading.Lock()
 
 
 def shared_runtime(backend: str, weights: Weights, device: Device, precision: str) -> Runtime:
     """The one runtime of this process for these weights; it goes when its last user goes."""
     architecture = weights.architecture
-    file = (weights.sha256, weights.level)
-    key = (backend, *file, str(device), precision, architecture.name, architecture.halo_px)
+    network = (weights.sha256, weights.level, architecture.name, architecture.halo_px)
+    key = (backend, *network, str(device), precision)
     with _runtimes_lock:
         runtime = _runtimes.get(key)
         if runtime is None:

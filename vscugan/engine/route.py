@@ -68,7 +68,8 @@ def _first(settings: Settings, scale: int, weights: Weights | None = None) -> Pa
 def _of_file(settings: Settings, level: str | float | None, notify: Callable[[str], None]) -> Weights:
     """The user's file, at a noise level where it has all of them."""
     assert settings.weights is not None
-    return load_file(settings.weights, model=settings.model, level="no-denoise" if level is None else level, notify=notify)
+    named = {} if level is None else {"level": level}
+    return load_file(settings.weights, model=settings.model, notify=notify, **named)
 
 
 def direct(settings: Settings, notify: Callable[[str], None] = logger.info) -> tuple[Pass, ...] | None:
@@ -100,7 +101,7 @@ def find_route(
     """The cheapest passes that lead from ``source`` to at least ``target`` (width, height) on both axes.
 
     The first pass takes the noise level and alpha that were asked for, later ones ``LATER_NOISES`` and 1. A file
-    of the user's is used for every pass, with alpha, and with these levels if it has all of them. ``notify``: see Engine.
+    of the user's is used for every pass with this alpha. ``notify``: see Engine.
     Raises: ArgumentError when no model has the noise level, WeightsError for a bad file.
     """
     if settings.weights is not None:

@@ -43,7 +43,7 @@ class ModelRow:
     architecture: str  #: its name in ``vscugan.architectures``
     package: str  #: as pip knows it
     extra: str | None = None  #: of vscugan, that installs the package, None where vscugan itself does
-    param: str | None = None  #: of the ncnn pair
+    param: str = ""  #: of the ncnn pair, with the ``.bin``
     param_bytes: int = 0
     param_sha256: str = ""
     file: str  #: of the weights: the ``.bin``, or a ``.safetensors``

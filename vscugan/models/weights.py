@@ -42,8 +42,8 @@ class Weights:
 
     ``sha256``: of the file. For a released ncnn pair it is the ``.bin``'s, with the ``.param`` verified beside it;
     for any other pair it is that of both, ``.param`` first, because the ``.param`` says how the ``.bin`` is read.
-    ``level``: of a file that has all noise levels, a level's name or ``strength=1.5``. ``note``: what is said of a whole
-    network once.
+    ``level``: of a file that has all noise levels, a level's name or ``strength=1.5``. ``note``: what is said of a
+    whole network once.
     """
 
     tensors: Mapping[str, Tensor]
@@ -143,11 +143,11 @@ def load_released(row: ModelRow, strength: float | None = None) -> Weights:
     folder, architecture = released_folder(row), ARCHITECTURES[row.architecture]
     data = _verified(folder, row, row.file, row.file_bytes, row.sha256)
     level = strength if strength is not None else row.noise or ""
-    if row.param is None:
-        tensors, _ = read_safetensors(data, folder / row.file)
-    else:
+    if row.param:
         param = _verified(folder, row, row.param, row.param_bytes, row.param_sha256)
         tensors = read_ncnn(param, data, folder / row.file, [architecture])
+    else:
+        tensors, _ = read_safetensors(data, folder / row.file)
     return Weights(
         tensors=_checked(tensors, architecture, row.file, level),
         architecture=architecture,
@@ -182,9 +182,10 @@ def load_file(
     """The weights of a file of the user's own: ``.pth``, ``.safetensors``, ``.onnx``, or an ncnn pair by either name.
 
     The path is looked up as given, then in ``weights/``. Scale and Pro come from tensors and keys; an
-    unknown ncnn pair cannot tell Pro, so there ``model`` does. ``level``: the noise level's name, or a strength in 0..3,
-    of a file that has all of them, which is loaded for its first scale (``by_scale`` has the others). What is no network of ours is read by spandrel where
+    unknown ncnn pair cannot tell Pro, so there ``model`` does. What is no network of ours is read by spandrel where
     that is installed; ``notify`` is told where that takes long.
+    ``level``: of a file with all noise levels, a level's name or a strength in 0..3. Of one with several scales
+    the first is loaded, and ``by_scale`` has the others.
     Raises: WeightsError; ArgumentError where ``model`` contradicts the file.
     """
     # not Path.is_file: a name that is too long, or a folder without rights, makes that raise
