@@ -51,7 +51,7 @@ def test_waifu2x_takes_alpha(core: Any, art_clip: MAKE) -> None:
         ),
         (
             {"model": "waifu2x", "noise": "conservative"},
-            "noise=conservative exists only for model=se and model=pro, got model=waifu2x; "
+            "noise=conservative exists only for model=se, model=pro and model=fast, got model=waifu2x; "
             "use no-denoise, denoise0x, denoise1x, denoise2x or denoise3x",
         ),
     ],

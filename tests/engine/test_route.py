@@ -111,8 +111,8 @@ def test_a_noise_level_that_no_model_of_the_kind_has() -> None:
     with pytest.raises(ArgumentError) as error:
         find_route(validate(width=20, model="pro", noise="denoise1x"), (10, 10), (20, 20))
     assert str(error.value) == (
-        "noise=denoise1x exists only for model=se, model=waifu2x, model=waifu2x-anime and model=waifu2x-photo, "
-        "got model=pro; use conservative, no-denoise or denoise3x"
+        "noise=denoise1x exists only for model=se, model=fast, model=waifu2x, model=waifu2x-anime and "
+        "model=waifu2x-photo, got model=pro; use conservative, no-denoise or denoise3x"
     )
 
 

@@ -23,8 +23,8 @@ from vscugan.models.weights import load_file, load_released
 from vscugan.runtime.device import CPU
 
 
-def test_there_are_41_models_and_all_load() -> None:
-    assert Counter(row.extra for row in rows()) == {None: 17, "waifu2x": 19, "realesrgan": 5}
+def test_there_are_51_models_and_all_load() -> None:
+    assert Counter(row.extra for row in rows()) == {None: 27, "waifu2x": 19, "realesrgan": 5}
     for row in rows():
         weights = load_released(row)
         assert (weights.scale, weights.architecture.name) == (row.scale, row.architecture)
