@@ -27,7 +27,8 @@ def test_the_wheel_serves_every_python_and_holds_the_plugin(tmp_path: Path) -> N
         [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--target", target, wheel], check=True
     )
     names = {path.relative_to(target).as_posix() for path in target.rglob("*")}
-    assert {"vscugan/py.typed", "vscugan/weights/manifest.json", "vscugan/plugin.pyi"} <= names
+    weights = {f"vscugan/weights/{name}" for name in ("manifest.json", "fast.safetensors")}
+    assert {"vscugan/py.typed", "vscugan/plugin.pyi", *weights} <= names
     plugin = next(p for p in (target / "vapoursynth" / "plugins").iterdir() if p.stem == "vscugan")
     subprocess.run([sys.executable, "-c", LOAD_SCRIPT, plugin], check=True)
 

@@ -66,7 +66,7 @@ def test_a_model_that_keeps_the_size_ends_a_route(monkeypatch: pytest.MonkeyPatc
 
 def test_only_the_first_pass_removes_noise_and_sharpens() -> None:
     route = find_route(validate(scale=6, noise="denoise1x", alpha=0.8), (10, 10), (60, 60))
-    assert [(p.scale, p.noise, p.alpha) for p in route] == [(2, "denoise1x", 0.8), (4, "conservative", 1.0)]
+    assert [(p.scale, p.level, p.alpha) for p in route] == [(2, "denoise1x", 0.8), (4, "conservative", 1.0)]
 
 
 def test_a_scale_with_a_model_is_that_model_and_no_route() -> None:
@@ -111,8 +111,8 @@ def test_a_noise_level_that_no_model_of_the_kind_has() -> None:
     with pytest.raises(ArgumentError) as error:
         find_route(validate(width=20, model="pro", noise="denoise1x"), (10, 10), (20, 20))
     assert str(error.value) == (
-        "noise=denoise1x exists only for model=se, model=waifu2x, model=waifu2x-anime and model=waifu2x-photo, "
-        "got model=pro; use conservative, no-denoise or denoise3x"
+        "noise=denoise1x exists only for model=se, model=fast, model=waifu2x, model=waifu2x-anime and "
+        "model=waifu2x-photo, got model=pro; use conservative, no-denoise or denoise3x"
     )
 
 

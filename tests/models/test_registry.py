@@ -21,8 +21,8 @@ from vscugan.models.registry import default_noise, default_scale, find, models, 
         ),
         (
             {"model": "pro", "scale": 2, "noise": "denoise2x"},
-            "noise=denoise2x exists only for model=se, model=waifu2x, model=waifu2x-anime and model=waifu2x-photo, "
-            "got model=pro; use conservative, no-denoise or denoise3x",
+            "noise=denoise2x exists only for model=se, model=fast, model=waifu2x, model=waifu2x-anime and "
+            "model=waifu2x-photo, got model=pro; use conservative, no-denoise or denoise3x",
         ),
         (
             {"model": "waifu2x", "scale": 1, "noise": "no-denoise"},
@@ -30,7 +30,7 @@ from vscugan.models.registry import default_noise, default_scale, find, models, 
         ),
         (
             {"model": "waifu2x-anime", "scale": 2, "noise": "conservative"},
-            "noise=conservative exists only for model=se and model=pro, got model=waifu2x-anime; "
+            "noise=conservative exists only for model=se, model=pro and model=fast, got model=waifu2x-anime; "
             "use no-denoise, denoise0x, denoise1x, denoise2x or denoise3x",
         ),
         (
@@ -53,7 +53,7 @@ def test_a_model_that_does_not_exist_names_those_that_do(arguments: dict[str, ob
 def test_integers_are_levels_of_the_model() -> None:
     """vs-mlrt's of Real-CUGAN, and those that waifu2x's users know."""
     levels = ["denoise1x", "denoise2x", "denoise3x"]
-    for model, zero in (("se", "conservative"), ("pro", "conservative")):
+    for model, zero in (("se", "conservative"), ("pro", "conservative"), ("fast", "conservative")):
         assert [noise_named(model, n) for n in range(-1, 4)] == ["no-denoise", zero, *levels]
     for model in ("waifu2x", "waifu2x-anime", "waifu2x-photo"):
         assert [noise_named(model, n) for n in range(-1, 4)] == ["no-denoise", "denoise0x", *levels]
@@ -64,6 +64,7 @@ def test_each_model_has_its_defaults() -> None:
     assert {model: (scales(model), default_scale(model), default_noise(model)) for model in models()} == {
         "se": ((2, 3, 4), 2, "no-denoise"),
         "pro": ((2, 3), 2, "no-denoise"),
+        "fast": ((1, 2), 2, "no-denoise"),
         "waifu2x": ((1, 2), 2, "denoise0x"),
         "waifu2x-anime": ((2,), 2, "denoise0x"),
         "waifu2x-photo": ((2,), 2, "denoise0x"),
@@ -78,6 +79,7 @@ def test_each_model_has_its_defaults() -> None:
 def test_each_package_has_its_licence_and_extra() -> None:
     assert {(row.package.rpartition("-")[2], row.extra, row.licence) for row in rows()} == {
         ("realcugan", None, "MIT"),
+        ("vscugan", None, "MIT"),
         ("waifu2x", "waifu2x", "MIT"),
         ("realesrgan", "realesrgan", "BSD-3-Clause"),
     }

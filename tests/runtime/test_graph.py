@@ -16,7 +16,7 @@ from vscugan.settings import validate
 @pytest.mark.parametrize(
     ("model", "scale"),
     [
-        ("se", 2), ("se", 3), ("se", 4), ("pro", 2), ("pro", 3), ("waifu2x", 1), ("waifu2x-anime", 2),
+        ("se", 2), ("se", 3), ("se", 4), ("pro", 2), ("pro", 3), ("fast", 2), ("waifu2x", 1), ("waifu2x-anime", 2),
         ("realesrgan-animevideo", 2), ("realesrgan-animevideo", 3), ("realesrgan-animevideo", 4),
         ("realesrgan-anime", 4),
     ],

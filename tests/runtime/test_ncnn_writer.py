@@ -16,8 +16,8 @@ from vscugan.runtime.ncnn_writer import Writer, parts
 @pytest.mark.parametrize(
     ("model", "scale"),
     [
-        ("se", 2), ("se", 3), ("se", 4), ("waifu2x", 1), ("waifu2x-anime", 2), ("realesrgan-animevideo", 3),
-        ("realesrgan-anime", 4),
+        ("se", 2), ("se", 3), ("se", 4), ("fast", 2), ("waifu2x", 1), ("waifu2x-anime", 2),
+        ("realesrgan-animevideo", 3), ("realesrgan-anime", 4),
     ],
 )  # fmt: skip
 def test_every_graph_is_one_that_ncnn_reads_to_the_last_byte(model: str, scale: int) -> None:
