@@ -124,7 +124,7 @@ def raw_ncnn(width: int, height: int, scale: int) -> Frames:
     for option in ("fp16_storage", "fp16_arithmetic", "fp16_packed", "bf16_storage"):
         setattr(net.opt, f"use_{option}", False)
     net.load_param(str(released_folder(row) / row.param))
-    net.load_model(str(released_folder(row) / row.bin))
+    net.load_model(str(released_folder(row) / row.file))
 
     def run(x: Any) -> Any:
         extractor = net.create_extractor()

@@ -57,7 +57,7 @@ class System:
         if not self.model:
             return [spline36(x, x.shape[1] * scale, x.shape[2] * scale) for x in sources]
         given = {"model": self.model, "scale": scale, "noise": self.noise, "precision": "fp32", "reuse": "off"}
-        files = [row.bin_sha256 for row in rows() if (row.model, row.noise) == (self.model, self.noise)]
+        files = [row.sha256 for row in rows() if (row.model, row.noise) == (self.model, self.noise)]
         named = json.dumps([given, files]).encode()
         paths = [
             KEPT / f"{hashlib.sha256(named + repr(x.shape).encode() + x.tobytes()).hexdigest()}.npy" for x in sources

@@ -1,4 +1,4 @@
-"""Write weights/manifest.json from the installed packages of models: one row per released model."""
+"""Write weights/manifest.json from the installed packages of models and from weights/: one row per released model."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+
+from vscugan.architectures.half_unet import HALF_UNETS
+from vscugan.models.registry import OWN_PACKAGE
 
 #: Levels by their names, and what stands for them in the names of files.
 LEVELS = {
@@ -96,6 +99,31 @@ PACKAGES = (
 )
 
 
+WEIGHTS = Path(__file__).parent.parent / "weights"
+#: The model of our own, whose file has all of its scales and levels.
+OWN_MODEL, OWN_FILE = "fast", "fast.safetensors"
+
+
+def own_rows() -> Iterator[dict[str, object]]:
+    """The rows of our own model."""
+    data = (WEIGHTS / OWN_FILE).read_bytes()
+    for architecture in HALF_UNETS:
+        for noise in architecture.levels:
+            yield {
+                "name": f"{OWN_MODEL}-{architecture.scale}x-{noise}",
+                "model": OWN_MODEL,
+                "scale": architecture.scale,
+                "noise": noise,
+                "architecture": architecture.name,
+                "package": OWN_PACKAGE,
+                "file": OWN_FILE,
+                "file_bytes": len(data),
+                "sha256": hashlib.sha256(data).hexdigest(),
+                "licence": "MIT",
+                "origin": "vscugan, trained by us, training/",
+            }
+
+
 def rows(package: Package) -> Iterator[dict[str, object]]:
     """A package's rows, of the files that it has."""
     spec = importlib.util.find_spec(package.name.replace("-", "_"))
@@ -115,23 +143,24 @@ def rows(package: Package) -> Iterator[dict[str, object]]:
                     "package": package.name,
                     "extra": package.extra,
                 }
-                for kind in ("param", "bin"):
-                    data = (folder / f"{stem}.{kind}").read_bytes()
+                for ending, kind, digest in (("param", "param", "param_sha256"), ("bin", "file", "sha256")):
+                    data = (folder / f"{stem}.{ending}").read_bytes()
                     row |= {
-                        kind: f"{stem}.{kind}",
+                        kind: f"{stem}.{ending}",
                         f"{kind}_bytes": len(data),
-                        f"{kind}_sha256": hashlib.sha256(data).hexdigest(),
+                        digest: hashlib.sha256(data).hexdigest(),
                     }
                 yield row | {"licence": package.licence, "origin": f"{package.name} ({package.origin})"}
 
 
 def main() -> None:
     """Write the file; rows of other packages stay."""
-    target = Path(__file__).parent.parent / "weights" / "manifest.json"
-    known = {package.name for package in PACKAGES}
+    target = WEIGHTS / "manifest.json"
+    known = {OWN_PACKAGE, *(package.name for package in PACKAGES)}
     others = [row for row in json.loads(target.read_text(encoding="utf-8")) if row["package"] not in known]
-    ours = [row for package in PACKAGES for row in rows(package)]
-    target.write_text(json.dumps(ours + others, indent=1) + "\n", encoding="utf-8")
+    found = [*(row for package in PACKAGES for row in rows(package)), *own_rows()]
+    found.sort(key=lambda row: bool(row.get("extra")))  # what vscugan brings comes first
+    target.write_text(json.dumps(found + others, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

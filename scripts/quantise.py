@@ -132,7 +132,7 @@ def make(row: ModelRow) -> dict[str, Any]:
                 break
     print(f"{row.name}: {len(quantisation.layers)} layers, {worst:.2f} dB", flush=True)
     return {
-        "sha256": row.bin_sha256,
+        "sha256": row.sha256,
         "chosen_psnr": round(worst, 2),
         "worst_psnr": 0.0,
         "ranges": {layer: [r.low, r.high] for layer, r in quantisation.layers.items()},

@@ -59,6 +59,8 @@ def test_what_is_left_out_is_the_default() -> None:
         ({"model": "realesrgan-animevideo"}, {"model": "realesrgan-animevideo", "noise": None}),
         ({"model": "realesrgan"}, {"model": "realesrgan", "noise": None, "scale": 4}),
         ({"model": "realesrgan", "height": 9}, {"model": "realesrgan", "noise": None, "scale": None, "height": 9}),
+        ({"model": "fast", "noise": 0}, {"model": "fast", "noise": "conservative"}),
+        ({"model": "fast", "strength": 1.5}, {"model": "fast", "noise": None, "strength": 1.5}),
         ({"tile": 64}, {"tile": (64, 64)}),
         ({"device": "cuda:1"}, {"device": ("cuda:1",)}),
         ({"linear": 1, "report": 0}, {"linear": True}),
@@ -74,7 +76,7 @@ def test_of_several_wrong_arguments_the_same_is_named_as_ever() -> None:
     wrong: dict[str, Any] = {
         "width": 0, "height": 0, "scale": 99.0, "model": "x", "alpha": 9.0, "memory": 1, "kernel": "x", "linear": 2,
         "report": 2, "overshoot": "x", "backend": "x", "precision": "x", "reuse": "x", "gates": "x", "segment": 1,
-        "threshold": 99.0, "streams": 0, "noise": "x", "tile": 1, "device": "x",
+        "threshold": 99.0, "streams": 0, "noise": "x", "strength": 9.0, "tile": 1, "device": "x",
     }  # fmt: skip
     for name in tuple(wrong):
         assert message(**wrong).startswith(f"{name} must be "), name
@@ -87,8 +89,32 @@ def test_of_several_wrong_arguments_the_same_is_named_as_ever() -> None:
     assert message(gates="frame", reuse="still", segment=1).startswith("gates must be scene with reuse=still, got ")
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"strength": 1.0}, "strength must be left out without model=fast, got 1; use noise, or model=fast"),
+        (
+            {"strength": 1.0, "model": "se"},
+            "strength must be left out without model=fast, got 1; use noise, or model=fast",
+        ),
+        (
+            {"strength": 1.0, "weights": "x.safetensors"},
+            "strength must be left out without model=fast, got 1; use noise, or model=fast",
+        ),
+        (
+            {"strength": 0.5, "model": "fast", "noise": 1},
+            "strength must be left out where noise is given, got 0.5; use one of the two",
+        ),
+        ({"strength": 3.1}, "strength must be 0 to 3, got 3.1; 0 is conservative, and 3 is denoise3x"),
+        ({"strength": float("nan")}, "strength must be 0 to 3, got nan; 0 is conservative, and 3 is denoise3x"),
+    ],
+)
+def test_a_strength_is_for_models_with_all_levels_in_one_file(given: dict[str, Any], expected: str) -> None:
+    assert message(**given) == expected
+
+
 def test_models_and_backends_are_those_of_their_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = "se, pro, waifu2x, waifu2x-anime, waifu2x-photo, realesrgan-animevideo, realesrgan-anime"
+    names = "se, pro, fast, waifu2x, waifu2x-anime, waifu2x-photo, realesrgan-animevideo, realesrgan-anime"
     assert message(model="toy") == f"model must be {names} or realesrgan, got toy; use one of these"
     assert message(backend="toy") == (
         "backend must be auto, torch, openvino, onnxruntime, ncnn, tensorrt, directml or webgpu, got toy; "
@@ -115,7 +141,8 @@ def test_no_two_arguments_have_one_place() -> None:
 def test_a_batch_of_pictures_is_known_by_the_same_options_as_ever() -> None:
     """The names are in files beside results; an option that is not here must leave the picture as it is."""
     assert DECIDING == (
-        "scale", "width", "height", "noise", "model", "alpha", "kernel", "linear", "overshoot", "halo", "precision",
+        "scale", "width", "height", "noise", "strength", "model", "alpha", "kernel", "linear", "overshoot", "halo",
+        "precision",
     )  # fmt: skip
 
 

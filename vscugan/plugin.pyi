@@ -20,6 +20,7 @@ class Plugin(Protocol):
         model: Literal[
             "se",
             "pro",
+            "fast",
             "waifu2x",
             "waifu2x-anime",
             "waifu2x-photo",
@@ -57,4 +58,5 @@ class Plugin(Protocol):
         threshold: float | None = None,
         gates: Literal["frame", "scene"] | None = None,
         halo: int | None = None,
+        strength: float | None = None,
     ) -> vs.VideoNode: ...

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from typing import Annotated, Any, get_args
 
 from vscugan.errors import ArgumentError
-from vscugan.models.registry import NOISES, default_noise, default_scale, models, noise_named
+from vscugan.models.registry import NOISES, default_noise, default_scale, mixes_levels, models, noise_named
 from vscugan.option_row import Option, signature
 from vscugan.option_values import (
     at_least,
@@ -21,6 +21,7 @@ from vscugan.option_values import (
     check_path,
     device_names,
     limits,
+    listed,
     noise_level,
     number,
     plain,
@@ -55,11 +56,11 @@ class Settings:
     """Checked options of one Upscale, in the order in which the command line's help lists them.
 
     ``scale`` is None where ``width`` or ``height`` is given, or where ``weights`` is and the file says it;
-    ``model`` is None only where the file says it, ``noise`` where the model has no levels. ``width`` and ``height``
-    are the output's, None = by the display shape. ``tile`` is (width, height) in source pixels, 0 = the whole axis,
-    None = chosen from free memory. ``memory`` is in MiB. ``device``: one name for each engine that shares the frames.
-    ``format`` is a VapourSynth format id, None = the input's. ``segment`` is in frames, ``threshold`` in codes of
-    8 bit.
+    ``model`` is None only where the file says it, ``noise`` where the model has no levels or ``strength`` is given.
+    ``width`` and ``height`` are the output's, None = by the display shape. ``tile`` is (width, height) in source
+    pixels, 0 = the whole axis, None = chosen from free memory. ``memory`` is in MiB. ``device``: one name for each
+    engine that shares the frames. ``format`` is a VapourSynth format id, None = the input's. ``segment`` is in frames,
+    ``threshold`` in codes of 8 bit.
     """
 
     # fmt: off
@@ -78,6 +79,10 @@ class Settings:
     noise: Annotated[str | None, Option(
         position=2, type="data", python=str | int, choices=NOISE_NAMES, check=noise_level(NOISE_NAMES, NOISES)
     )] = "no-denoise"
+    strength: Annotated[float | None, Option(
+        position=25, type="float", help="in place of noise: 0 is conservative, 1 to 3 are denoise1x to denoise3x",
+        check=between(0, 3, advice="0 is conservative, and 3 is denoise3x"),
+    )] = None
     model: Annotated[str | None, Option(position=3, type="data", choices=models)] = "se"
     weights: Annotated[str | None, Option(
         position=4, type="data", read=os.path.abspath, help="a weight file of your own", check=check_path
@@ -169,9 +174,23 @@ def _check_scale_or_size(given: Mapping[str, Any]) -> None:
 
 
 def _check_noise_or_weights(given: Mapping[str, Any]) -> None:
-    if given.keys() >= {"noise", "weights"}:
+    if given.keys() >= {"noise", "weights"} and not mixes_levels(given.get("model")):
         raise ArgumentError(
             f"noise must be left out where weights is given, got {given['noise']}; the file has its own noise level"
+        )
+
+
+def _check_strength(given: Mapping[str, Any]) -> None:
+    if "strength" not in given:
+        return
+    if "noise" in given:
+        raise ArgumentError(
+            f"strength must be left out where noise is given, got {plain(given['strength'])}; use one of the two"
+        )
+    if not mixes_levels(given.get("model")):
+        mixing = listed([f"model={name}" for name in models() if mixes_levels(name)])
+        raise ArgumentError(
+            f"strength must be left out without {mixing}, got {plain(given['strength'])}; use noise, or {mixing}"
         )
 
 
@@ -186,13 +205,15 @@ def _check_gates_with_reuse(given: Mapping[str, Any]) -> None:
 #: Of several that are wrong, the first of these is named. Options that are not here are checked last.
 CHECK_ORDER = (
     "width", "height", "scale", "model", "weights", "alpha", "memory", "kernel", "linear", "report", "overshoot",
-    "backend", "precision", "reuse", "gates", "segment", "threshold", "streams", "noise", "tile", "halo", "device",
+    "backend", "precision", "reuse", "gates", "segment", "threshold", "streams", "noise", "strength", "tile", "halo",
+    "device",
 )  # fmt: skip
 #: What options ask of each other, by the option before whose own check that is looked at.
 RULES: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
     "scale": _check_scale_or_size,
     "weights": _check_noise_or_weights,
     "segment": _check_gates_with_reuse,
+    "tile": _check_strength,
 }
 
 
@@ -221,6 +242,8 @@ def _defaults_by(given: Mapping[str, Any]) -> dict[str, Any]:
     defaults: dict[str, Any] = {}
     if "model" in given:
         defaults |= {"scale": default_scale(given["model"]), "noise": default_noise(given["model"])}
+    if "strength" in given:
+        defaults["noise"] = None
     if given.keys() & {"width", "height", "weights"}:
         defaults["scale"] = None
     if "weights" in given:

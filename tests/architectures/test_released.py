@@ -39,7 +39,7 @@ def by_ncnn(row: ModelRow, x: np.ndarray) -> np.ndarray:
     net.opt.num_threads = 1  # for small pictures threads would wait for each other
     folder = released_folder(row)
     assert net.load_param(str(folder / row.param)) == 0
-    assert net.load_model(str(folder / row.bin)) == 0
+    assert net.load_model(str(folder / row.file)) == 0
     architecture = ARCHITECTURES[row.architecture]
     height, width = x.shape[1:]
     padded, _ = network_input(architecture, torch.from_numpy(x)[None])
@@ -78,7 +78,7 @@ def default_row(model: str, scale: int) -> ModelRow:
 
 def published(row: ModelRow, x: np.ndarray) -> np.ndarray:
     """(3, H, W) through the published network."""
-    network = read(PUBLISHED[row.model, row.scale](), released_folder(row) / row.bin)
+    network = read(PUBLISHED[row.model, row.scale](), released_folder(row) / row.file)
     with torch.inference_mode():
         return np.asarray(network(torch.from_numpy(x)[None])[0].clamp(0, 1).numpy())
 
@@ -106,7 +106,7 @@ def test_the_filter_gives_what_the_published_network_gives(
     clip = art_clip(40, 32)
     frame = core.cugan.Upscale(clip, model=model, scale=scale, backend=backend, report=1).get_frame(0)
     row = default_row(model, scale)
-    assert (frame.props["CuganRuntime"], frame.props["CuganWeights"]) == (backend, row.bin_sha256)
+    assert (frame.props["CuganRuntime"], frame.props["CuganWeights"]) == (backend, row.sha256)
     wanted = published(row, np.stack(planes(clip.get_frame(0))))
     assert np.abs(np.stack(planes(frame)) - wanted).max() < 1e-4
 

@@ -15,7 +15,8 @@ HELP = {
     "width": "px, instead of scale",
     "height": "px, instead of scale",
     "noise": "conservative, no-denoise (default), denoise0x, denoise1x, denoise2x, denoise3x",
-    "model": "se (default), pro, waifu2x, waifu2x-anime, waifu2x-photo, realesrgan-animevideo, realesrgan-anime, "
+    "strength": "in place of noise: 0 is conservative, 1 to 3 are denoise1x to denoise3x",
+    "model": "se (default), pro, fast, waifu2x, waifu2x-anime, waifu2x-photo, realesrgan-animevideo, realesrgan-anime, "
     "realesrgan",
     "weights": "a weight file of your own",
     "alpha": "above 0; larger is sharper (default 1)",

@@ -67,7 +67,7 @@ def test_the_integers_are_those_of_waifu2x(noise: int, core: Any, art_clip: MAKE
     up = core.cugan.Upscale(art_clip(24, 16), model="waifu2x-photo", noise=noise, report=1)
     level = "no-denoise" if noise < 0 else f"denoise{noise}x"
     row = find(model="waifu2x-photo", scale=2, noise=level)
-    assert up.get_frame(0).props["CuganWeights"] == row.bin_sha256
+    assert up.get_frame(0).props["CuganWeights"] == row.sha256
 
 
 def test_waifu2x_at_1x_is_a_network_of_its_own(core: Any, art_clip: MAKE) -> None:
@@ -76,7 +76,7 @@ def test_waifu2x_at_1x_is_a_network_of_its_own(core: Any, art_clip: MAKE) -> Non
     assert (up.width, up.height) == (33, 23)
     row = find(model="waifu2x", scale=1, noise="denoise2x")
     frame = up.get_frame(0)
-    assert frame.props["CuganWeights"] == row.bin_sha256
+    assert frame.props["CuganWeights"] == row.sha256
     assert row.architecture == "upcunet-1x"
     assert 1e-3 < differences(frame, clip.get_frame(0)) < 0.3
 

@@ -66,7 +66,7 @@ def test_a_model_that_keeps_the_size_ends_a_route(monkeypatch: pytest.MonkeyPatc
 
 def test_only_the_first_pass_removes_noise_and_sharpens() -> None:
     route = find_route(validate(scale=6, noise="denoise1x", alpha=0.8), (10, 10), (60, 60))
-    assert [(p.scale, p.noise, p.alpha) for p in route] == [(2, "denoise1x", 0.8), (4, "conservative", 1.0)]
+    assert [(p.scale, p.level, p.alpha) for p in route] == [(2, "denoise1x", 0.8), (4, "conservative", 1.0)]
 
 
 def test_a_scale_with_a_model_is_that_model_and_no_route() -> None:

@@ -43,7 +43,7 @@ def through(x: np.ndarray, **arguments: Any) -> np.ndarray:
 
 def test_the_table_has_every_model_of_real_cugan() -> None:
     table = int8.table()
-    wanted = {row.name: row.bin_sha256 for row in rows() if row.model in ("se", "pro")}
+    wanted = {row.name: row.sha256 for row in rows() if row.model in ("se", "pro")}
     assert {name: row["sha256"] for name, row in table.items()} == wanted
 
 

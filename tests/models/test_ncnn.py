@@ -59,7 +59,7 @@ def test_a_changed_param_still_tells_animevideos_scale(scale: int, factor: str |
     row = find(model="realesrgan-animevideo", scale=scale, noise=None)
     text = (released_folder(row) / row.param).read_text()
     path = tmp_path / "x.bin"
-    path.write_bytes((released_folder(row) / row.bin).read_bytes())
+    path.write_bytes((released_folder(row) / row.file).read_bytes())
     path.with_suffix(".param").write_text(text.replace("7.500000e-01", factor or "") + "\n")
     weights = load_file(str(path))
     assert (weights.architecture.name, weights.scale) == (f"srvgg-{scale}x", scale)

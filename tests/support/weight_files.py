@@ -29,7 +29,7 @@ def refusal(path: Path) -> str:
 
 def pair(tmp_path: Path) -> tuple[Path, bytes, bytes]:
     folder = released_folder(SE)
-    return tmp_path / "x.bin", (folder / SE.param).read_bytes(), (folder / SE.bin).read_bytes()
+    return tmp_path / "x.bin", (folder / SE.param).read_bytes(), (folder / SE.file).read_bytes()
 
 
 def zipped(entries: dict[str, bytes], **changed: int) -> bytes:

@@ -69,9 +69,9 @@ def released(architecture: Architecture, folder: Path) -> ModelRow:
         param=f"{name}.param",
         param_bytes=len(param),
         param_sha256=hashlib.sha256(param).hexdigest(),
-        bin=f"{name}.bin",
-        bin_bytes=len(data),
-        bin_sha256=hashlib.sha256(data).hexdigest(),
+        file=f"{name}.bin",
+        file_bytes=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
         licence="MIT",
         origin="random",
     )

@@ -24,8 +24,8 @@ def round_up(px: int, multiple: int) -> int:
 class FeatureMap:
     """A feature map: ``rate`` px per px of the picture, and ``extra`` px that the padding adds in all.
 
-    ``reach_px``: how far around a place the map depends on the picture; ``stage_reach_px``: how far on what its stage
-    reads. Both in px of the picture.
+    ``reach_px``: how far around one of its px the map depends on the picture; ``stage_reach_px``: how far on what its
+    stage reads. Both in px of the picture.
     """
 
     rate: Fraction
@@ -113,8 +113,9 @@ class _Sizes:
         if x.channels != row.inputs:
             raise ValueError(f"{layer} must read {row.inputs} channels, got {x.channels}")
         rate = x.rate * row.stride if row.transposed else x.rate / row.stride
-        around = Fraction(row.kernel, row.stride) if row.transposed else Fraction(row.kernel // 2)
-        written = _Map(channels=row.outputs, px=row.output_px(x.px), rate=rate, reach=x.reach + around / x.rate)
+        # beyond the px that become one px, or that one px becomes
+        seen = Fraction(row.kernel - 1, row.stride) if row.transposed else Fraction((row.kernel - row.stride + 1) // 2)
+        written = _Map(channels=row.outputs, px=row.output_px(x.px), rate=rate, reach=x.reach + seen / x.rate)
         places = x if row.transposed else written
         extra = places.px - int(self._picture_px * places.rate)
         each = row.inputs * row.outputs * row.kernel**2

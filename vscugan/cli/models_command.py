@@ -28,8 +28,8 @@ def run(parser: Parser, argv: Sequence[str]) -> int:
         return 0
     print(f"{'model':<21}  {'scale':<5}  {'noise':<12}  {'MiB':>4}  sha256 of the weights")
     for row in rows():
-        size = f"{row.bin_bytes / 2**20:.1f}"
-        print(f"{row.model:<21}  {row.scale:<5}  {row.noise or '-':<12}  {size:>4}  {row.bin_sha256}")
+        size = f"{row.file_bytes / 2**20:.1f}"
+        print(f"{row.model:<21}  {row.scale:<5}  {row.noise or '-':<12}  {size:>4}  {row.sha256}")
     for extra in dict.fromkeys(row.extra for row in rows() if row.extra and not is_installed(row)):
         names = listed(list(dict.fromkeys(row.model for row in rows() if row.extra == extra)), "and")
         print(f"the extra {extra}, for {names}, is not installed; {how_to_install(extra)}")

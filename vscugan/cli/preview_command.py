@@ -89,7 +89,8 @@ def _variants(options: dict[str, Any]) -> dict[str, dict[str, Any]]:
     for noise in options.pop("noise", [None]):
         given, settings = check_upscale(options if noise is None else options | {"noise": noise})
         model = settings.model if settings.model != "se" else None
-        names = [model, f"weights-{Path(settings.weights).stem}" if settings.weights else settings.noise]
+        level = settings.noise if settings.strength is None else f"strength-{settings.strength:g}"
+        names = [model, f"weights-{Path(settings.weights).stem}" if settings.weights else level]
         variants["-".join(filter(None, names))] = given
     return variants
 

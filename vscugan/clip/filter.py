@@ -69,7 +69,7 @@ def _check_alpha(alpha: Video, video: Video) -> None:
 def _way(settings: Settings, passes: Sequence[Pass], conversion: Conversion) -> str:
     """The passes and the downscale, for the log."""
     source, size, downscale = conversion.source_size, conversion.size, conversion.downscale
-    steps = [f"{p.scale}x {settings.weights or p.noise or p.model}" for p in passes]
+    steps = [f"{p.scale}x {settings.weights or p.text}" for p in passes]
     if downscale:
         steps.append(settings.kernel)
     return f"{source[0]}x{source[1]} -> {size[0]}x{size[1]} by {', then '.join(steps)}"

@@ -37,6 +37,7 @@ def upscale(
     threshold: float | None = None,
     gates: str | None = None,
     halo: int | None = None,
+    strength: float | None = None,
 ) -> vs.VideoNode:
     """Upscale a clip with Real-CUGAN or one of its relatives; see the README's table for the arguments.
 

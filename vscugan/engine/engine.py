@@ -176,7 +176,7 @@ class Engine:
     def report(self) -> dict[str, str]:
         """What computes, as frame props: runtime, device, precision, tile and weights of each pass.
 
-        Where tiles are not exact, also what they saw around themselves.
+        Where tiles are not exact, also what they saw around themselves; where a file has all noise levels, also these.
         """
         return {
             "CuganRuntime": _without_repeats(p.computed_by for slots in self.slots_by_device for p in slots[0].passes),
@@ -185,6 +185,7 @@ class Engine:
             "CuganTile": ", ".join(p.tile for p in self.passes),
             **({"CuganHalo": halos} if (halos := ", ".join(p.halo for p in self.passes if p.halo)) else {}),
             "CuganWeights": ", ".join(p.sha256 for p in self.passes),
+            **({"CuganNoise": levels} if (levels := ", ".join(p.level for p in self.passes if p.level)) else {}),
         }
 
     def upscale(

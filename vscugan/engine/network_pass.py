@@ -26,14 +26,15 @@ from vscugan.tiling.geometry import Rectangle
 from vscugan.tiling.run_tiles import run_tiles
 from vscugan.tiling.tile_plan import TilePlan
 
-_runtimes: weakref.WeakValueDictionary[tuple[str, str, str, str, str, int], Runtime] = weakref.WeakValueDictionary()
+_runtimes: weakref.WeakValueDictionary[tuple[str | int, ...], Runtime] = weakref.WeakValueDictionary()
 _runtimes_lock = threading.Lock()
 
 
 def shared_runtime(backend: str, weights: Weights, device: Device, precision: str) -> Runtime:
     """The one runtime of this process for these weights; it goes when its last user goes."""
     architecture = weights.architecture
-    key = (backend, weights.sha256, str(device), precision, architecture.name, architecture.halo_px)
+    network = (weights.sha256, weights.level, architecture.name, architecture.halo_px)
+    key = (backend, *network, str(device), precision)
     with _runtimes_lock:
         runtime = _runtimes.get(key)
         if runtime is None:
@@ -75,7 +76,7 @@ class NetworkPass:
         limits: PlanLimits,
         notify: Callable[[str], None],
     ) -> None:
-        self.scale, self.sha256 = weights.scale, weights.sha256
+        self.scale, self.sha256, self.level = weights.scale, weights.sha256, weights.level
         self.runtime = shared_runtime(backend, weights, device, precision)
         self.planner = Planner(self.runtime, device, self.sha256, precision, limits, notify)
         self._weights, self._backend, self._device, self._precision = weights, backend, device, precision

@@ -9,8 +9,9 @@ from math import prod
 
 from vscugan.architectures import ARCHITECTURES
 from vscugan.errors import ArgumentError
-from vscugan.models.registry import find, rows, scales
-from vscugan.models.weights import Weights, load_file, load_released
+from vscugan.models.levels import level_text
+from vscugan.models.registry import STRENGTHS, find, rows, scales
+from vscugan.models.weights import Weights, by_scale, load_file, load_released
 from vscugan.settings import LARGEST_SCALE, SCALES, Settings
 
 logger = logging.getLogger(__name__)
@@ -23,13 +24,21 @@ SAME_COST = 1.01
 
 @dataclass(frozen=True, kw_only=True)
 class Pass:
-    """One run of the network: a released model, or the user's own file, which was read once (``weights``)."""
+    """One run of the network: a released model, or the user's own file, which was read once (``weights``).
+
+    ``level``: the noise level's name, None where the model has none, or a strength in 0..3.
+    """
 
     scale: int
-    noise: str | None
+    level: str | float | None
     model: str | None
     weights: Weights | None = None
     alpha: float = 1.0
+
+    @property
+    def text(self) -> str:
+        """What computes a released model's pass, in words."""
+        return str(self.model) if self.level is None else level_text(self.level)
 
     def load(self) -> Weights:
         """The weights, verified.
@@ -39,11 +48,28 @@ class Pass:
         if self.weights is not None:
             return self.weights
         assert self.model is not None  # validate() filled it in
-        return load_released(find(model=self.model, scale=self.scale, noise=self.noise))
+        row = find(model=self.model, scale=self.scale, noise=_name(self.level))
+        return load_released(row, self.level if isinstance(self.level, float) else None)
+
+
+def _name(level: str | float | None) -> str | None:
+    """The name of a noise level; of a strength any that has the model's file."""
+    return STRENGTHS[0] if isinstance(level, float) else level
+
+
+def _level(settings: Settings) -> str | float | None:
+    return settings.noise if settings.strength is None else float(settings.strength)
 
 
 def _first(settings: Settings, scale: int, weights: Weights | None = None) -> Pass:
-    return Pass(scale=scale, noise=settings.noise, model=settings.model, weights=weights, alpha=settings.alpha)
+    return Pass(scale=scale, level=_level(settings), model=settings.model, weights=weights, alpha=settings.alpha)
+
+
+def _of_file(settings: Settings, level: str | float | None, notify: Callable[[str], None]) -> Weights:
+    """The user's file, at a noise level where it has all of them."""
+    assert settings.weights is not None
+    named = {} if level is None else {"level": level}
+    return load_file(settings.weights, model=settings.model, notify=notify, **named)
 
 
 def direct(settings: Settings, notify: Callable[[str], None] = logger.info) -> tuple[Pass, ...] | None:
@@ -57,7 +83,7 @@ def direct(settings: Settings, notify: Callable[[str], None] = logger.info) -> t
     if settings.weights is None:
         assert settings.scale is not None  # validate() filled it in
         return (_first(settings, int(settings.scale)),)
-    weights = load_file(settings.weights, model=settings.model, notify=notify)
+    weights = _of_file(settings, _level(settings), notify)
     if settings.scale not in (None, weights.scale):
         raise ArgumentError(
             f"scale={settings.scale:g} must be that of the weights, got a file for scale={weights.scale}; "
@@ -75,30 +101,42 @@ def find_route(
     """The cheapest passes that lead from ``source`` to at least ``target`` (width, height) on both axes.
 
     The first pass takes the noise level and alpha that were asked for, later ones ``LATER_NOISES`` and 1. A file
-    of the user's is used for every pass. ``notify``: see Engine.
+    of the user's is used for every pass with this alpha. ``notify``: see Engine.
     Raises: ArgumentError when no model has the noise level, WeightsError for a bad file.
     """
     if settings.weights is not None:
-        weights = load_file(settings.weights, model=settings.model, notify=notify)
-        if weights.scale == 1 and any(t > s for s, t in zip(source, target, strict=True)):
-            raise ArgumentError(
-                "weights must have a scale above 1 for a larger picture, got a file for scale=1; use another file"
-            )
-        cost = {weights.scale: float(sum(weights.architecture.shapes.multiply_adds))}
-        return tuple(_first(settings, scale, weights) for scale in cheapest(source, target, cost, cost))
+        return _route_of_file(settings, source, target, notify)
     assert settings.model is not None  # validate() filled it in
-    first = _costs(settings.model, settings.noise)
+    noise = _name(_level(settings))
+    first = _costs(settings.model, noise)
     if not first:
-        find(model=settings.model, scale=scales(settings.model)[0], noise=settings.noise)  # raises, naming what exists
-    later_noise = next((noise for noise in LATER_NOISES if _costs(settings.model, noise)), settings.noise)
+        find(model=settings.model, scale=scales(settings.model)[0], noise=noise)  # raises, naming what exists
+    later_noise = next((name for name in LATER_NOISES if _costs(settings.model, name)), noise)
     later = _costs(settings.model, later_noise)
     if max(*first, *later) == 1 and any(t > s for s, t in zip(source, target, strict=True)):
         raise ArgumentError(
             f"model={settings.model} must have a scale above 1 for a larger picture, got only scale=1; use model=se"
         )
     each = cheapest(source, target, first, later)
-    rest = [Pass(scale=s, noise=later_noise, model=settings.model) for s in each[1:]]
+    rest = [Pass(scale=s, level=later_noise, model=settings.model) for s in each[1:]]
     return (_first(settings, each[0]), *rest)
+
+
+def _route_of_file(
+    settings: Settings, source: tuple[int, int], target: tuple[int, int], notify: Callable[[str], None]
+) -> tuple[Pass, ...]:
+    """The passes of a file of the user's own; see ``find_route``."""
+    first = by_scale(_of_file(settings, _level(settings), notify))
+    if max(first) == 1 and any(t > s for s, t in zip(source, target, strict=True)):
+        raise ArgumentError(
+            "weights must have a scale above 1 for a larger picture, got a file for scale=1; use another file"
+        )
+    cost = {scale: float(sum(each.architecture.shapes.multiply_adds)) for scale, each in first.items()}
+    route = cheapest(source, target, cost, cost)
+    later = first
+    if len(route) > 1 and first[route[0]].architecture.levels:
+        later = by_scale(_of_file(settings, LATER_NOISES[0], notify))
+    return tuple(_first(settings, scale, (later if at else first)[scale]) for at, scale in enumerate(route))
 
 
 def _costs(model: str, noise: str | None) -> dict[int, float]:

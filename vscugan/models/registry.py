@@ -20,15 +20,21 @@ NOISES: Mapping[int, tuple[str, ...]] = {
     2: ("denoise2x",),
     3: ("denoise3x",),
 }
+#: The noise levels at ``strength`` 0, 1, 2 and 3.
+STRENGTHS = ("conservative", "denoise1x", "denoise2x", "denoise3x")
 #: The noise level where none is named: waifu2x has this one for all of its scales. Of other models it is the first.
-DEFAULT_NOISES = {"se": "no-denoise", "pro": "no-denoise"} | dict.fromkeys(
+DEFAULT_NOISES = dict.fromkeys(("se", "pro", "fast"), "no-denoise") | dict.fromkeys(
     ("waifu2x", "waifu2x-anime", "waifu2x-photo"), "denoise0x"
 )
+OWN_PACKAGE = "vscugan"  #: of models whose file is in ``weights/``
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelRow:
-    """A released model and its two ncnn files, in the folder ``models`` of a package."""
+    """A released model: its two ncnn files in the folder ``models`` of a package, or its one file in our ``weights/``.
+
+    A file of ours has all scales and noise levels, and the rows of these name it again.
+    """
 
     name: str
     model: str
@@ -37,12 +43,12 @@ class ModelRow:
     architecture: str  #: its name in ``vscugan.architectures``
     package: str  #: as pip knows it
     extra: str | None = None  #: of vscugan, that installs the package, None where vscugan itself does
-    param: str
-    param_bytes: int
-    param_sha256: str
-    bin: str
-    bin_bytes: int
-    bin_sha256: str
+    param: str = ""  #: of the ncnn pair, with the ``.bin``
+    param_bytes: int = 0
+    param_sha256: str = ""
+    file: str  #: of the weights: the ``.bin``, or a ``.safetensors``
+    file_bytes: int
+    sha256: str
     licence: str
     origin: str
 
@@ -86,6 +92,9 @@ def released_folder(row: ModelRow) -> Path:
 
     Raises: WeightsError where its package is not installed.
     """
+    if row.package == OWN_PACKAGE:
+        folders = weights_folders()
+        return next((folder for folder in folders if (folder / row.file).is_file()), folders[0])
     file = _installed_at(row)
     if file is None:
         from vscugan.install import how_to_install  # takes half of the time that this package takes to import
@@ -127,6 +136,12 @@ def noise_named(model: str, level: int) -> str:
     if has == {None}:
         return str(level)
     return next((name for name in NOISES[level] if name in has), NOISES[level][0])
+
+
+def mixes_levels(model: str | None) -> bool:
+    """Whether one file has all noise levels of a model, so that ``strength`` may lie between them."""
+    own = [row for row in rows() if row.model == model]
+    return len({row.file for row in own}) == 1 and len({row.noise for row in own}) > 1
 
 
 def find(*, model: str, scale: int, noise: str | None) -> ModelRow:

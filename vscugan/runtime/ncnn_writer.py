@@ -101,7 +101,8 @@ class Writer:
 
     def convolution(self, layer: str, x: Symbol) -> Symbol:
         row = self.architecture.layer[layer]
-        activation: Parameters = {} if row.slope is None else {9: LEAKY_RELU, ARRAY - 10: f"1,{row.slope:e}"}
+        activation: Parameters = {9: LEAKY_RELU, ARRAY - 10: f"1,{row.slope:e}"} if row.slope else {9: RELU}
+        activation = {} if row.slope is None else activation
         y = self._layer_with_weights("Deconvolution" if row.transposed else "Convolution", layer, x, activation)
         if row.slopes:
             self._data.append(self._tensors[row.slopes].numpy().astype("<f4").tobytes())

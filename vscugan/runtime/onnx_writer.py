@@ -141,7 +141,7 @@ class Writer:
         window = {"strides": [row.stride] * 2} | ({"pads": [row.padding] * 4} if row.padding else {})
         y = self.node("ConvTranspose" if row.transposed else "Conv", x, weight, bias, **window)
         if row.slope is not None:
-            y = self.node("LeakyRelu", y, alpha=row.slope)
+            y = self.node("LeakyRelu", y, alpha=row.slope) if row.slope else self.node("Relu", y)
         if row.slopes:
             y = self.node("PRelu", y, self.constant(self._tensors[row.slopes].numpy().reshape(-1, 1, 1), row.slopes))
         skip_reader = self.architecture.skips.get(layer, "")

@@ -86,7 +86,9 @@ class TorchRuntime:
         )  # fmt: skip
         if row.slopes:
             return F.prelu(y, self._slopes[layer])
-        return y if row.slope is None else F.leaky_relu_(y, row.slope)
+        if row.slope is None:
+            return y
+        return F.leaky_relu_(y, row.slope) if row.slope else F.relu_(y)
 
     def pixel_shuffle(self, x: Tensor, factor: int) -> Tensor:
         """See ``Operators``."""

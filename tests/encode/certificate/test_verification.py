@@ -23,7 +23,7 @@ def test_frames_are_computed_again(folder: Path, capsys: pytest.CaptureFixture[s
     assert content["result"]["sha256"] == sha256(result)
     assert content["made_by"]["runtime"] == "torch"
     (weights,) = [row for row in rows() if (row.model, row.scale, row.noise) == ("se", 2, "denoise1x")]
-    assert content["made_by"]["weights"] in (weights.bin_sha256, weights.param_sha256)
+    assert content["made_by"]["weights"] in (weights.sha256, weights.param_sha256)
     assert [len(chunk["frames"]) for chunk in content["chunks"]] == [4, 2]
     assert [len(chunk["sketches"]) for chunk in content["chunks"]] == [4, 2]
     assert content["timings"]["encoding_s"] > 0
@@ -132,7 +132,7 @@ def test_another_device_may_give_other_bits(folder: Path, capsys: pytest.Capture
 
     content["parameters"]["options"]["noise"] = "conservative"  # as if that were what was computed there
     (weights,) = [row for row in rows() if (row.model, row.scale, row.noise) == ("se", 2, "conservative")]
-    content["made_by"]["weights"] = weights.bin_sha256
+    content["made_by"]["weights"] = weights.sha256
     write(folder, content)
     found = report(folder, capsys, 1)
     assert max(frame["computed_psnr"] for frame in found["frames"]) < 45
@@ -145,7 +145,7 @@ def test_an_edited_noise_level_is_found_out(folder: Path, capsys: pytest.Capture
     write(folder, content)
     found = report(folder, capsys, 1)
     (weights,) = [row for row in rows() if (row.model, row.scale, row.noise) == ("se", 2, "conservative")]
-    assert found["wrong"] == [f"weights was {before}, now {weights.bin_sha256}"]
+    assert found["wrong"] == [f"weights was {before}, now {weights.sha256}"]
     assert found["frames"] == []
 
 

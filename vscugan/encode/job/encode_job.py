@@ -23,7 +23,7 @@ CERTIFICATE_SUFFIX = ".cugan.json"
 #: what the result does not depend on, so that a run that goes on may have other ones
 IRRELEVANT_FIELDS = ("source", "output", "overwrite", "keep_work")
 #: options of Upscale that may be null in a job's file, which is the same as left out
-NULLABLE = ("scale", "width", "height", "noise", "model", "weights", "tile", "memory", "streams", "gates")
+NULLABLE = ("scale", "width", "height", "noise", "model", "weights", "tile", "memory", "streams", "gates", "strength")
 
 
 @dataclass(frozen=True, kw_only=True)
