@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from vscugan.models.registry import STRENGTHS
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path += [str(ROOT / "scripts"), str(ROOT / "training")]
 from held_out import Fast, HeldOut, held_out, stills, teachers  # noqa: E402
@@ -22,8 +24,7 @@ Table = list[list[str]]
 Part = tuple[str, str]  # a mark of docs/fast.md, and what stands there
 EDGES_OF = "lines of a face"
 TRUTH_LEVELS = ("conservative", "no-denoise")
-STRENGTH_LEVELS = ("conservative", "denoise1x", "denoise2x", "denoise3x")
-STRENGTHS = tuple(step / 2 for step in range(7))
+STEPS = tuple(step / 2 for step in range(2 * len(STRENGTHS) - 1))
 STRENGTH_SOURCES = ("crf35", "jpeg30")
 TILES = ((64, 64), (152, 96))
 TILED_BACKENDS = ("openvino", "torch")
@@ -148,11 +149,11 @@ def own_size(fast: Fast) -> Iterator[Part]:
 def strengths(fast: Fast) -> Iterator[Part]:
     """Each strength beside the teachers, and whether pictures go on changing the same way."""
     given = [each.picture for each in held_out() if each.degradation in STRENGTH_SOURCES]
-    wanted = {str(t.noise): t.pictures(given) for t in teachers() if t.noise in STRENGTH_LEVELS}
-    results = [replace(fast, noise=None, strength=strength).pictures(given) for strength in STRENGTHS]
+    wanted = {str(t.noise): t.pictures(given) for t in teachers() if t.noise in STRENGTHS}
+    results = [replace(fast, noise=None, strength=strength).pictures(given) for strength in STEPS]
     table = [["strength", *(f"dB to {level}" for level in wanted), "from strength 0, codes", "farther than before"]]
     before = np.zeros(len(given))
-    for strength, pictures in zip(STRENGTHS, results, strict=True):
+    for strength, pictures in zip(STEPS, results, strict=True):
         near = [
             f"{np.mean([decibels(y, w) for y, w in zip(pictures, theirs, strict=True)]):.1f}"
             for theirs in wanted.values()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -55,44 +56,51 @@ def against_se(fast: Fast) -> Table:
     return table
 
 
-def narrow(fast: Fast) -> Table:
-    """bf16 and int8, where the CPU has them, against its own fp32: time and PSNR over clean pictures."""
+def usable(fast: Fast) -> list[str]:
+    """Which of the narrow precisions this CPU computes ``fast`` in."""
+    found = []
+    clip = moving_clip(64, 64, frames=1, format=vs.YUV420P8)
+    for precision in NARROW:
+        with suppress(vs.Error):
+            ready = make_ready(clip, **replace(fast, precision=precision).options, **PLAIN)
+            if ready.report["precision"] == precision:
+                found.append(precision)
+    return found
+
+
+def narrow(fast: Fast, precisions: Sequence[str]) -> Table:
+    """Precisions against its own fp32: time on arrays, and PSNR over clean pictures."""
     table = [["precision", "s a frame", "times as fast as fp32", "to fp32: mean, dB", "worst, dB"]]
     clean = [each.picture for each in held_out() if each.degradation == "clean"]
     plain = replace(fast, precision="fp32")
     exact = plain.pictures(clean, backend="openvino")
-    for precision in NARROW:
+    for precision in precisions:
         ours = replace(fast, precision=precision)
-        try:
-            results = ours.pictures(clean, backend="openvino")
-        except vs.Error as error:
-            table.append([precision, str(error), "", "", ""])
-            continue
-        values = [decibels(y, x) for y, x in zip(results, exact, strict=True)]
+        values = [decibels(y, x) for y, x in zip(ours.pictures(clean, backend="openvino"), exact, strict=True)]
         wide, seconds = in_turns(plain.options, ours.options)
         ratio = f"{wide / seconds:.2f}"
         table.append([precision, f"{seconds:.4f}", ratio, f"{np.mean(values):.1f}", f"{min(values):.1f}"])
     return table
 
 
-def frame_rates(fast: Fast) -> Table:
-    """Through the filter, YUV420P8 in and out, ``precision=auto``."""
-    table = [["640x360, YUV420P8 to YUV420P8", "frames a second", "computed by"]]
-    options = replace(fast, precision="auto").options
+def frame_rates(fast: Fast, precisions: Sequence[str]) -> Table:
+    """Frames a second through the filter, YUV420P8 in and out, by what is upscaled and by precision."""
 
-    def rates(clip: vs.VideoNode, frames: int, ways: dict[str, dict[str, Any]]) -> None:
-        ready = {name: make_ready(clip, **options, **way) for name, way in ways.items()}
-        for name, times in seconds_a_frame(ready, turns=TURNS, frames=frames).items():
-            computed_by = f"{ready[name].report['runtime']}, {ready[name].report['precision']}"
-            table.append([name, f"{1 / median(times):.1f}", computed_by])
+    def rates(name: str, clip: vs.VideoNode, frames: int, **options: Any) -> list[str]:
+        ready = {p: make_ready(clip, **replace(fast, precision=p).options, **options) for p in precisions}
+        times = seconds_a_frame(ready, turns=TURNS, frames=frames)
+        return [name, *(f"{1 / median(times[precision]):.1f}" for precision in precisions)]
 
+    table = [["640x360, YUV420P8", *(f"`precision={precision}`" for precision in precisions)]]
     moving = moving_clip(WIDTH, HEIGHT, frames=TURNS * FAST_FRAMES, format=vs.YUV420P8)
-    rates(moving, FAST_FRAMES, {f"`scale={scale}`, all moves": {"scale": scale, "reuse": "off"} for scale in (2, 1)})
+    for scale in (2, 1):
+        table.append(rates(f"{scale}x, all moves", moving, FAST_FRAMES, scale=scale, reuse="off"))
     with tempfile.TemporaryDirectory() as folder:
         path = motion.encoded(Path(folder) / "head.mkv", motion.talking_head(HEAD_FRAMES))
         head = opened(path, vs.YUV420P8)
-        frames = (HEAD_FRAMES - warm_frames()) // TURNS
-        rates(head, frames, {f"`reuse={reuse}`, talking head": {"reuse": reuse} for reuse in ("off", "still")})
+        for reuse in ("off", "still"):
+            frames = (HEAD_FRAMES - warm_frames()) // TURNS
+            table.append(rates(f"2x, talking head, `reuse={reuse}`", head, frames, reuse=reuse))
     return table
 
 
@@ -102,5 +110,6 @@ def speed(fast: Fast) -> Iterator[Part]:
     versions = ", ".join(f"{name} {machine[name]}" for name in ("vscugan", "openvino", "torch"))
     yield "machine", f"{machine_of(machine)}; {versions}; {machine['date']}."
     yield "speed", markdown(against_se(fast))
-    yield "precisions", markdown(narrow(fast))
-    yield "frame-rates", markdown(frame_rates(fast))
+    precisions = usable(fast)
+    yield "precisions", markdown(narrow(fast, precisions))
+    yield "frame-rates", markdown(frame_rates(fast, ("auto", *precisions)))
