@@ -1,0 +1,177 @@
+"""Networks that are tried: each takes (N, 3, H, W), H and W multiples of 4, and gives (N, 3, 2 H, 2 W).
+
+All begin as bicubic upscaling: the picture's pixels go through untouched channels, the rest begins small. The level
+works on each layer as a factor and a bias of each channel, so that a network of one level is convolutions alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LEVELS = 5
+CUBIC_A = -0.5
+
+
+class LevelConvolution(nn.Module):
+    """A convolution whose weight is a sum (as it is, and its middle apart) times a factor of each level's own."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, padding: int = 1,
+                 transposed: bool = False, identity: float = 0.0, scale: float = 1.0) -> None:  # fmt: skip
+        super().__init__()
+        self.stride, self.padding, self.transposed = stride, padding, transposed
+        shape = (inputs, outputs) if transposed else (outputs, inputs)
+        fan_in = inputs * (1 if transposed else kernel**2)
+        self.shape = (*shape, kernel, kernel)
+        weight = torch.randn(self.shape) * scale * (2 / fan_in) ** 0.5
+        self.weight = nn.Parameter(weight.flatten(1))  # a matrix, as Muon takes it
+        self.middle = nn.Parameter(identity * torch.eye(*shape)) if kernel == 3 else None
+        self.gain = nn.Parameter(torch.ones(LEVELS, outputs))
+        self.bias = nn.Parameter(torch.zeros(LEVELS, outputs))
+
+    def fused(self) -> Tensor:
+        """The weight before the level's factor."""
+        weight = self.weight.view(self.shape)
+        return weight if self.middle is None else weight + F.pad(self.middle[:, :, None, None], (1, 1, 1, 1))
+
+    def forward(self, x: Tensor, mix: Tensor) -> Tensor:
+        """``mix`` (levels): how much of each level."""
+        gain = mix @ self.gain
+        weight = self.fused() * (gain[None, :, None, None] if self.transposed else gain[:, None, None, None])
+        bias = mix @ self.bias
+        if self.transposed:
+            return F.conv_transpose2d(x, weight, bias, self.stride, self.padding)
+        return F.conv2d(x, weight, bias, self.stride, self.padding)
+
+
+def _through(first: LevelConvolution) -> None:
+    """Let the first 12 channels be the pixels of 2x2 px, untouched."""
+    with torch.no_grad():
+        weight = first.weight.view(first.shape)
+        weight[:12] = 0
+        for colour in range(3):
+            for y in range(2):
+                for x in range(2):
+                    weight[4 * colour + 2 * y + x, colour, 2 + y, 2 + x] = 1
+
+
+def _cubic(distance: float) -> float:
+    d, a = abs(distance), CUBIC_A
+    if d <= 1:
+        return ((a + 2) * d - (a + 3)) * d * d + 1
+    return (((d - 5) * d + 8) * d - 4) * a if d < 2 else 0.0
+
+
+def _bicubic(last: LevelConvolution) -> None:
+    """Let the last layer enlarge those 12 channels, and the others be small."""
+    with torch.no_grad():
+        weight = last.weight.view(last.shape)
+        weight[:, :12] = 0
+        weight[:, 12:] *= 0.05
+        for colour in range(3):
+            for j in range(4):
+                for i in range(4):
+                    for y in range(-2, 4):
+                        for x in range(-2, 4):
+                            tap = _cubic((j + 0.5) / 2 - 0.5 - y) * _cubic((i + 0.5) / 2 - 0.5 - x)
+                            channel = 4 * colour + 2 * (y % 2) + x % 2
+                            weight[16 * colour + 4 * j + i, channel, y // 2 + 1, x // 2 + 1] = tap
+
+
+class Student(nn.Module):
+    """What all have: the first layer, to half the resolution, and the last, to four times that."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.first = LevelConvolution(3, features, 6, 2, 2)
+        self.last = LevelConvolution(features, 48, scale=0.5)
+        self.last.gain.requires_grad_(False)  # so that the network for 1x can be made of this one
+        _through(self.first)
+        _bicubic(self.last)
+
+    def body(self, x: Tensor, mix: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def forward(self, x: Tensor, mix: Tensor) -> Tensor:
+        first = F.relu(self.first(x, mix))
+        return F.pixel_shuffle(self.last(first + self.body(first, mix), mix), 4)
+
+
+class UNet(Student):
+    """Most of the work at a quarter of the resolution."""
+
+    def __init__(self, features: int = 64, middle: int = 128, count: int = 6) -> None:
+        super().__init__(features)
+        self.before = LevelConvolution(features, features)
+        self.down = LevelConvolution(features, middle, 2, 2, 0)
+        self.middle = nn.ModuleList(LevelConvolution(middle, middle, identity=0.7, scale=0.5) for _ in range(count))
+        self.up = LevelConvolution(middle, features, 2, 2, 0, transposed=True, scale=0.5)
+        self.after = LevelConvolution(features, features, scale=0.05)
+
+    def body(self, x: Tensor, mix: Tensor) -> Tensor:
+        before = F.relu(self.before(x, mix))
+        y = F.relu(self.down(before, mix))
+        for layer in self.middle:
+            y = F.relu(layer(y, mix))
+        return F.relu(self.after(before + self.up(y, mix), mix))
+
+
+class Plain(Student):
+    """A row of convolutions at half the resolution."""
+
+    def __init__(self, features: int = 64, count: int = 8) -> None:
+        super().__init__(features)
+        layers = [LevelConvolution(features, features, identity=0.7, scale=0.5) for _ in range(count - 1)]
+        self.layers = nn.ModuleList([*layers, LevelConvolution(features, features, scale=0.05)])
+
+    def body(self, x: Tensor, mix: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = F.relu(layer(x, mix))
+        return x
+
+
+class Gated(Student):
+    """Blocks of two convolutions, whose result is weighted by its own sigmoid (SPAN's attention without parameters)."""
+
+    def __init__(self, features: int = 48, blocks: int = 6) -> None:
+        super().__init__(features)
+        self.layers = nn.ModuleList(LevelConvolution(features, features, scale=0.7) for _ in range(2 * blocks))
+
+    def body(self, x: Tensor, mix: Tensor) -> Tensor:
+        for inner, outer in zip(self.layers[::2], self.layers[1::2], strict=True):
+            y = outer(F.silu(inner(x, mix)), mix)
+            x = (x + y) * (torch.sigmoid(y) - 0.5)
+        return x
+
+
+class Deep(Student):
+    """A U-Net of three resolutions."""
+
+    def __init__(self, features: int = 48, middle: int = 96, deep: int = 192) -> None:
+        super().__init__(features)
+        self.down = LevelConvolution(features, middle, 2, 2, 0)
+        self.before = nn.ModuleList(LevelConvolution(middle, middle, identity=0.7, scale=0.5) for _ in range(3))
+        self.deeper = LevelConvolution(middle, deep, 2, 2, 0)
+        self.middle = nn.ModuleList(LevelConvolution(deep, deep, identity=0.7, scale=0.5) for _ in range(4))
+        self.higher = LevelConvolution(deep, middle, 2, 2, 0, transposed=True, scale=0.5)
+        self.behind = nn.ModuleList(LevelConvolution(middle, middle, identity=0.7, scale=0.5) for _ in range(3))
+        self.up = LevelConvolution(middle, features, 2, 2, 0, transposed=True, scale=0.5)
+        self.after = LevelConvolution(features, features, scale=0.05)
+
+    def body(self, x: Tensor, mix: Tensor) -> Tensor:
+        y = F.relu(self.down(x, mix))
+        for layer in self.before:
+            y = F.relu(layer(y, mix))
+        z = F.relu(self.deeper(y, mix))
+        for layer in self.middle:
+            z = F.relu(layer(z, mix))
+        y = y + self.higher(z, mix)
+        for layer in self.behind:
+            y = F.relu(layer(y, mix))
+        return F.relu(self.after(x + self.up(y, mix), mix))
+
+
+FAMILIES: dict[str, Callable[[], Student]] = {"unet": UNet, "plain": Plain, "gated": Gated, "deep": Deep}
