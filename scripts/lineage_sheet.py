@@ -19,17 +19,18 @@ PAPER, INK, TEXT_PX = (255, 255, 255), (0, 0, 0), 12
 
 
 def drawn_sheet(columns: Sequence[str], rows: Mapping[tuple[str, str], Sequence[Picture]]) -> Image.Image:
-    """Rows by their labels of two lines, each of pictures of one cell's size, under the columns' names."""
-    width = LABEL_PX + len(columns) * (CELL_WIDTH + GAP_PX)
-    sheet = Image.new("RGB", (width, HEAD_PX + len(rows) * (CELL_HEIGHT + GAP_PX)), PAPER)
+    """Rows by their labels of two lines, each of pictures of one size, under the columns' names."""
+    _, height, width = next(iter(rows.values()))[0].shape
+    step_down, step_right = height + GAP_PX, width + GAP_PX
+    sheet = Image.new("RGB", (LABEL_PX + len(columns) * step_right, HEAD_PX + len(rows) * step_down), PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(TEXT_PX)
     for column, name in enumerate(columns):
-        draw.text((LABEL_PX + column * (CELL_WIDTH + GAP_PX) + 2, 3), name, INK, font)
+        draw.text((LABEL_PX + column * step_right + 2, 3), name, INK, font)
     for row, (label, pictures) in enumerate(rows.items()):
-        top = HEAD_PX + row * (CELL_HEIGHT + GAP_PX)
+        top = HEAD_PX + row * step_down
         draw.multiline_text((2, top + 2), "\n".join(label), INK, font)
         for column, picture in enumerate(pictures):
-            sheet.paste(Image.fromarray(eight_bit(picture)), (LABEL_PX + column * (CELL_WIDTH + GAP_PX), top))
+            sheet.paste(Image.fromarray(eight_bit(picture)), (LABEL_PX + column * step_right, top))
     return sheet
 
 

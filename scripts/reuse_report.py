@@ -37,9 +37,9 @@ Picture = NDArray[np.float32]
 Clips = dict[str, Callable[[], vs.VideoNode]]
 
 
-def opened(path: Path) -> vs.VideoNode:
-    """A file in RGBS, decoded beforehand, so that no decoder is timed."""
-    clip = vs.core.bs.VideoSource(str(path), cachemode=0).resize.Spline36(format=vs.RGBS)
+def opened(path: Path, format: int = vs.RGBS) -> vs.VideoNode:
+    """A file in a format, decoded beforehand, so that no decoder is timed."""
+    clip = vs.core.bs.VideoSource(str(path), cachemode=0).resize.Spline36(format=format)
     vs.core.std.SetVideoCache(clip, mode=1, fixedsize=1, maxsize=clip.num_frames)
     for n in range(clip.num_frames):
         clip.get_frame(n).close()
