@@ -1,9 +1,13 @@
-"""Post-training quantisation of one model on pictures, by running its stages with rounded layers in torch."""
+"""Post-training quantisation on pictures, by running a network's stages with rounded layers in torch.
+
+Where one file has all noise levels, ``networks`` are the network at each of them, and one quantisation is for all.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -117,7 +121,7 @@ def _extent(low: float, high: float) -> Range:
     return Range(low=min(low, 0.0), high=max(high, 1e-6))
 
 
-def like_ranges(weights: Weights, pictures: Sequence[Tensor], layers: Sequence[str]) -> dict[str, list[int]]:
+def like_ranges(networks: Sequence[Weights], pictures: Sequence[Tensor], layers: Sequence[str]) -> dict[str, list[int]]:
     """The exponents that bring the channels which ``layers`` read to like ranges; see ``Quantisation``."""
     largest: dict[str, Tensor] = {}
 
@@ -125,28 +129,35 @@ def like_ranges(weights: Weights, pictures: Sequence[Tensor], layers: Sequence[s
         here = x.abs().amax((0, 2, 3))
         largest[layer] = torch.maximum(largest[layer], here) if layer in largest else here
 
-    network = Emulation(weights=weights, before=see)
-    for x in pictures:
-        network.run(x)
+    _run_all([Emulation(weights=weights, before=see) for weights in networks], pictures)
+    architecture = networks[0].architecture
 
-    def axis(layer: str) -> int:
-        return weights.architecture.layer[layer].output_axis
+    def largest_weights(layer: str) -> Tensor:
+        """Of each channel that the layer reads."""
+        axis = 1 - architecture.layer[layer].output_axis
+        kernels = [weights.tensors[f"{layer}.weight"].abs().transpose(0, axis).flatten(1) for weights in networks]
+        return torch.cat(kernels, 1).amax(1)
 
     exponents = {}
-    for channels in weights.architecture.channels:
+    for channels in architecture.channels:
         readers = [layer for layer in channels.readers if layer in layers]
         if not readers:
             continue
         activation = torch.stack([largest[layer] for layer in readers]).amax(0).clamp_min(1e-6)
-        kernels = [(layer, weights.tensors[f"{layer}.weight"].abs()) for layer in readers]
-        weight = torch.stack([w.transpose(0, 1 - axis(layer)).flatten(1).amax(1) for layer, w in kernels])
+        weight = torch.stack([largest_weights(layer) for layer in readers])
         octaves = ACTIVATION_SHARE * activation.log2() - (1 - ACTIVATION_SHARE) * weight.amax(0).log2()
         wanted = (octaves.mean() - octaves).round().clamp(-LARGEST_EXPONENT, LARGEST_EXPONENT)
         exponents[channels.writers[0]] = [int(e) for e in wanted]
     return exponents
 
 
-def best_ranges(weights: Weights, pictures: Sequence[Tensor], layers: Sequence[str]) -> dict[str, Range]:
+def _run_all(networks: Sequence[Emulation], pictures: Sequence[Tensor]) -> None:
+    for network in networks:
+        for x in pictures:
+            network.run(x)
+
+
+def best_ranges(networks: Sequence[Weights], pictures: Sequence[Tensor], layers: Sequence[str]) -> dict[str, Range]:
     """For each layer the clipping whose worst picture has the smallest error in what the layer writes."""
     seen: dict[str, tuple[float, float]] = {}
 
@@ -154,12 +165,11 @@ def best_ranges(weights: Weights, pictures: Sequence[Tensor], layers: Sequence[s
         low, high = seen.get(layer, (0.0, 0.0))
         seen[layer] = (min(low, float(x.min())), max(high, float(x.max())))
 
-    network = Emulation(weights=weights, before=see)
-    for x in pictures:
-        network.run(x)
+    emulations = [Emulation(weights=weights, before=see) for weights in networks]
+    _run_all(emulations, pictures)
     worst = {layer: torch.zeros(len(CLIPS)) for layer in layers}
 
-    def compare(layer: str, x: Tensor) -> None:
+    def compare(network: Emulation, layer: str, x: Tensor) -> None:
         if layer not in worst:
             return
         at = [max(0, (size - WINDOW_PX) // 2) for size in x.shape[2:]]
@@ -170,9 +180,9 @@ def best_ranges(weights: Weights, pictures: Sequence[Tensor], layers: Sequence[s
             errors.append((network.convolve(layer, x - rounded(x, levels)) ** 2).mean())
         worst[layer] = torch.maximum(worst[layer], torch.stack(errors))
 
-    network.before = compare
-    for x in pictures:
-        network.run(x)
+    for network in emulations:
+        network.before = partial(compare, network)
+    _run_all(emulations, pictures)
     clips = {layer: CLIPS[int(errors.argmin())] for layer, errors in worst.items()}
     return {layer: _extent(seen[layer][0] * clip, seen[layer][1] * clip) for layer, clip in clips.items()}
 
@@ -193,23 +203,31 @@ def corrected_biases(weights: Weights, ranges: Mapping[str, Range], pictures: Te
     return biases
 
 
-def calibrated(weights: Weights, pictures: Sequence[Tensor], layers: Sequence[str]) -> Quantisation:
+def _biases(
+    networks: Sequence[Weights], ranges: Mapping[str, Range], pictures: Sequence[Tensor]
+) -> dict[str, list[float]]:
+    """``corrected_biases`` of a network that has one noise level; several have no biases in common."""
+    return {} if networks[0].level else corrected_biases(networks[0], ranges, torch.cat(list(pictures)))
+
+
+def calibrated(networks: Sequence[Weights], pictures: Sequence[Tensor], layers: Sequence[str]) -> Quantisation:
     """The quantisation of ``layers``; ``pictures`` are of one size."""
-    exponents = like_ranges(weights, pictures, layers)
-    like = scaled(weights, exponents)
+    exponents = like_ranges(networks, pictures, layers)
+    like = [scaled(weights, exponents) for weights in networks]
     ranges = {
         layer: Range(low=float(f"{r.low:.6g}"), high=float(f"{r.high:.6g}"))
         for layer, r in best_ranges(like, pictures, layers).items()
     }
-    biases = corrected_biases(like, ranges, torch.cat(list(pictures)))
-    return Quantisation(layers=ranges, exponents=exponents, biases=biases)
+    return Quantisation(layers=ranges, exponents=exponents, biases=_biases(like, ranges, pictures))
 
 
-def without(quantisation: Quantisation, weights: Weights, dropped: str, pictures: Tensor) -> Quantisation:
+def without(
+    quantisation: Quantisation, networks: Sequence[Weights], dropped: str, pictures: Sequence[Tensor]
+) -> Quantisation:
     """The quantisation with one layer less, its biases corrected again."""
     ranges = {layer: r for layer, r in quantisation.layers.items() if layer != dropped}
-    biases = corrected_biases(scaled(weights, quantisation.exponents), ranges, pictures)
-    return Quantisation(layers=ranges, exponents=quantisation.exponents, biases=biases)
+    like = [scaled(weights, quantisation.exponents) for weights in networks]
+    return Quantisation(layers=ranges, exponents=quantisation.exponents, biases=_biases(like, ranges, pictures))
 
 
 def costs(weights: Weights, ranges: Mapping[str, Range], pictures: Sequence[Tensor]) -> dict[str, float]:
@@ -231,8 +249,11 @@ def costs(weights: Weights, ranges: Mapping[str, Range], pictures: Sequence[Tens
     return {layer: lost[layer] / (work[layer] + skips.get(layer, 0)) for layer in ranges}
 
 
-def worst_psnr(weights: Weights, quantisation: Quantisation, pictures: Sequence[Tensor]) -> float:
-    """Of the pictures' PSNR to fp32, the lowest."""
-    plain = Emulation(weights=weights)
-    network = Emulation(weights=prepared(weights, quantisation), ranges=quantisation.layers)
-    return min(psnr(network.run(x), plain.run(x)) for x in pictures)
+def worst_psnr(networks: Sequence[Weights], quantisation: Quantisation, pictures: Sequence[Tensor]) -> float:
+    """Of the pictures' PSNR to fp32 in each network, the lowest."""
+    values = []
+    for weights in networks:
+        plain = Emulation(weights=weights)
+        network = Emulation(weights=prepared(weights, quantisation), ranges=quantisation.layers)
+        values += [psnr(network.run(x), plain.run(x)) for x in pictures]
+    return min(values)

@@ -22,12 +22,14 @@ import torch
 from gpu_job import FP16_DECIBELS, FP32_ERROR, ROOT, TILE_ERROR, Graphs, Job, Row, crop, finding, largest, upscaled
 from numpy.typing import NDArray
 from report import decibels
+from support.plain_half_unet import HalfUNet
 from support.plain_upcunet import plain_upcunet
 
+from vscugan.architectures import ARCHITECTURES
 from vscugan.engine.device_choice import gpus
 from vscugan.engine.engine import Engine
 from vscugan.engine.padding import network_input
-from vscugan.models.registry import ModelRow, find, rows
+from vscugan.models.registry import ModelRow, find, released_folder, rows
 from vscugan.models.weights import load_released
 from vscugan.runtime.cuda_graphs import captures_paused
 from vscugan.runtime.protocol import PassOptions
@@ -122,12 +124,19 @@ def golden(job: Job) -> Iterator[Row]:
             yield finding(job, f"{row.name} {precision}", partial(compare, job, row, precision))
 
 
+def plain(row: ModelRow, x: torch.Tensor) -> torch.Tensor:
+    """(1, 3, H, W) through the network written down plainly."""
+    if ARCHITECTURES[row.architecture].levels:
+        enlarged: torch.Tensor = HalfUNet(row.scale, str(row.noise), released_folder(row) / row.file)(x)
+        return enlarged
+    return plain_upcunet(load_released(row).tensors, x, scale=row.scale, pro=row.model == "pro")
+
+
 def compare(job: Job, row: ModelRow, precision: str) -> Row:
     """One model in one precision on a detail of real art."""
     x = crop(job, *((32, 48) if job.small else (96, 128)))
-    tensors, pro = load_released(row).tensors, row.model == "pro"
     with torch.inference_mode():
-        wanted = plain_upcunet(tensors, torch.from_numpy(x)[None], scale=row.scale, pro=pro)[0].clamp(0, 1).numpy()
+        wanted = plain(row, torch.from_numpy(x)[None])[0].clamp(0, 1).numpy()
     model = {"model": row.model, "scale": row.scale, "noise": row.noise}
     engine = Engine(validate(**model, backend="torch", device=job.device, precision=precision))
     got = upscaled(engine, x)

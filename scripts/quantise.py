@@ -13,6 +13,8 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from statistics import median
@@ -24,6 +26,7 @@ import vapoursynth as vs
 from PIL import Image
 from torch import Tensor
 
+from vscugan.architectures import ARCHITECTURES
 from vscugan.clip.area_average import area_average
 from vscugan.engine.padding import network_input, picture_of
 from vscugan.models import int8
@@ -116,23 +119,35 @@ def candidates(weights: Weights) -> list[str]:
     return [n for n in convolutions(weights) if n not in few and not weights.architecture.layer[n].transposed]
 
 
-def make(row: ModelRow) -> dict[str, Any]:
+def entries() -> dict[str, list[ModelRow]]:
+    """What has a row in the table, by name: a released model, or the noise levels that are in one file."""
+    found: dict[str, list[ModelRow]] = {}
+    for row in rows():
+        name = f"{row.model}-{row.scale}x" if ARCHITECTURES[row.architecture].levels else row.name
+        found.setdefault(name, []).append(row)
+    return found
+
+
+def make(name: str, levels: Sequence[ModelRow]) -> dict[str, Any]:
     """A row of the table: all candidates, then without those that cost most until the choosing pictures are good."""
-    weights, pictures, choosing = load_released(row), calibration_pictures(), choosing_pictures()
-    quantisation = calibrated(weights, pictures, candidates(weights))
-    worst = worst_psnr(weights, quantisation, choosing)
+    networks, pictures, choosing = [load_released(row) for row in levels], calibration_pictures(), choosing_pictures()
+    quantisation = calibrated(networks, pictures, candidates(networks[0]))
+    worst = worst_psnr(networks, quantisation, choosing)
     if worst < CHOSEN_PSNR:
-        like = int8.scaled(weights, quantisation.exponents)
-        lost = costs(like, quantisation.layers, choosing)
+        each = [int8.scaled(weights, quantisation.exponents) for weights in networks]
+        lost = Counter[str]()
+        for like in each:
+            lost.update(costs(like, quantisation.layers, choosing))
         for layer in sorted(lost, key=lambda name: -lost[name]):
-            quantisation = without(quantisation, weights, layer, torch.cat(pictures))
-            worst = worst_psnr(weights, quantisation, choosing)
-            print(f"{row.name}: {worst:.2f} dB without {layer}", flush=True)
+            quantisation = without(quantisation, networks, layer, pictures)
+            worst = worst_psnr(networks, quantisation, choosing)
+            print(f"{name}: {worst:.2f} dB without {layer}", flush=True)
             if worst >= CHOSEN_PSNR:
                 break
-    print(f"{row.name}: {len(quantisation.layers)} layers, {worst:.2f} dB", flush=True)
+    print(f"{name}: {len(quantisation.layers)} layers, {worst:.2f} dB", flush=True)
     return {
-        "sha256": row.sha256,
+        "sha256": levels[0].sha256,
+        "architecture": levels[0].architecture,
         "chosen_psnr": round(worst, 2),
         "worst_psnr": 0.0,
         "ranges": {layer: [r.low, r.high] for layer, r in quantisation.layers.items()},
@@ -154,21 +169,24 @@ def whole(network: OpenVinoRuntime, weights: Weights, x: Tensor) -> Tensor:
     return picture_of(weights.architecture, y).clamp_(0, 1)
 
 
-def measure(row: ModelRow, made: dict[str, Any]) -> dict[str, Any]:
+def measure(levels: Sequence[ModelRow], made: dict[str, Any]) -> dict[str, Any]:
     """The row with its figures on the held-out pictures."""
-    weights = load_released(row)
-    plain, rounded = (runtime(weights, made, precision) for precision in ("fp32", "int8"))
-    values = {name: psnr(whole(plain, weights, x), whole(rounded, weights, x)) for name, x in held_pictures().items()}
+    values = {}
+    for row in levels:
+        weights = load_released(row)
+        plain, rounded = (runtime(weights, made, precision) for precision in ("fp32", "int8"))
+        for name, x in held_pictures().items():
+            of = f"{name}, {row.noise}" if len(levels) > 1 else name
+            values[of] = psnr(whole(plain, weights, x), whole(rounded, weights, x))
     worst = min(values, key=lambda name: values[name])
-    print(row.name, {name: round(v, 2) for name, v in values.items()}, flush=True)
+    print(levels[0].model, {name: round(v, 2) for name, v in values.items()}, flush=True)
     mean = round(sum(values.values()) / len(values), 2)
     return made | {"worst_psnr": round(values[worst], 2), "mean_psnr": mean, "worst_picture": worst}
 
 
 def times(name: str) -> dict[str, float]:
     """Seconds a frame of 320x180, and the median ratios to int8 in turns."""
-    row = next(row for row in rows() if row.name == name)
-    weights = load_released(row)
+    weights = load_released(entries()[name][0])
     x, _ = network_input(weights.architecture, halved(png(HELD_PICTURE)))
     precisions = ["fp32", *(p for p in native_precisions(CPU) if p == "bf16"), "int8"]
     networks = {p: runtime(weights, read_table()[name], p) for p in precisions}
@@ -207,37 +225,38 @@ def read_table() -> dict[str, dict[str, Any]]:
 def keep(name: str, row: dict[str, Any]) -> None:
     """Write a row, one line each, in the registry's order."""
     table = read_table() | {name: row}
-    lines = [f"{json.dumps(r.name)}: {json.dumps(table[r.name])}" for r in rows() if r.name in table]
+    lines = [f"{json.dumps(each)}: {json.dumps(table[each])}" for each in entries() if each in table]
     TABLE.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 
 def figures() -> list[list[str]]:
     """The table's figures, for the report."""
     table = [["model", "mean, dB", "worst, dB", "worst picture", "int8", "layers that stay"]]
-    for row in rows():
-        made = read_table().get(row.name)
+    for name, levels in entries().items():
+        made = read_table().get(name)
         if made is not None:
-            stay = [layer for layer in candidates(load_released(row)) if layer not in made["ranges"]]
+            stay = [layer for layer in candidates(load_released(levels[0])) if layer not in made["ranges"]]
             taken = "yes" if made["worst_psnr"] >= int8.LOWEST_PSNR else "refused"
             numbers = [f"{made.get('mean_psnr', 0):.1f}", f"{made['worst_psnr']:.1f}", made.get("worst_picture", "")]
-            table.append([row.name, *numbers, taken, ", ".join(stay) or "none"])
+            table.append([name, *numbers, taken, ", ".join(stay) or "none"])
     return table
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("steps", nargs="*", default=["make", "measure", "speed"])
-    parser.add_argument("--models", nargs="*", default=[row.name for row in rows() if row.extra is None])
+    brought = [name for name, levels in entries().items() if levels[0].extra is None]
+    parser.add_argument("--models", nargs="*", default=brought)
     arguments = parser.parse_args()
     if arguments.steps == ["times"]:
         print(json.dumps(times(arguments.models[0])))
         return
     with torch.inference_mode():
-        for row in (row for row in rows() if row.name in arguments.models):
-            if "make" in arguments.steps:
-                keep(row.name, make(row))
-            if "measure" in arguments.steps:
-                keep(row.name, measure(row, read_table()[row.name]))
+        for name, levels in entries().items():
+            if name in arguments.models and "make" in arguments.steps:
+                keep(name, make(name, levels))
+            if name in arguments.models and "measure" in arguments.steps:
+                keep(name, measure(levels, read_table()[name]))
     if "measure" in arguments.steps:
         write_table(REPORT, "figures", figures())
     if "speed" in arguments.steps:

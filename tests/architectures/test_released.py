@@ -15,8 +15,9 @@ import torch
 from support.clips import MAKE
 from support.frames import planes, psnr
 from support.frames import upscale as through
+from support.plain_half_unet import HalfUNet
 from support.plain_upcunet import plain_upcunet
-from support.published_networks import Compact, CUNet, HalfUNet, RRDBNet, UpConv7, read
+from support.published_networks import Compact, CUNet, RRDBNet, UpConv7, read
 from torch import nn
 
 from vscugan.architectures import ARCHITECTURES

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 from support import media
 
 from vscugan.__main__ import main
+from vscugan.cli import preview_command
 from vscugan.errors import FrameError
 from vscugan.image import shots
 
@@ -49,6 +51,20 @@ def test_preview_compares_at_1_to_1(
         "vscugan preview: frames must be numbers, random:N or scenes:N, got best:5; write --frames 10,200 or --frames "
         "scenes:5",
     ]
+
+
+@pytest.mark.parametrize(
+    ("options", "labels"),
+    [
+        ({"noise": ["no-denoise", "0"]}, ["no-denoise", "conservative"]),
+        ({"model": "fast", "strength": 1.5}, ["fast-strength-1.5"]),
+        ({"weights": "x.pth"}, ["weights-x"]),
+        ({"weights": "x.safetensors", "model": "fast", "noise": ["1", "3"]},
+         ["fast-weights-x-denoise1x", "fast-weights-x-denoise3x"]),
+    ],
+)  # fmt: skip
+def test_each_result_has_a_name(options: dict[str, Any], labels: list[str]) -> None:
+    assert list(preview_command._variants(options)) == labels
 
 
 def test_preview_shows_the_display_shape_and_goes_on_behind_a_bad_frame(

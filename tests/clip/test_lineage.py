@@ -1,4 +1,4 @@
-"""waifu2x and Real-ESRGAN through the filter: what they take, what is refused, and what all models share."""
+"""fast, waifu2x and Real-ESRGAN through the filter: what they take, what is refused, and what all models share."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from vscugan.install import how_to_install
 from vscugan.models import registry
 from vscugan.models.registry import find
 
-#: Models whose tiles and reuse follow two border rules, and their scale.
-SMALL = [("waifu2x", 1), ("waifu2x-anime", 2), ("realesrgan-animevideo", 2)]
+#: Models whose tiles and reuse follow two border rules and several multiples, and their scale.
+SMALL = [("fast", 2), ("waifu2x", 1), ("waifu2x-anime", 2), ("realesrgan-animevideo", 2)]
 
 
-@pytest.mark.parametrize("model", ["waifu2x-anime", "realesrgan-animevideo", "realesrgan-anime", "realesrgan"])
+@pytest.mark.parametrize("model", ["fast", "waifu2x-anime", "realesrgan-animevideo", "realesrgan-anime", "realesrgan"])
 def test_networks_without_gates_take_no_alpha(model: str, core: Any, art_clip: MAKE) -> None:
     assert message(lambda: core.cugan.Upscale(art_clip(32, 24), model=model, alpha=1.2)) == (
         f"cugan.Upscale: alpha must be 1 for {model}, got 1.2; its network does not take it"
@@ -90,6 +90,10 @@ def test_waifu2x_at_1x_is_a_network_of_its_own(core: Any, art_clip: MAKE) -> Non
         ({"model": "waifu2x", "width": 36}, (36, 24), "2x denoise0x, then spline36"),
         ({"model": "waifu2x", "height": 16}, (24, 16), "1x denoise0x"),
         ({"model": "waifu2x", "height": 8}, (12, 8), "1x denoise0x, then spline36"),
+        ({"model": "fast", "scale": 4}, (96, 64), "2x no-denoise, then 2x conservative"),
+        ({"model": "fast", "scale": 3, "strength": 1.5}, (72, 48),
+         "2x strength=1.5, then 2x conservative, then spline36"),
+        ({"model": "fast", "width": 24, "strength": 2}, (24, 16), "1x denoise2x"),
         ({"model": "realesrgan-animevideo", "scale": 6}, (144, 96),
          "2x realesrgan-animevideo, then 3x realesrgan-animevideo"),
         ({"model": "realesrgan-anime", "scale": 2}, (48, 32), "4x realesrgan-anime, then spline36"),
@@ -126,7 +130,8 @@ def test_alpha_is_enlarged_with_the_picture(model: str, scale: int, core: Any, a
 def test_what_stands_still_is_computed_once(
     model: str, scale: int, reuse: str, core: Any, picture: np.ndarray
 ) -> None:
-    clip, arguments = changing(core, picture), {"model": model, "scale": scale}
+    size = (192, 144) if model == "fast" else (96, 64)  # it looks further, and a part must be less than the whole
+    clip, arguments = changing(core, picture, *size), {"model": model, "scale": scale}
     whole = core.cugan.Upscale(clip, reuse="off", **arguments)
     again = core.cugan.Upscale(clip, reuse=reuse, report=1, **arguments)
     reused = props_of(again, "CuganReused")

@@ -44,13 +44,13 @@ def still(core: Any, format: int, pixels: np.ndarray) -> vs.VideoNode:
     return painted(core, blank, lambda _, planes: paint(planes))
 
 
-def changing(core: Any, picture: np.ndarray) -> vs.VideoNode:
-    """RGBS, 96x64: two equal frames, and one in which an area of 8x8 px has changed."""
-    blank = core.std.BlankClip(format=vs.RGBS, width=96, height=64, length=3, keep=True)
+def changing(core: Any, picture: np.ndarray, width: int = 96, height: int = 64) -> vs.VideoNode:
+    """RGBS: two equal frames, and one in which an area of 8x8 px has changed."""
+    blank = core.std.BlankClip(format=vs.RGBS, width=width, height=height, length=3, keep=True)
 
     def paint(n: int, planes: list[np.ndarray]) -> None:
         for p, plane in enumerate(planes):
-            plane[:] = picture[p, 100:164, 200:296]
+            plane[:] = picture[p, 100 : 100 + height, 200 : 200 + width]
             if n == 2:
                 plane[24:32, 40:48] = 0.5
 

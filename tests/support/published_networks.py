@@ -1,5 +1,4 @@
-"""The published networks of waifu2x and Real-ESRGAN as torch modules, with a reader of ncnn's weights of their own,
-and the network of ``model="fast"``, written once more.
+"""The published networks of waifu2x and Real-ESRGAN as torch modules, with a reader of ncnn's weights of their own.
 
 They share no code with vscugan. Layers are registered in the order in which they run, which is that of ncnn's files, so
 that a ``.bin`` is read from the modules' own shapes alone and must end with the last of them. waifu2x's pictures are
@@ -18,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 
@@ -173,38 +171,6 @@ class RRDBNet(nn.Module):
         x = self.first(x)
         found: Tensor = self.end(x + self.body(x))
         return found
-
-
-class HalfUNet(nn.Module):
-    """The network of ``model="fast"`` at one noise level, from its file; sizes are filled up by repeated pixels."""
-
-    def __init__(self, scale: int, level: str, path: Path) -> None:
-        super().__init__()
-        self.scale, self._tensors = scale, {name: tensor.float() for name, tensor in load_file(path).items()}
-        levels = ("conservative", "no-denoise", "denoise1x", "denoise2x", "denoise3x")
-        self._level = levels.index(level)
-
-    def _layer(self, name: str, x: Tensor, **window: int) -> Tensor:
-        weight, gain, bias = (self._tensors[f"{name}.{kind}"] for kind in ("weight", "gain", "bias"))
-        y = F.conv2d(x, weight, stride=window.get("stride", 1), padding=window.get("padding", 1))
-        return y * gain[self._level][:, None, None] + bias[self._level][:, None, None]
-
-    def _enlarged(self, x: Tensor) -> Tensor:
-        y = F.conv_transpose2d(x, self._tensors["up.weight"], stride=2)
-        gain, bias = (self._tensors[f"up.{kind}"][self._level][:, None, None] for kind in ("gain", "bias"))
-        return y * gain + bias
-
-    def forward(self, x: Tensor) -> Tensor:
-        height, width = x.shape[2:]
-        x = F.pad(x, (0, -width % 4, 0, -height % 4), "replicate")
-        first = self._layer("first", x, stride=2, padding=2).relu()
-        before = self._layer("before", first).relu()
-        y = self._layer("down", before, stride=2, padding=0).relu()
-        for k in range(sum(name.startswith("middle.") for name in self._tensors) // 3):
-            y = self._layer(f"middle.{k}", y).relu()
-        x = first + self._layer("after", before + self._enlarged(y)).relu()
-        y = F.pixel_shuffle(self._layer("last" if self.scale == 2 else "last_1x", x), 2 * self.scale)
-        return y[:, :, : self.scale * height, : self.scale * width]
 
 
 def _weighted(network: nn.Module) -> Iterable[nn.Module]:

@@ -13,6 +13,7 @@ from vscugan.cli.guard import print_error, raise_swallowed
 from vscugan.cli.options import UPSCALE, add_upscale, check_upscale
 from vscugan.cli.parser import Parser
 from vscugan.errors import ArgumentError, ConflictError, FrameError
+from vscugan.models.registry import mixes_levels
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,7 +91,9 @@ def _variants(options: dict[str, Any]) -> dict[str, dict[str, Any]]:
         given, settings = check_upscale(options if noise is None else options | {"noise": noise})
         model = settings.model if settings.model != "se" else None
         level = settings.noise if settings.strength is None else f"strength-{settings.strength:g}"
-        names = [model, f"weights-{Path(settings.weights).stem}" if settings.weights else level]
+        names = [model, f"weights-{Path(settings.weights).stem}" if settings.weights else None]
+        if not settings.weights or mixes_levels(settings.model):
+            names.append(level)
         variants["-".join(filter(None, names))] = given
     return variants
 

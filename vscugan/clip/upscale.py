@@ -60,7 +60,8 @@ def upscale(
 def describe(clip: vs.VideoNode) -> dict[str, str]:
     """What computes a clip that ``Upscale(..., report=1)`` made, as its first frame reports it.
 
-    Returns runtime, device, precision, tile and weights (sha256), the last two for each pass of the network.
+    Returns runtime, device, precision, tile and weights (sha256), the last two for each pass of the network; and of
+    files with all noise levels the noise of each pass, as a level's name or ``strength=1.5``.
     Raises: vs.Error where the frame reports nothing.
     """
     with clip.get_frame(0) as frame:

@@ -1,5 +1,7 @@
 """int8: which convolutions of a released model are quantised, and how; the table is written by ``scripts/quantise.py``.
 
+Of a file with all noise levels one row is for all, and for each strength.
+
 A quantised convolution reads its input in 256 levels of one range and has its weight in 255 levels for each
 channel that it writes. Three things keep the picture close to fp32:
 
@@ -76,7 +78,7 @@ def quantisation_of(weights: Weights) -> Quantisation:
 
     Raises: ArgumentError where none is known for these weights, or a held-out picture came out too coarse.
     """
-    row = next((row for row in table().values() if row["sha256"] == weights.sha256), None)
+    row = next((row for row in table().values() if _is_of(row, weights)), None)
     if row is None:
         raise ArgumentError(
             f"precision must be {_OTHERS} for weights that int8 was not measured with, got int8; "
@@ -88,6 +90,12 @@ def quantisation_of(weights: Weights) -> Quantisation:
             f"{row['worst_psnr']:.1f} dB to fp32 in int8 and must have {LOWEST_PSNR:g}, use bf16 or fp32"
         )
     return parse(row)
+
+
+def _is_of(row: Mapping[str, Any], weights: Weights) -> bool:
+    """Whether a row was measured with these weights; the scales in one file have a row each."""
+    architecture = weights.architecture.name
+    return bool(row["sha256"] == weights.sha256 and row.get("architecture", architecture) == architecture)
 
 
 def parse(row: Mapping[str, Any]) -> Quantisation:

@@ -138,6 +138,20 @@ def test_another_device_may_give_other_bits(folder: Path, capsys: pytest.Capture
     assert max(frame["computed_psnr"] for frame in found["frames"]) < 45
 
 
+def test_an_edited_strength_is_found_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All noise levels of this model are in one file, so the file's sha256 does not tell them apart."""
+    media.plain(tmp_path / "a.mkv")
+    argv = ("--model", "fast", "--strength", "0.5", "--encoder", "x264", "--device", "cpu", "--backend", "torch")
+    assert main(["encode", str(tmp_path / "a.mkv"), "-o", str(tmp_path / "b.mkv"), *argv]) == 0
+    content = certificate(tmp_path)
+    assert content["parameters"]["options"]["strength"] == 0.5
+    assert content["made_by"]["noise"] == "strength=0.5"
+    content["parameters"]["options"]["strength"] = 1
+    write(tmp_path, content)
+    capsys.readouterr()
+    assert report(tmp_path, capsys, 1)["wrong"] == ["noise was strength=0.5, now denoise1x"]
+
+
 def test_an_edited_noise_level_is_found_out(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     content = certificate(folder)
     before = content["made_by"]["weights"]

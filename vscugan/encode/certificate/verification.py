@@ -48,7 +48,7 @@ def verify(request: Request) -> dict[str, Any]:
     wrong += _outer_faults(content["frames"], graph, source, coded)
     computed = compute_clip(job, graph, source, content)
     changed = list(computed.changed)
-    wrong += [text for text in changed if text.startswith("weights ")]
+    wrong += [text for text in changed if text.startswith(("weights ", "noise "))]
     frames = [] if wrong else list(_frames(request, content, computed, coded.clip))
     for frame in frames:
         changed += [text for text in frame.pop("changed") if text not in changed]
