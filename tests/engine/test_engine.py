@@ -115,9 +115,9 @@ def test_weights_are_read_once_for_all_devices(picture: np.ndarray, monkeypatch:
     read: list[str] = []
     real = route.load_released
 
-    def counted(row: ModelRow) -> Weights:
+    def counted(row: ModelRow, strength: float | None = None) -> Weights:
         read.append(row.name)
-        return real(row)
+        return real(row, strength)
 
     monkeypatch.setattr(route, "load_released", counted)
     settings = validate(backend="torch", width=96, device=["cpu", "cpu"], precision="fp32")
