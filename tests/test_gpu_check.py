@@ -43,7 +43,7 @@ def cases(report: dict[str, Any], section: str) -> list[str]:
 def test_every_section_finds_what_it_looks_for(rehearsed: dict[str, Any]) -> None:
     assert cases(rehearsed, "facts") == ["machine", "packages", "device", "doctor"]
     golden = cases(rehearsed, "golden")
-    assert len(golden) == 2 * 17
+    assert len(golden) == 2 * (17 + 10)  # Real-CUGAN's, and fast: two scales of five levels
     assert golden[:2] == ["se-2x-conservative fp32", "se-2x-conservative fp16"]
     assert cases(rehearsed, "tiles")[:2] == ["se 2x tile=32, kept", "se 2x tile=32, kept without skips"]
     assert cases(rehearsed, "memory") == [
