@@ -31,7 +31,7 @@ OLDEST_GLIBC, NEWEST_GLIBC = 17, 28
 FILES = (
     "scripts/gpu_check", "scripts/gpu_check.py", "scripts/gpu_job.py", "scripts/gpu_memory.py",
     "scripts/gpu_sections.py", "scripts/gpu_speed.py", "scripts/gpu_table.py", "scripts/report.py",
-    "tests/support/__init__.py", "tests/support/plain_upcunet.py", "tests/support/plain_half_unet.py",
+    "tests/support/__init__.py", "tests/support/plain_upcunet.py", "tests/support/plain_halfnet.py",
     "tests/data/LICENSE",
 )  # fmt: skip
 LIMIT_MB = 60  #: so that a package too many is seen; it has 51 MB

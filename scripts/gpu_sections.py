@@ -22,7 +22,7 @@ import torch
 from gpu_job import FP16_DECIBELS, FP32_ERROR, ROOT, TILE_ERROR, Graphs, Job, Row, crop, finding, largest, upscaled
 from numpy.typing import NDArray
 from report import decibels
-from support.plain_half_unet import HalfUNet
+from support.plain_halfnet import HalfNet
 from support.plain_upcunet import plain_upcunet
 
 from vscugan.architectures import ARCHITECTURES
@@ -127,7 +127,7 @@ def golden(job: Job) -> Iterator[Row]:
 def plain(row: ModelRow, x: torch.Tensor) -> torch.Tensor:
     """(1, 3, H, W) through the network written down plainly."""
     if ARCHITECTURES[row.architecture].levels:
-        enlarged: torch.Tensor = HalfUNet(row.scale, str(row.noise), released_folder(row) / row.file)(x)
+        enlarged: torch.Tensor = HalfNet(row.scale, str(row.noise), released_folder(row) / row.file)(x)
         return enlarged
     return plain_upcunet(load_released(row).tensors, x, scale=row.scale, pro=row.model == "pro")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from vscugan.architectures.half_unet import HALF_UNETS
+from vscugan.architectures.halfnet import HALFNETS
 from vscugan.models.registry import OWN_PACKAGE
 
 #: Levels by their names, and what stands for them in the names of files.
@@ -107,7 +107,7 @@ OWN_MODEL, OWN_FILE = "fast", "fast.safetensors"
 def own_rows() -> Iterator[dict[str, object]]:
     """The rows of our own model."""
     data = (WEIGHTS / OWN_FILE).read_bytes()
-    for architecture in HALF_UNETS:
+    for architecture in HALFNETS:
         for noise in architecture.levels:
             yield {
                 "name": f"{OWN_MODEL}-{architecture.scale}x-{noise}",

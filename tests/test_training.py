@@ -116,7 +116,7 @@ def test_networks_begin_as_bicubic_upscaling(part: Any) -> None:
         torch.manual_seed(0)
         network = family()
         torch.nn.init.zeros_(network.last.weight.view(network.last.shape)[:, 12:])
-        network.body = lambda x, mix: torch.zeros(())
+        network.features = lambda x, mix: torch.zeros(())
         with torch.no_grad():
             made = network(x, torch.eye(LEVELS)[1])
         wanted = torch.nn.functional.interpolate(x, scale_factor=2, mode="bicubic")  # its a is -0.75, ours -0.5
@@ -127,7 +127,7 @@ def test_training_lowers_the_loss_goes_on_and_ends_in_a_file(
     part: Any, cached: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train, families, export = part("train"), part("families"), part("export")
-    monkeypatch.setitem(families.FAMILIES, "unet", lambda: families.UNet(16, 16, 1))
+    monkeypatch.setitem(families.FAMILIES, "plain", lambda: families.Plain(16, 2))
     state, file = tmp_path / "state.pt", tmp_path / "fast.safetensors"
 
     def run(module: Any, *arguments: str) -> None:
@@ -144,10 +144,10 @@ def test_training_lowers_the_loss_goes_on_and_ends_in_a_file(
 
     run(export, str(state), str(file))
     tensors = {name: tensor.float() for name, tensor in load_file(file).items()}
-    network = families.UNet(16, 16, 1)
+    network = families.Plain(16, 2)
     network.load_state_dict(saved["smooth"])
-    assert torch.equal(tensors["middle.0.weight"], network.middle[0].fused().half().float())
-    assert tensors["after.gain"].shape == (LEVELS, 16)
+    assert torch.equal(tensors["body.0.weight"], network.body[0].fused().half().float())
+    assert tensors["body.1.gain"].shape == (LEVELS, 16)
     x = torch.rand(1, 16, 8, 8, generator=torch.Generator().manual_seed(0))
     twice, once = (
         torch.nn.functional.pixel_shuffle(

@@ -92,12 +92,26 @@ class Student(nn.Module):
         _through(self.first)
         _bicubic(self.last)
 
-    def body(self, x: Tensor, mix: Tensor) -> Tensor:
+    def features(self, x: Tensor, mix: Tensor) -> Tensor:
         raise NotImplementedError
 
     def forward(self, x: Tensor, mix: Tensor) -> Tensor:
         first = F.relu(self.first(x, mix))
-        return F.pixel_shuffle(self.last(first + self.body(first, mix), mix), 4)
+        return F.pixel_shuffle(self.last(first + self.features(first, mix), mix), 4)
+
+
+class Plain(Student):
+    """HalfNet: a row of convolutions at half the resolution."""
+
+    def __init__(self, features: int = 64, count: int = 8) -> None:
+        super().__init__(features)
+        layers = [LevelConvolution(features, features, identity=0.7, scale=0.5) for _ in range(count - 1)]
+        self.body = nn.ModuleList([*layers, LevelConvolution(features, features, scale=0.05)])
+
+    def features(self, x: Tensor, mix: Tensor) -> Tensor:
+        for layer in self.body:
+            x = F.relu(layer(x, mix))
+        return x
 
 
 class UNet(Student):
@@ -111,26 +125,12 @@ class UNet(Student):
         self.up = LevelConvolution(middle, features, 2, 2, 0, transposed=True, scale=0.5)
         self.after = LevelConvolution(features, features, scale=0.05)
 
-    def body(self, x: Tensor, mix: Tensor) -> Tensor:
+    def features(self, x: Tensor, mix: Tensor) -> Tensor:
         before = F.relu(self.before(x, mix))
         y = F.relu(self.down(before, mix))
         for layer in self.middle:
             y = F.relu(layer(y, mix))
         return F.relu(self.after(before + self.up(y, mix), mix))
-
-
-class Plain(Student):
-    """A row of convolutions at half the resolution."""
-
-    def __init__(self, features: int = 64, count: int = 8) -> None:
-        super().__init__(features)
-        layers = [LevelConvolution(features, features, identity=0.7, scale=0.5) for _ in range(count - 1)]
-        self.layers = nn.ModuleList([*layers, LevelConvolution(features, features, scale=0.05)])
-
-    def body(self, x: Tensor, mix: Tensor) -> Tensor:
-        for layer in self.layers:
-            x = F.relu(layer(x, mix))
-        return x
 
 
 class Gated(Student):
@@ -140,7 +140,7 @@ class Gated(Student):
         super().__init__(features)
         self.layers = nn.ModuleList(LevelConvolution(features, features, scale=0.7) for _ in range(2 * blocks))
 
-    def body(self, x: Tensor, mix: Tensor) -> Tensor:
+    def features(self, x: Tensor, mix: Tensor) -> Tensor:
         for inner, outer in zip(self.layers[::2], self.layers[1::2], strict=True):
             y = outer(F.silu(inner(x, mix)), mix)
             x = (x + y) * (torch.sigmoid(y) - 0.5)
@@ -161,7 +161,7 @@ class Deep(Student):
         self.up = LevelConvolution(middle, features, 2, 2, 0, transposed=True, scale=0.5)
         self.after = LevelConvolution(features, features, scale=0.05)
 
-    def body(self, x: Tensor, mix: Tensor) -> Tensor:
+    def features(self, x: Tensor, mix: Tensor) -> Tensor:
         y = F.relu(self.down(x, mix))
         for layer in self.before:
             y = F.relu(layer(y, mix))
@@ -174,4 +174,4 @@ class Deep(Student):
         return F.relu(self.after(x + self.up(y, mix), mix))
 
 
-FAMILIES: dict[str, Callable[[], Student]] = {"unet": UNet, "plain": Plain, "gated": Gated, "deep": Deep}
+FAMILIES: dict[str, Callable[[], Student]] = {"plain": Plain, "unet": UNet, "gated": Gated, "deep": Deep}

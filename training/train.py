@@ -138,7 +138,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("state", type=Path)
     parser.add_argument("--held-out", type=Path, help="files that are evaluated now and then")
-    parser.add_argument("--family", default="unet", choices=FAMILIES)
+    parser.add_argument("--family", default="plain", choices=FAMILIES)
     parser.add_argument("--minutes", type=float, default=60, help="then stop, to be gone on with")
     parser.add_argument("--steps", type=int, default=50000)
     parser.add_argument("--timed", action="store_true", help="let the rate fall over --minutes, not over --steps")

@@ -16,8 +16,8 @@ PER_OUTPUT_PX = {
     "srvgg-4x": 38_700,
     "rrdb-6b": 356_652,
     "upcunet-1x": 269_376,
-    "half-unet-2x": 21_616,
-    "half-unet-1x": 81_280,
+    "halfnet-2x": 20_592,
+    "halfnet-1x": 77_184,
 }
 
 

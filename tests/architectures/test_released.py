@@ -15,7 +15,7 @@ import torch
 from support.clips import MAKE
 from support.frames import planes, psnr
 from support.frames import upscale as through
-from support.plain_half_unet import HalfUNet
+from support.plain_halfnet import HalfNet
 from support.plain_upcunet import plain_upcunet
 from support.published_networks import Compact, CUNet, RRDBNet, UpConv7, read
 from torch import nn
@@ -62,8 +62,8 @@ ROUNDING = {"torch": 2e-5, "openvino": 2e-5, "onnxruntime": 1e-4}
 REAL_CUGAN = [("se", 2), ("se", 3), ("se", 4), ("pro", 2), ("pro", 3)]
 #: A model of each of the other networks, and the network as it was published.
 PUBLISHED: dict[tuple[str, int], Callable[[Path], nn.Module]] = {
-    ("fast", 1): partial(HalfUNet, 1, "no-denoise"),
-    ("fast", 2): partial(HalfUNet, 2, "no-denoise"),
+    ("fast", 1): partial(HalfNet, 1, "no-denoise"),
+    ("fast", 2): partial(HalfNet, 2, "no-denoise"),
     ("waifu2x", 1): lambda path: read(CUNet(1), path),
     ("waifu2x", 2): lambda path: read(CUNet(2), path),
     ("waifu2x-anime", 2): lambda path: read(UpConv7(), path),

@@ -25,7 +25,7 @@ EACH = [
     VALID,
     SAME,
     dataclasses.replace(SAME, name="toy-same-of-4", multiple=4),
-    ARCHITECTURES["half-unet-2x"],
+    ARCHITECTURES["halfnet-2x"],
 ]
 
 

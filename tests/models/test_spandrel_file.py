@@ -120,7 +120,7 @@ def test_without_spandrel_the_error_says_what_would_read_it(tmp_path: Path, monk
     path = saved(tmp_path / "x.pth", compact())
     monkeypatch.setattr(weights.importlib.util, "find_spec", lambda name: None)
     assert refusal(path) == (
-        f"{path} must hold UpCunet, upconv 7, SRVGGNetCompact, RRDBNet or HalfUNet, got body.0.bias; use a file of "
+        f"{path} must hold UpCunet, upconv 7, SRVGGNetCompact, RRDBNet or HalfNet, got body.0.bias; use a file of "
         f"Real-CUGAN, waifu2x or Real-ESRGAN, or {how_to_install('spandrel')} for networks of other kinds"
     )
 

@@ -47,7 +47,7 @@ def test_hostile_state_dicts(tmp_path: Path) -> None:
     plain = f"{path} must hold plain tensors, got one of 'torch._utils._rebuild"
     cases: list[tuple[object, str]] = [
         ([1, 2], f"{path} must hold a state dict, got list; {MEND}"),
-        ({}, f"{path} must hold UpCunet, upconv 7, SRVGGNetCompact, RRDBNet or HalfUNet, got no tensors; {mend}"),
+        ({}, f"{path} must hold UpCunet, upconv 7, SRVGGNetCompact, RRDBNet or HalfNet, got no tensors; {mend}"),
         ({k: v for k, v in good.items() if k != name}, f"{path} must hold 60 tensors, got none named {name}; {mend}"),
         (good | {"more": torch.zeros(1)}, f"{path} must hold only UpCunet's tensors, got 'more'; {mend}"),
         (good | {name: torch.zeros(65)}, f"{path} must hold {name} of shape (64,), got (65,); {mend}"),
@@ -131,7 +131,7 @@ HTML = "{path} must be a weight file, got an HTML page; download the file itself
         (
             "x.safetensors",
             header(b'{"__metadata__":null}'),
-            "{path} must hold UpCunet, upconv 7, SRVGGNetCompact, RRDBNet or HalfUNet, got no tensors; "
+            "{path} must hold UpCunet, upconv 7, SRVGGNetCompact, RRDBNet or HalfNet, got no tensors; "
             "use a file of Real-CUGAN, waifu2x or Real-ESRGAN",
         ),
     ],
