@@ -146,8 +146,8 @@ def test_training_lowers_the_loss_goes_on_and_ends_in_a_file(
     tensors = {name: tensor.float() for name, tensor in load_file(file).items()}
     network = families.Plain(16, 2)
     network.load_state_dict(saved["smooth"])
-    assert torch.equal(tensors["body.0.weight"], network.body[0].fused().half().float())
-    assert tensors["body.1.gain"].shape == (LEVELS, 16)
+    assert torch.equal(tensors["middle.0.weight"], network.middle[0].fused().half().float())
+    assert tensors["middle.1.gain"].shape == (LEVELS, 16)
     x = torch.rand(1, 16, 8, 8, generator=torch.Generator().manual_seed(0))
     twice, once = (
         torch.nn.functional.pixel_shuffle(

@@ -106,10 +106,10 @@ class Plain(Student):
     def __init__(self, features: int = 64, count: int = 8) -> None:
         super().__init__(features)
         layers = [LevelConvolution(features, features, identity=0.7, scale=0.5) for _ in range(count - 1)]
-        self.body = nn.ModuleList([*layers, LevelConvolution(features, features, scale=0.05)])
+        self.middle = nn.ModuleList([*layers, LevelConvolution(features, features, scale=0.05)])
 
     def features(self, x: Tensor, mix: Tensor) -> Tensor:
-        for layer in self.body:
+        for layer in self.middle:
             x = F.relu(layer(x, mix))
         return x
 

@@ -56,7 +56,7 @@ def test_strengths_that_are_levels_are_called_so() -> None:
 def test_a_loaded_network_has_each_channels_factor_and_bias(level: str | float) -> None:
     tensors = {name: tensor.float() for name, tensor in read_tensors(FILE).items()}
     found = fused(tensors, HALFNETS[0], level)
-    for name in ("first", "body.0", "last", "last_1x"):
+    for name in ("first", "middle.0", "last", "last_1x"):
         gain, bias = (tensors[f"{name}.{kind}"] for kind in ("gain", "bias"))
         of_level = [gain[1], bias[1]] if level == "no-denoise" else [0.75 * t[0] + 0.25 * t[2] for t in (gain, bias)]
         shape = (1, -1, 1, 1) if name == "up" else (-1, 1, 1, 1)
@@ -121,7 +121,7 @@ def test_later_passes_of_a_file_change_least(tmp_path: Path) -> None:
 def test_a_file_lacks_a_levels_factors(tmp_path: Path) -> None:
     path, tensors = tmp_path / "x.safetensors", read_tensors(FILE)
     hint = "use a file of Real-CUGAN, waifu2x or Real-ESRGAN"
-    save_file({name: tensor for name, tensor in tensors.items() if name != "body.0.gain"}, path)
-    assert refusal(path).startswith(f"{path} must hold {len(tensors)} tensors, got none named body.0.gain; {hint}")
-    save_file(tensors | {"up.bias": tensors["up.bias"][:4].clone()}, path)
-    assert refusal(path).startswith(f"{path} must hold up.bias of shape (5, 64), got (4, 64); {hint}")
+    save_file({name: tensor for name, tensor in tensors.items() if name != "middle.0.gain"}, path)
+    assert refusal(path).startswith(f"{path} must hold {len(tensors)} tensors, got none named middle.0.gain; {hint}")
+    save_file(tensors | {"middle.0.bias": tensors["middle.0.bias"][:4].clone()}, path)
+    assert refusal(path).startswith(f"{path} must hold middle.0.bias of shape (5, 64), got (4, 64); {hint}")

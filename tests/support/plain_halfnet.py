@@ -28,7 +28,7 @@ class HalfNet(nn.Module):
         height, width = x.shape[2:]
         x = F.pad(x, (0, width % 2, 0, height % 2), "replicate")
         first = y = self._layer("first", x, stride=2, padding=2).relu()
-        for k in range(sum(name.startswith("body.") for name in self._tensors) // 3):
-            y = self._layer(f"body.{k}", y).relu()
+        for k in range(sum(name.startswith("middle.") for name in self._tensors) // 3):
+            y = self._layer(f"middle.{k}", y).relu()
         y = F.pixel_shuffle(self._layer("last" if self.scale == 2 else "last_1x", first + y), 2 * self.scale)
         return y[:, :, : self.scale * height, : self.scale * width]

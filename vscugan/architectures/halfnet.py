@@ -24,10 +24,10 @@ CONVOLUTIONS = 8  #: between the first and the last one
 #: the last layer of each scale
 LAST = {2: "last", 1: "last_1x"}
 
-_BODY = tuple(f"body.{k}" for k in range(CONVOLUTIONS))
+_MIDDLE = tuple(f"middle.{k}" for k in range(CONVOLUTIONS))
 _LAYERS = (
     Layer(name="first", inputs=3, outputs=FEATURES, kernel=6, stride=2, padding=2, slope=0),
-    *(Layer(name=name, inputs=FEATURES, outputs=FEATURES, padding=1, slope=0) for name in _BODY),
+    *(Layer(name=name, inputs=FEATURES, outputs=FEATURES, padding=1, slope=0) for name in _MIDDLE),
 )
 _LAST_LAYERS = {
     scale: Layer(name=name, inputs=FEATURES, outputs=3 * (2 * scale) ** 2, padding=1) for scale, name in LAST.items()
@@ -37,7 +37,7 @@ _LAST_LAYERS = {
 def _run(ops: Operators, maps: Maps, gates: Maps, scale: int) -> dict[str, Tensor]:
     first = ops.convolution("first", maps["input"])
     x = first
-    for name in _BODY:
+    for name in _MIDDLE:
         x = ops.convolution(name, x)
     x += first
     return {"output": ops.pixel_shuffle(ops.convolution(LAST[scale], x), 2 * scale)}
@@ -57,10 +57,10 @@ def _halfnet(scale: int) -> Architecture:
         layers_of_other_scales=tuple(layer for other, layer in _LAST_LAYERS.items() if other != scale),
         channels=(
             # maps that are added belong together
-            Channels(writers=("first", _BODY[-1]), readers=(_BODY[0], LAST[scale])),
-            *(Channels(writers=(a,), readers=(b,)) for a, b in pairwise(_BODY)),
+            Channels(writers=("first", _MIDDLE[-1]), readers=(_MIDDLE[0], LAST[scale])),
+            *(Channels(writers=(a,), readers=(b,)) for a, b in pairwise(_MIDDLE)),
         ),
-        skips={"first": _BODY[0]},
+        skips={"first": _MIDDLE[0]},
     )
 
 
