@@ -115,22 +115,30 @@ class Plain(Student):
 
 
 class UNet(Student):
-    """Most of the work at a quarter of the resolution."""
+    """``count`` layers at a quarter of the resolution, ``ahead`` and ``behind`` at half of it before and after them."""
 
-    def __init__(self, features: int = 64, middle: int = 128, count: int = 6) -> None:
+    def __init__(self, features: int = 64, middle: int = 128, count: int = 6, ahead: int = 1, behind: int = 1) -> None:
         super().__init__(features)
-        self.before = LevelConvolution(features, features)
+
+        def further(channels: int, number: int) -> list[LevelConvolution]:
+            return [LevelConvolution(channels, channels, identity=0.7, scale=0.5) for _ in range(number)]
+
+        self.before = nn.ModuleList([LevelConvolution(features, features), *further(features, ahead - 1)])
         self.down = LevelConvolution(features, middle, 2, 2, 0)
-        self.middle = nn.ModuleList(LevelConvolution(middle, middle, identity=0.7, scale=0.5) for _ in range(count))
+        self.middle = nn.ModuleList(further(middle, count))
         self.up = LevelConvolution(middle, features, 2, 2, 0, transposed=True, scale=0.5)
-        self.after = LevelConvolution(features, features, scale=0.05)
+        self.after = nn.ModuleList([*further(features, behind - 1), LevelConvolution(features, features, scale=0.05)])
 
     def features(self, x: Tensor, mix: Tensor) -> Tensor:
-        before = F.relu(self.before(x, mix))
-        y = F.relu(self.down(before, mix))
+        for layer in self.before:
+            x = F.relu(layer(x, mix))
+        y = F.relu(self.down(x, mix))
         for layer in self.middle:
             y = F.relu(layer(y, mix))
-        return F.relu(self.after(before + self.up(y, mix), mix))
+        x = x + self.up(y, mix)
+        for layer in self.after:
+            x = F.relu(layer(x, mix))
+        return x
 
 
 class Gated(Student):
@@ -174,4 +182,11 @@ class Deep(Student):
         return F.relu(self.after(x + self.up(y, mix), mix))
 
 
-FAMILIES: dict[str, Callable[[], Student]] = {"plain": Plain, "unet": UNet, "gated": Gated, "deep": Deep}
+FAMILIES: dict[str, Callable[[], Student]] = {
+    "plain": Plain,
+    "unet": UNet,
+    "unet-4-4": lambda: UNet(count=4, behind=3),
+    "unet-wide": lambda: UNet(features=96, count=5),
+    "gated": Gated,
+    "deep": Deep,
+}
