@@ -81,13 +81,15 @@ def shrunk(image: Image.Image, px: int, rng: np.random.Generator) -> Image.Image
 def degraded(images: Sequence[Image.Image], px: int, rng: np.random.Generator) -> list[Pixels]:
     """The two neighbouring frames in the middle of a short clip of ``images``, as the wild has them.
 
-    ``images``: ``FRAMES`` of one size, of which all but the middle two may be left out of what follows from one.
+    ``images``: ``FRAMES`` of one size; of a still clip the same one each time.
     """
     state = rng.bit_generator.state
-    frames = []
+    made: dict[int, Pixels] = {}
     for image in images:
-        rng.bit_generator.state = state  # alike for all
-        frames.append(np.asarray(shrunk(image, px, rng)))
+        if id(image) not in made:
+            rng.bit_generator.state = state  # alike for all
+            made[id(image)] = np.asarray(shrunk(image, px, rng))
+    frames = [made[id(image)] for image in images]
     if rng.random() < 0.15:
         frames = [noisy(frame, rng) for frame in frames]
     kind, middle = rng.random(), len(frames) // 2

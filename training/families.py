@@ -12,7 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-LEVELS = 5
+from vscugan.architectures.halfnet import LEVELS
+from vscugan.architectures.srvgg import cubic
+
+#: how often each level is drawn
+SHARES = (0.2, 0.28, 0.16, 0.16, 0.2)
 CUBIC_A = -0.5
 
 
@@ -29,8 +33,8 @@ class LevelConvolution(nn.Module):
         weight = torch.randn(self.shape) * scale * (2 / fan_in) ** 0.5
         self.weight = nn.Parameter(weight.flatten(1))  # a matrix, as Muon takes it
         self.middle = nn.Parameter(identity * torch.eye(*shape)) if kernel == 3 else None
-        self.gain = nn.Parameter(torch.ones(LEVELS, outputs))
-        self.bias = nn.Parameter(torch.zeros(LEVELS, outputs))
+        self.gain = nn.Parameter(torch.ones(len(LEVELS), outputs))
+        self.bias = nn.Parameter(torch.zeros(len(LEVELS), outputs))
 
     def fused(self) -> Tensor:
         """The weight before the level's factor."""
@@ -58,13 +62,6 @@ def _through(first: LevelConvolution) -> None:
                     weight[4 * colour + 2 * y + x, colour, 2 + y, 2 + x] = 1
 
 
-def _cubic(distance: float) -> float:
-    d, a = abs(distance), CUBIC_A
-    if d <= 1:
-        return ((a + 2) * d - (a + 3)) * d * d + 1
-    return (((d - 5) * d + 8) * d - 4) * a if d < 2 else 0.0
-
-
 def _bicubic(last: LevelConvolution) -> None:
     """Let the last layer enlarge those 12 channels, and the others be small."""
     with torch.no_grad():
@@ -76,9 +73,14 @@ def _bicubic(last: LevelConvolution) -> None:
                 for i in range(4):
                     for y in range(-2, 4):
                         for x in range(-2, 4):
-                            tap = _cubic((j + 0.5) / 2 - 0.5 - y) * _cubic((i + 0.5) / 2 - 0.5 - x)
+                            tap = cubic((j + 0.5) / 2 - 0.5 - y, CUBIC_A) * cubic((i + 0.5) / 2 - 0.5 - x, CUBIC_A)
                             channel = 4 * colour + 2 * (y % 2) + x % 2
                             weight[16 * colour + 4 * j + i, channel, y // 2 + 1, x // 2 + 1] = tap
+
+
+def _layers(channels: int, count: int) -> list[LevelConvolution]:
+    """Some that begin as what they read, nearly."""
+    return [LevelConvolution(channels, channels, identity=0.7, scale=0.5) for _ in range(count)]
 
 
 class Student(nn.Module):
@@ -105,8 +107,7 @@ class Plain(Student):
 
     def __init__(self, features: int = 64, count: int = 8) -> None:
         super().__init__(features)
-        layers = [LevelConvolution(features, features, identity=0.7, scale=0.5) for _ in range(count - 1)]
-        self.middle = nn.ModuleList([*layers, LevelConvolution(features, features, scale=0.05)])
+        self.middle = nn.ModuleList([*_layers(features, count - 1), LevelConvolution(features, features, scale=0.05)])
 
     def features(self, x: Tensor, mix: Tensor) -> Tensor:
         for layer in self.middle:
@@ -119,15 +120,11 @@ class UNet(Student):
 
     def __init__(self, features: int = 64, middle: int = 128, count: int = 6, ahead: int = 1, behind: int = 1) -> None:
         super().__init__(features)
-
-        def further(channels: int, number: int) -> list[LevelConvolution]:
-            return [LevelConvolution(channels, channels, identity=0.7, scale=0.5) for _ in range(number)]
-
-        self.before = nn.ModuleList([LevelConvolution(features, features), *further(features, ahead - 1)])
+        self.before = nn.ModuleList([LevelConvolution(features, features), *_layers(features, ahead - 1)])
         self.down = LevelConvolution(features, middle, 2, 2, 0)
-        self.middle = nn.ModuleList(further(middle, count))
+        self.middle = nn.ModuleList(_layers(middle, count))
         self.up = LevelConvolution(middle, features, 2, 2, 0, transposed=True, scale=0.5)
-        self.after = nn.ModuleList([*further(features, behind - 1), LevelConvolution(features, features, scale=0.05)])
+        self.after = nn.ModuleList([*_layers(features, behind - 1), LevelConvolution(features, features, scale=0.05)])
 
     def features(self, x: Tensor, mix: Tensor) -> Tensor:
         for layer in self.before:
@@ -161,11 +158,11 @@ class Deep(Student):
     def __init__(self, features: int = 48, middle: int = 96, deep: int = 192) -> None:
         super().__init__(features)
         self.down = LevelConvolution(features, middle, 2, 2, 0)
-        self.before = nn.ModuleList(LevelConvolution(middle, middle, identity=0.7, scale=0.5) for _ in range(3))
+        self.before = nn.ModuleList(_layers(middle, 3))
         self.deeper = LevelConvolution(middle, deep, 2, 2, 0)
-        self.middle = nn.ModuleList(LevelConvolution(deep, deep, identity=0.7, scale=0.5) for _ in range(4))
+        self.middle = nn.ModuleList(_layers(deep, 4))
         self.higher = LevelConvolution(deep, middle, 2, 2, 0, transposed=True, scale=0.5)
-        self.behind = nn.ModuleList(LevelConvolution(middle, middle, identity=0.7, scale=0.5) for _ in range(3))
+        self.behind = nn.ModuleList(_layers(middle, 3))
         self.up = LevelConvolution(middle, features, 2, 2, 0, transposed=True, scale=0.5)
         self.after = LevelConvolution(features, features, scale=0.05)
 

@@ -20,10 +20,9 @@ from vscugan.settings import validate
 
 sys.path.append(str(Path(__file__).resolve().parent))
 from degradations import FRAMES, Pixels, degraded
+from families import LEVELS, SHARES
 from scenes import Materials, composed, materials, scene
 
-LEVELS = ("conservative", "no-denoise", "denoise1x", "denoise2x", "denoise3x")
-SHARES = (0.2, 0.28, 0.16, 0.16, 0.2)
 PX = 256
 PER_FILE = 64
 #: mean step from pixel to pixel in codes of 8 bit under which a picture may be passed over, the flatter, the likelier

@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 sys.path.append(str(Path(__file__).resolve().parent))
-from families import FAMILIES, LEVELS, Student
+from families import FAMILIES, LEVELS, SHARES, Student
 
 WARM_UP, EMA, SAVED_EVERY_S = 200, 0.999, 120
-SHARES = torch.tensor((0.2, 0.28, 0.16, 0.16, 0.2))  #: of the levels
 RIM_PX = 8  #: of a patch that the loss leaves out where it does not lie at a picture's border
 CELL_PX = 16
 DETAILED = 0.75  #: of the patches lie around detail, in proportion to it
@@ -46,7 +45,7 @@ class Samples:
         self.sources = np.concatenate([f["sources"] for f in files])
         self.results = np.concatenate([f["results"] for f in files])
         levels, self.related = (np.concatenate([f[name] for f in files]) for name in ("levels", "related"))
-        self.by_level = [np.flatnonzero(levels[::2] == level) for level in range(LEVELS)]
+        self.by_level = [np.flatnonzero(levels[::2] == level) for level in range(len(LEVELS))]
         self.patch, self.px = patch, self.sources.shape[1]
         self.detail = np.stack([detail_of(*both) for both in zip(self.sources, self.results, strict=True)])
         by_pair = self.detail.mean((1, 2)).reshape(-1, 2).sum(1)
@@ -106,7 +105,7 @@ def loss_of(made: Tensor, wanted: Tensor, related: Tensor) -> Tensor:
 
 
 def one_hot(level: int) -> Tensor:
-    return F.one_hot(torch.tensor(level), LEVELS).float()
+    return F.one_hot(torch.tensor(level), len(LEVELS)).float()
 
 
 def psnr(made: Tensor, wanted: Tensor) -> float:
@@ -190,7 +189,7 @@ def main() -> None:
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate
-        level = int(samples.rng.choice(LEVELS, p=SHARES.numpy() / SHARES.numpy().sum()))
+        level = int(samples.rng.choice(len(LEVELS), p=SHARES))
         sources, results, (rows, columns), related = samples.batch(level, arguments.batch)
         x = sources.to(device).float().div(255).contiguous(memory_format=torch.channels_last)
         wanted = results.to(device)[:, :, rows, columns].float() / 255

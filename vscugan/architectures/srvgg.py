@@ -51,9 +51,9 @@ def _run(ops: Operators, maps: Maps, gates: Maps, scale: int) -> dict[str, Tenso
     return {"output": ops.pixel_shuffle(ops.convolution("downscale", ops.repeat_edges(x, 1)), scale)}
 
 
-def _cubic(distance: float) -> float:
-    """The weight of a pixel at a distance, in px."""
-    d, a = abs(distance), CUBIC_A
+def cubic(distance: float, a: float = CUBIC_A) -> float:
+    """The weight of a pixel at a distance, in px, in bicubic interpolation."""
+    d = abs(distance)
     if d <= 1:
         return ((a + 2) * d - (a + 3)) * d * d + 1
     return (((d - 5) * d + 8) * d - 4) * a if d < 2 else 0.0
@@ -63,7 +63,7 @@ def _downscale(scale: int) -> Layer:
     """Blocks of 4x4 px, and 1 px around them, -> ``scale`` x ``scale`` px of each plane, in the channels."""
     step = NETWORK_SCALE / scale
     read = np.arange(-1, NETWORK_SCALE + 1)
-    taps = np.array([[_cubic(at - ((k + 0.5) * step - 0.5)) for at in read] for k in range(scale)])
+    taps = np.array([[cubic(at - ((k + 0.5) * step - 0.5)) for at in read] for k in range(scale)])
     each = np.einsum("ab,cd->acbd", taps, taps).reshape(scale**2, len(read), len(read))
     weight = np.zeros((3, scale**2, 3, len(read), len(read)), np.float32)
     for plane in range(3):
