@@ -1,7 +1,7 @@
 """Networks that are tried: each takes (N, 3, H, W), H and W multiples of 4, and gives (N, 3, 2 H, 2 W).
 
-All begin as bicubic upscaling: the picture's pixels go through untouched channels, the rest begins small. The level
-works on each layer as a factor and a bias of each channel, so that a network of one level is convolutions alone.
+All begin as bicubic upscaling: the picture's pixels go through untouched channels, the rest begins small. A level's
+weights are what all levels share, plus its own difference, times a factor of each channel: convolutions alone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ CUBIC_A = -0.5
 
 
 class LevelConvolution(nn.Module):
-    """A convolution whose weight is a sum (as it is, and its middle apart) times a factor of each level's own."""
+    """A convolution with the weights of each level, most of which they share.
+
+    ``weight`` (as a matrix, as Muon takes it) and ``middle``, what it adds at the kernel's middle, are of all levels;
+    ``own``, ``gain`` and ``bias`` of each.
+    """
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, padding: int = 1,
                  transposed: bool = False, identity: float = 0.0, scale: float = 1.0) -> None:  # fmt: skip
@@ -31,21 +35,22 @@ class LevelConvolution(nn.Module):
         fan_in = inputs * (1 if transposed else kernel**2)
         self.shape = (*shape, kernel, kernel)
         weight = torch.randn(self.shape) * scale * (2 / fan_in) ** 0.5
-        self.weight = nn.Parameter(weight.flatten(1))  # a matrix, as Muon takes it
+        self.weight = nn.Parameter(weight.flatten(1))
         self.middle = nn.Parameter(identity * torch.eye(*shape)) if kernel == 3 else None
+        self.own = nn.ParameterList(torch.zeros_like(self.weight) for _ in LEVELS)
         self.gain = nn.Parameter(torch.ones(len(LEVELS), outputs))
         self.bias = nn.Parameter(torch.zeros(len(LEVELS), outputs))
 
-    def fused(self) -> Tensor:
-        """The weight before the level's factor."""
-        weight = self.weight.view(self.shape)
-        return weight if self.middle is None else weight + F.pad(self.middle[:, :, None, None], (1, 1, 1, 1))
+    def of_level(self, level: int) -> tuple[Tensor, Tensor]:
+        """The weight and the bias of a level."""
+        weight = (self.weight + self.own[level]).view(self.shape)
+        if self.middle is not None:
+            weight = weight + F.pad(self.middle[:, :, None, None], (1, 1, 1, 1))
+        gain = self.gain[level]
+        return weight * (gain[None, :, None, None] if self.transposed else gain[:, None, None, None]), self.bias[level]
 
-    def forward(self, x: Tensor, mix: Tensor) -> Tensor:
-        """``mix`` (levels): how much of each level."""
-        gain = mix @ self.gain
-        weight = self.fused() * (gain[None, :, None, None] if self.transposed else gain[:, None, None, None])
-        bias = mix @ self.bias
+    def forward(self, x: Tensor, level: int) -> Tensor:
+        weight, bias = self.of_level(level)
         if self.transposed:
             return F.conv_transpose2d(x, weight, bias, self.stride, self.padding)
         return F.conv2d(x, weight, bias, self.stride, self.padding)
@@ -90,28 +95,27 @@ class Student(nn.Module):
         super().__init__()
         self.first = LevelConvolution(3, features, 6, 2, 2)
         self.last = LevelConvolution(features, 48, scale=0.5)
-        self.last.gain.requires_grad_(False)  # so that the network for 1x can be made of this one
         _through(self.first)
         _bicubic(self.last)
 
-    def features(self, x: Tensor, mix: Tensor) -> Tensor:
+    def features(self, x: Tensor, level: int) -> Tensor:
         raise NotImplementedError
 
-    def forward(self, x: Tensor, mix: Tensor) -> Tensor:
-        first = F.relu(self.first(x, mix))
-        return F.pixel_shuffle(self.last(first + self.features(first, mix), mix), 4)
+    def forward(self, x: Tensor, level: int) -> Tensor:
+        first = F.relu(self.first(x, level))
+        return F.pixel_shuffle(self.last(first + self.features(first, level), level), 4)
 
 
 class Plain(Student):
     """HalfNet: a row of convolutions at half the resolution."""
 
-    def __init__(self, features: int = 64, count: int = 8) -> None:
+    def __init__(self, features: int = 96, count: int = 4) -> None:
         super().__init__(features)
         self.middle = nn.ModuleList([*_layers(features, count - 1), LevelConvolution(features, features, scale=0.05)])
 
-    def features(self, x: Tensor, mix: Tensor) -> Tensor:
+    def features(self, x: Tensor, level: int) -> Tensor:
         for layer in self.middle:
-            x = F.relu(layer(x, mix))
+            x = F.relu(layer(x, level))
         return x
 
 
@@ -126,15 +130,15 @@ class UNet(Student):
         self.up = LevelConvolution(middle, features, 2, 2, 0, transposed=True, scale=0.5)
         self.after = nn.ModuleList([*_layers(features, behind - 1), LevelConvolution(features, features, scale=0.05)])
 
-    def features(self, x: Tensor, mix: Tensor) -> Tensor:
+    def features(self, x: Tensor, level: int) -> Tensor:
         for layer in self.before:
-            x = F.relu(layer(x, mix))
-        y = F.relu(self.down(x, mix))
+            x = F.relu(layer(x, level))
+        y = F.relu(self.down(x, level))
         for layer in self.middle:
-            y = F.relu(layer(y, mix))
-        x = x + self.up(y, mix)
+            y = F.relu(layer(y, level))
+        x = x + self.up(y, level)
         for layer in self.after:
-            x = F.relu(layer(x, mix))
+            x = F.relu(layer(x, level))
         return x
 
 
@@ -145,9 +149,9 @@ class Gated(Student):
         super().__init__(features)
         self.layers = nn.ModuleList(LevelConvolution(features, features, scale=0.7) for _ in range(2 * blocks))
 
-    def features(self, x: Tensor, mix: Tensor) -> Tensor:
+    def features(self, x: Tensor, level: int) -> Tensor:
         for inner, outer in zip(self.layers[::2], self.layers[1::2], strict=True):
-            y = outer(F.silu(inner(x, mix)), mix)
+            y = outer(F.silu(inner(x, level)), level)
             x = (x + y) * (torch.sigmoid(y) - 0.5)
         return x
 
@@ -166,21 +170,23 @@ class Deep(Student):
         self.up = LevelConvolution(middle, features, 2, 2, 0, transposed=True, scale=0.5)
         self.after = LevelConvolution(features, features, scale=0.05)
 
-    def features(self, x: Tensor, mix: Tensor) -> Tensor:
-        y = F.relu(self.down(x, mix))
+    def features(self, x: Tensor, level: int) -> Tensor:
+        y = F.relu(self.down(x, level))
         for layer in self.before:
-            y = F.relu(layer(y, mix))
-        z = F.relu(self.deeper(y, mix))
+            y = F.relu(layer(y, level))
+        z = F.relu(self.deeper(y, level))
         for layer in self.middle:
-            z = F.relu(layer(z, mix))
-        y = y + self.higher(z, mix)
+            z = F.relu(layer(z, level))
+        y = y + self.higher(z, level)
         for layer in self.behind:
-            y = F.relu(layer(y, mix))
-        return F.relu(self.after(x + self.up(y, mix), mix))
+            y = F.relu(layer(y, level))
+        return F.relu(self.after(x + self.up(y, level), level))
 
 
 FAMILIES: dict[str, Callable[[], Student]] = {
     "plain": Plain,
+    "plain-8": lambda: Plain(64, 8),
+    "plain-2": lambda: Plain(128, 2),
     "unet": UNet,
     "unet-4-4": lambda: UNet(count=4, behind=3),
     "unet-wide": lambda: UNet(features=96, count=5),

@@ -16,8 +16,8 @@ PER_OUTPUT_PX = {
     "srvgg-4x": 38_700,
     "rrdb-6b": 356_652,
     "upcunet-1x": 269_376,
-    "halfnet-2x": 20_592,
-    "halfnet-1x": 77_184,
+    "halfnet-2x": 23_976,
+    "halfnet-1x": 88_128,
 }
 
 

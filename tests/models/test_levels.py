@@ -16,7 +16,7 @@ from vscugan.architectures.halfnet import HALFNETS, LEVELS
 from vscugan.engine.engine import Engine
 from vscugan.engine.route import direct, find_route
 from vscugan.errors import ArgumentError
-from vscugan.models.levels import fused, level_text, shares
+from vscugan.models.levels import at_level, level_text, shares
 from vscugan.models.registry import default_noise, find, noise_named, released_folder
 from vscugan.models.weights import by_scale, load_file, load_released
 from vscugan.settings import validate
@@ -53,15 +53,13 @@ def test_strengths_that_are_levels_are_called_so() -> None:
 
 
 @pytest.mark.parametrize("level", ["no-denoise", 0.25])
-def test_a_loaded_network_has_each_channels_factor_and_bias(level: str | float) -> None:
+def test_a_loaded_network_is_a_level_or_a_mix_of_two(level: str | float) -> None:
     tensors = {name: tensor.float() for name, tensor in read_tensors(FILE).items()}
-    found = fused(tensors, HALFNETS[0], level)
-    for name in ("first", "middle.0", "last", "last_1x"):
-        gain, bias = (tensors[f"{name}.{kind}"] for kind in ("gain", "bias"))
-        of_level = [gain[1], bias[1]] if level == "no-denoise" else [0.75 * t[0] + 0.25 * t[2] for t in (gain, bias)]
-        shape = (1, -1, 1, 1) if name == "up" else (-1, 1, 1, 1)
-        torch.testing.assert_close(found[f"{name}.weight"], tensors[f"{name}.weight"] * of_level[0].view(shape))
-        torch.testing.assert_close(found[f"{name}.bias"], of_level[1])
+    found = at_level(tensors, LEVELS, level)
+    assert found.keys() == HALFNETS[0].tensor_shapes.keys()
+    for name, tensor in tensors.items():
+        of_level = tensor[1] if level == "no-denoise" else 0.75 * tensor[0] + 0.25 * tensor[2]
+        torch.testing.assert_close(found[name], of_level, rtol=1e-6, atol=1e-7)
 
 
 def test_weights_go_steadily_from_one_level_to_the_next() -> None:
@@ -118,10 +116,10 @@ def test_later_passes_of_a_file_change_least(tmp_path: Path) -> None:
     assert str(error.value) == "model=se must be that of the weights, got a file of HalfNet; leave model out"
 
 
-def test_a_file_lacks_a_levels_factors(tmp_path: Path) -> None:
+def test_a_file_lacks_a_level(tmp_path: Path) -> None:
     path, tensors = tmp_path / "x.safetensors", read_tensors(FILE)
     hint = "use a file of Real-CUGAN, waifu2x or Real-ESRGAN"
-    save_file({name: tensor for name, tensor in tensors.items() if name != "middle.0.gain"}, path)
-    assert refusal(path).startswith(f"{path} must hold {len(tensors)} tensors, got none named middle.0.gain; {hint}")
+    save_file({name: tensor for name, tensor in tensors.items() if name != "middle.0.bias"}, path)
+    assert refusal(path).startswith(f"{path} must hold {len(tensors)} tensors, got none named middle.0.bias; {hint}")
     save_file(tensors | {"middle.0.bias": tensors["middle.0.bias"][:4].clone()}, path)
-    assert refusal(path).startswith(f"{path} must hold middle.0.bias of shape (5, 64), got (4, 64); {hint}")
+    assert refusal(path).startswith(f"{path} must hold middle.0.bias of shape (5, 96), got (4, 96); {hint}")

@@ -20,15 +20,14 @@ class HalfNet(nn.Module):
         self._level = LEVELS.index(level)
 
     def _layer(self, name: str, x: Tensor, stride: int = 1, padding: int = 1) -> Tensor:
-        weight, gain, bias = (self._tensors[f"{name}.{kind}"] for kind in ("weight", "gain", "bias"))
-        y = F.conv2d(x, weight, stride=stride, padding=padding)
-        return y * gain[self._level][:, None, None] + bias[self._level][:, None, None]
+        weight, bias = (self._tensors[f"{name}.{kind}"][self._level] for kind in ("weight", "bias"))
+        return F.conv2d(x, weight, bias, stride, padding)
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[2:]
         x = F.pad(x, (0, width % 2, 0, height % 2), "replicate")
         first = y = self._layer("first", x, stride=2, padding=2).relu()
-        for k in range(sum(name.startswith("middle.") for name in self._tensors) // 3):
+        for k in range(sum(name.startswith("middle.") for name in self._tensors) // 2):
             y = self._layer(f"middle.{k}", y).relu()
         y = F.pixel_shuffle(self._layer("last" if self.scale == 2 else "last_1x", first + y), 2 * self.scale)
         return y[:, :, : self.scale * height, : self.scale * width]

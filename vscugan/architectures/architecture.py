@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
-from itertools import product
 
 from vscugan.architectures.parts import FULL_RANGE, WHOLE_FRAME_PX, Border, Channels, Gate, InputRange, Layer, Stage
 from vscugan.architectures.shapes import Shapes, measure
@@ -35,7 +34,7 @@ class Architecture:
     #: SAME: how far tiles look around themselves where the whole reach takes too long; None = all of it, which is exact
     tile_halo_px: int | None = None
     input_range: InputRange = FULL_RANGE
-    #: noise levels that one file has: of each layer a ``gain`` and a ``bias`` for each level and channel that it writes
+    #: noise levels that one file has, along a first axis of each tensor
     levels: tuple[str, ...] = ()
     layers_of_other_scales: tuple[Layer, ...] = ()  #: that its files have, too, and this network does not use
     identified_by: str = ""  #: the tensor whose shape tells it from the others of its family
@@ -60,12 +59,11 @@ class Architecture:
     @cached_property
     def tensor_shapes(self) -> Mapping[str, tuple[int, ...]]:
         """The shape of every tensor in a weight file, by name."""
-        weights = {f"{layer.name}.weight": layer.weight_shape for layer in self.layers_in_files}
-        if self.levels:
-            kinds = product(self.layers_in_files, ("gain", "bias"))
-            return weights | {f"{layer.name}.{kind}": (len(self.levels), layer.outputs) for layer, kind in kinds}
-        biases = {f"{layer.name}.bias": (layer.outputs,) for layer in self.layers_in_files}
-        return weights | biases | {layer.slopes: (layer.outputs,) for layer in self.layers_in_files if layer.slopes}
+        each = (len(self.levels),) if self.levels else ()
+        weights = {f"{layer.name}.weight": (*each, *layer.weight_shape) for layer in self.layers_in_files}
+        biases = {f"{layer.name}.bias": (*each, layer.outputs) for layer in self.layers_in_files}
+        slopes = {layer.slopes: (*each, layer.outputs) for layer in self.layers_in_files if layer.slopes}
+        return weights | biases | slopes
 
     @cached_property
     def gates(self) -> tuple[Gate, ...]:

@@ -1,7 +1,7 @@
 """HalfNet (``model="fast"``): a row of convolutions on the picture at half its resolution, shuffled onto its own size.
 
-Each layer of its files has a factor and a bias for each channel and noise level; what is loaded is the network of one
-level, or of a mix of them. Files hold both scales, which differ in the last layer.
+Its files hold the weights of each noise level; what is loaded is the network of one level, or of a mix of two. They
+hold both scales, which differ in the last layer.
 
 Source: this project's own, trained by ``training/``.
 """
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LEVELS = ("conservative", "no-denoise", "denoise1x", "denoise2x", "denoise3x")
-FEATURES = 64
-CONVOLUTIONS = 8  #: between the first and the last one
+FEATURES = 96
+CONVOLUTIONS = 4  #: between the first and the last one
 #: the last layer of each scale
 LAST = {2: "last", 1: "last_1x"}
 
@@ -52,7 +52,7 @@ def _halfnet(scale: int) -> Architecture:
         multiple=2,
         layers=(*_LAYERS, _LAST_LAYERS[scale]),
         stages=(Stage(run=partial(_run, scale=scale), reads={"input": 0}, writes=("output",)),),
-        identified_by="first.gain",
+        identified_by="first.weight",
         levels=LEVELS,
         layers_of_other_scales=tuple(layer for other, layer in _LAST_LAYERS.items() if other != scale),
         channels=(

@@ -1,4 +1,4 @@
-"""Noise levels of files that have all of them: a level, or a mix of two, becomes an ordinary network's weights."""
+"""Noise levels of files that have all of them: the weights of a level, or of a mix of two."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from vscugan.architectures.architecture import Architecture
 from vscugan.models.registry import STRENGTHS
 
 
@@ -31,14 +30,7 @@ def level_text(level: str | float) -> str:
     return STRENGTHS[int(level)] if level == int(level) else f"strength={level}"
 
 
-def fused(tensors: Mapping[str, Tensor], architecture: Architecture, level: str | float) -> dict[str, Tensor]:
-    """The fp32 tensors of a file with all levels -> those of an ordinary network of one level, all scales in them."""
-    each = torch.tensor(shares(architecture.levels, level))[:, None]
-    of_level = {}
-    for layer in architecture.layers_in_files:
-        gain, bias = ((tensors[f"{layer.name}.{kind}"] * each).sum(0) for kind in ("gain", "bias"))
-        shape = [1] * 4
-        shape[layer.output_axis] = -1
-        of_level[f"{layer.name}.weight"] = tensors[f"{layer.name}.weight"] * gain.reshape(shape)
-        of_level[f"{layer.name}.bias"] = bias
-    return of_level
+def at_level(tensors: Mapping[str, Tensor], levels: Sequence[str], level: str | float) -> dict[str, Tensor]:
+    """The fp32 tensors of a file, (levels, ...) each -> those of the network of one level, or of a mix."""
+    each = torch.tensor(shares(levels, level))
+    return {name: (tensor.movedim(0, -1) * each).sum(-1).contiguous() for name, tensor in tensors.items()}

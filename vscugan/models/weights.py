@@ -21,7 +21,7 @@ from vscugan.architectures import ARCHITECTURES
 from vscugan.architectures.architecture import Architecture
 from vscugan.errors import ArgumentError, WeightsError
 from vscugan.install import how_to_install
-from vscugan.models.levels import fused, level_text
+from vscugan.models.levels import at_level, level_text
 from vscugan.models.ncnn import read_ncnn, resizing_of
 from vscugan.models.registry import ModelRow, released_folder, rows, weights_folders
 from vscugan.models.torch_files import read_pth, read_safetensors
@@ -126,7 +126,7 @@ def _checked(
         if not np.isfinite(checked[name].numpy()).all():  # torch's takes twice as long for such small tensors
             raise WeightsError(f"{path} must hold finite numbers, got others in {name}; {_HINT}")
     if architecture.levels:
-        return fused(checked, architecture, level)
+        return at_level(checked, architecture.levels, level)
     for layer in architecture.layers:
         if layer.fixed is not None:
             checked[f"{layer.name}.weight"] = torch.from_numpy(layer.fixed)
