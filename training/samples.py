@@ -69,8 +69,8 @@ class Samples:
         """Patches of ``count`` samples of one level.
 
         They lie at the borders of pictures or not, all in the same way: within a picture, the network lacks at the
-        patch's border what the teacher saw. None is flipped: the teacher draws 0.1 px to the upper left, and what learns
-        from its pictures and their mirror images draws the mean of both, which is soft and in another place.
+        patch's border what the teacher saw. None is flipped: the teacher draws 0.1 px to the upper left, and what
+        learns from mirror images, too, draws the mean of both, which is soft and in another place.
         """
         rng, patch = self.rng, self.patch
         level = int(rng.choice(len(LEVELS), p=SHARES))
