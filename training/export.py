@@ -26,7 +26,8 @@ from samples import compared
 
 def halved(outputs: Tensor) -> Tensor:
     """(levels, 48, ...), for 4x4 px of three planes -> (levels, 12, ...) for 2x2 px, each the mean of four."""
-    return outputs.unflatten(1, (3, 2, 2, 2, 2)).mean((3, 5)).flatten(1, 3)
+    cells = outputs.view(outputs.shape[0], 3, 2, 2, 2, 2, *outputs.shape[2:])
+    return cells.mean((3, 5)).flatten(1, 3)
 
 
 @torch.no_grad()
@@ -36,7 +37,7 @@ def centre(network: Student, folder: Path) -> dict[str, list[float]]:
     for level, made, wanted in compared(network, folder):
         errors[level].append((wanted - made).mean((1, 2)))
     shifts = torch.stack([torch.stack(each).mean(0) for each in errors])
-    network.last.bias += shifts.repeat_interleave(network.last.bias.shape[1] // 3, 1)
+    network.last.bias.add_(shifts.repeat_interleave(network.last.bias.shape[1] // 3, 1))
     return {name: [round(255 * float(v), 2) for v in shift] for name, shift in zip(LEVELS, shifts, strict=True)}
 
 

@@ -62,7 +62,7 @@ class Training:
             parts[kind].append(parameter)
         self.own = parts["own"]
         matrices = [{"params": parts["weight"], "share": 1.0}, {"params": self.own, "share": OWN_RATE}]
-        self.optimizers = (
+        self.optimizers: tuple[torch.optim.Optimizer, ...] = (
             torch.optim.Muon(matrices, weight_decay=0, adjust_lr_fn="match_rms_adamw"),
             torch.optim.Adam([{"params": parts["other"], "share": 1.0}], betas=(0.9, 0.99), fused=True),
         )
