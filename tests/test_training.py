@@ -159,3 +159,15 @@ def test_training_lowers_the_loss_goes_on_and_ends_in_a_file(
         for name, factor in (("last", 4), ("last_1x", 2))
     )
     assert (torch.nn.functional.avg_pool2d(twice, 2) - once).abs().max() < 1e-3
+
+
+def test_colours_become_the_teachers_and_all_levels_must_be_there(part: Any, cached: Path, tmp_path: Path) -> None:
+    families, export = part("families"), part("export")
+    torch.manual_seed(0)
+    network = families.Plain(16, 2)
+    with torch.no_grad():
+        network.last.bias += 0.05
+    first, second = (export.centre(network, cached) for _ in range(2))
+    assert all(max(map(abs, second[level])) < max(map(abs, shifts)) / 4 for level, shifts in first.items())
+    with pytest.raises(SystemExit, match=f"{tmp_path} must hold samples of all levels, got none of conservative"):
+        export.centre(network, tmp_path)

@@ -36,6 +36,8 @@ def centre(network: Student, folder: Path) -> dict[str, list[float]]:
     errors: list[list[Tensor]] = [[] for _ in LEVELS]
     for level, made, wanted in compared(network, folder):
         errors[level].append((wanted - made).mean((1, 2)))
+    if missing := [name for name, each in zip(LEVELS, errors, strict=True) if not each]:
+        raise SystemExit(f"{folder} must hold samples of all levels, got none of {missing[0]}; make more by teacher.py")
     shifts = torch.stack([torch.stack(each).mean(0) for each in errors])
     network.last.bias.add_(shifts.repeat_interleave(network.last.bias.shape[1] // 3, 1))
     return {name: [round(255 * float(v), 2) for v in shift] for name, shift in zip(LEVELS, shifts, strict=True)}
