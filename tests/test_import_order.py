@@ -34,7 +34,9 @@ ORDER = (
     "encode.chunks",
     "encode.certificate",
     "encode.worker",
+    "encode.worker_process",
     "encode.supervise",
+    "encode.season",
     "image",
     "cli",
 )

@@ -5,16 +5,23 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from vscugan.cli.guard import interruption, print_error
 from vscugan.cli.options import add_upscale, given_upscale, script_arguments
 from vscugan.cli.parser import Parser
-from vscugan.cli.progress_display import choose_display
+from vscugan.cli.profiles import ENCODER_ARGUMENTS, find_profile
+from vscugan.cli.progress_display import Display, Event, choose_display
+from vscugan.encode.container.output_name import MUXERS
+from vscugan.errors import ArgumentError
 
 HELP = "upscale a video file and keep everything else in it; an interrupted run can be resumed"
 EPILOG = """Arguments after -- go to the encoder, for example: -- --crf 16 --preset slow
 With a program of your own, name its output: --encoder aomenc -- --ivf --cq-level=20 -o {output}.ivf -"""
+PATH_OPTIONS = ("-o", "--output", "--script", "--weights", "--config")
+GO_ON = "run the same command again to go on"
 #: the hint for an unknown option, which may be meant for the encoder
 REST_HINT = "options of the encoder stand behind --, as in -- {}"
 
@@ -24,17 +31,21 @@ def add_arguments(parser: Parser) -> None:
     parser.rest_hint = REST_HINT
     parser.epilog, parser.formatter_class = EPILOG, argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
-    add("source", type=os.path.abspath, help="a video file")
-    add("-o", "--output", type=os.path.abspath, required=True, help="the file to write: .mkv, .mp4 or .m4v")
+    add("sources", nargs="+", metavar="source", help="video files, folders and patterns of them, or a .txt list")
+    add("-o", "--output", required=True, help="the file to write: .mkv, .mp4 or .m4v; a folder for several sources")
     absent: Any = argparse.SUPPRESS
     add("--script", type=os.path.abspath, default=absent, help="your own .vpy; it gets `source`, `clip` and `args`")
     add("--arg", action="append", default=absent, metavar="NAME=VALUE", help="an argument for the script, as vspipe -a")
     add("--encoder", default=absent, help="x265 (default), x264, svt-av1, ffv1, or a program that reads y4m")
     add("--chunk", type=float, default=absent, metavar="SECONDS", help="length of the chunks (default 10)")
     add("--leave-out", action="store_true", default=absent, help="leave out what the container can't hold")
+    add("--profile", metavar="NAME", help="options by a name, see vscugan profiles; what is given besides it counts")
+    add("--config", metavar="FILE", help="your profiles, in place of those in your folder of settings")
+    add("--to", choices=[suffix[1:] for suffix in MUXERS], default="mkv", help="files in a folder (default mkv)")
+    add("--jobs", type=int, default=1, help="so many files at once, each with a model of its own (default 1)")
     add("--resume", action="store_true", help="resume the run before; options left out are as they were there")
     add("--restart", action="store_true", help="delete the run before, and begin anew")
-    add("--overwrite", action="store_true", help="replace an output that exists")
+    add("--overwrite", action="store_true", help="replace outputs that exist, of other sources or options")
     add("--keep-work", action="store_true", help="keep the work folder after the end")
     add("--json", action="store_true", help="report everything as JSON, one event a line")
     add_upscale(parser)
@@ -54,46 +65,109 @@ def _given(arguments: argparse.Namespace, encoder_arguments: list[str] | None) -
     return given
 
 
-def _encode(arguments: argparse.Namespace, encoder_arguments: list[str] | None) -> int:
-    given = _given(arguments, encoder_arguments)
+def _encode_one(source: str, given: dict[str, Any], arguments: argparse.Namespace, display: Display) -> int:
+    """One file; Ctrl-C and errors say what is kept."""
     from vscugan.encode import supervise
     from vscugan.encode.job.encode_job import EncodeJob
     from vscugan.encode.job.resume import resumed
+    from vscugan.encode.worker_process import WorkerProcess
 
-    job = EncodeJob(source=arguments.source, output=arguments.output)
-    job = resumed(job, given) if arguments.resume else EncodeJob(**{**vars(job), **given})
+    job = EncodeJob(source=os.path.abspath(source), output=os.path.abspath(arguments.output))
+    job = resumed(job, given) if arguments.resume else replace(job, **given)
     job.check()
     supervise.check_output(job)
-    display = choose_display(as_json=arguments.json)
     failures: list[str] = []
 
-    def listen(event: dict[str, Any]) -> None:
+    def listen(event: Event) -> None:
         display(event)
         if event["event"] == "error":
             failures.append(event["message"])
 
     try:
-        code = supervise.encode(job, listen, arguments.restart)
+        with WorkerProcess() as worker:
+            code = supervise.encode(job, listen, worker, restart=arguments.restart)
     except KeyboardInterrupt as error:
-        text, code = interruption(error)
-        display({"event": "interrupted", "code": code})
-        display.close()
-        kept = supervise.has_chunks(job.work_folder)
-        hint = "run the same command again to go on" if kept else "no chunk was finished yet, nothing is left behind"
-        print_error("encode", f"{text}; {hint}")
-        return code
-    finally:
-        display.close()
+        has_chunks = supervise.has_chunks(job.work_folder)
+        nothing = "no chunk was finished yet, nothing is left behind"
+        hint = GO_ON if has_chunks else nothing
+        return _interrupted(error, display, hint)
+    display.close()
     for message in failures:
         print_error("encode", message)
     return code
 
 
+def _encode_season(given: dict[str, Any], arguments: argparse.Namespace, display: Display) -> int:
+    """Many files into a folder: one that fails is reported, and the next one follows."""
+    from vscugan.encode.job.encode_job import EncodeJob
+    from vscugan.encode.season.find_sources import find_sources
+    from vscugan.encode.season.season import Season
+
+    if arguments.resume:
+        raise ArgumentError("resume must be left out for several files, got --resume; the same command goes on")
+    if arguments.jobs < 1:
+        raise ArgumentError(f"jobs must be at least 1, got {arguments.jobs}; leave it out for one file after the other")
+    output = Path(os.path.abspath(arguments.output))
+    if output.suffix.lower() in MUXERS and not output.is_dir():
+        raise ArgumentError(f"output must be a folder for several files, got {output.name!r}; name a folder")
+    jobs = [
+        EncodeJob(source=str(source), output=f"{output / place}.{arguments.to}", **given)
+        for source, place in find_sources(arguments.sources, output)
+    ]
+    season = Season(jobs, display, at_once=arguments.jobs, restart=arguments.restart)
+    try:
+        code = season.run()
+    except KeyboardInterrupt as error:
+        return _interrupted(error, display, GO_ON)
+    finally:
+        display({"event": "summary", "files": [outcome.to_json() for outcome in season.outcomes]})
+    display.close()
+    for outcome in season.outcomes:
+        if outcome.message:
+            print_error("encode", f"{os.path.basename(outcome.source)!r}: {outcome.message}")
+    return code
+
+
+def _interrupted(error: KeyboardInterrupt, display: Display, hint: str) -> int:
+    text, code = interruption(error)
+    display({"event": "interrupted", "code": code})
+    display.close()
+    print_error("encode", f"{text}; {hint}")
+    return code
+
+
+def _named(parser: Parser, arguments: argparse.Namespace) -> set[str]:
+    """The options that were given, by their names on the command line."""
+    absent = object()
+    return {
+        name[2:]
+        for name, action in parser.option_actions.items()
+        if getattr(arguments, action.dest, absent) not in (absent, action.default)
+    }
+
+
 def run(parser: Parser, argv: Sequence[str]) -> int:
     """Run the command with its arguments; returns the exit code."""
-    own = list(argv)
-    encoder_arguments = None
+    own, encoder_arguments = list(argv), None
     if "--" in own:
         place = own.index("--")
         own, encoder_arguments = own[:place], own[place + 1 :]
-    return _encode(parser.parse(own, ("-o", "--output", "--script", "--weights")), encoder_arguments)
+    arguments = parser.parse(own, PATH_OPTIONS)
+    described: dict[str, Any] = {}
+    if arguments.profile:
+        profile = find_profile(arguments.profile, arguments.config)
+        given = _named(parser, arguments) | ({ENCODER_ARGUMENTS} if encoder_arguments is not None else set())
+        arguments = parser.parse([*profile.arguments(parser), *own], PATH_OPTIONS)
+        if encoder_arguments is None:
+            encoder_arguments = profile.encoder_arguments()
+        described = profile.described(given)
+    job = _given(arguments, encoder_arguments) | {"profile": described}
+    from vscugan.encode.season.find_sources import is_season
+
+    display = choose_display(as_json=arguments.json)
+    try:
+        if is_season(arguments.sources, arguments.output):
+            return _encode_season(job, arguments, display)
+        return _encode_one(arguments.sources[0], job, arguments, display)
+    finally:
+        display.close()

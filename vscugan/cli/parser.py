@@ -6,7 +6,7 @@ import argparse
 import difflib
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from vscugan.errors import ArgumentError
@@ -41,6 +41,11 @@ class Parser(argparse.ArgumentParser):
         elif message.startswith(_REQUIRED):
             message = f"{message.removeprefix(_REQUIRED)} must be given, got none"
         raise ArgumentError(f"{message.removeprefix('argument ')}; {self._help_hint}")
+
+    @property
+    def option_actions(self) -> Mapping[str, argparse.Action]:
+        """What each option does, by its name with the dashes."""
+        return self._option_string_actions
 
     @property
     def _help_hint(self) -> str:

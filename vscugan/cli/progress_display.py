@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -69,6 +71,37 @@ def _done_line(e: Event) -> str:
     )
 
 
+def _file_line(e: Event) -> str:
+    """What became of a file of several; of those made now ``done`` has said it."""
+    if e["code"]:
+        return f"failed: {e['message']}"
+    return "is there already, of the same source and options" if e["state"] == "there" else ""
+
+
+def _summary_lines(e: Event) -> str:
+    """A table of all files, and how many of them are what."""
+    names = {"done": "done", "there": "there already", "failed": "failed", "missing": "not begun"}
+    lines = []
+    for file in e["files"]:
+        facts = f"{format_count(file['frames'], 'frame')}, {format_size(file['bytes'])} in " if file["frames"] else ""
+        facts += format_duration(file["seconds"]) if file["frames"] else file["message"]
+        lines.append(f"{names[file['state']]:<13}  {os.path.basename(file['output'])!r}  {facts}".rstrip())
+    counts = Counter(file["state"] for file in e["files"])
+    total = ", ".join(f"{counts[state]} {name}" for state, name in names.items() if counts[state])
+    return "\n".join([*lines, f"{format_count(len(e['files']), 'file')}: {total}"])
+
+
+def _line(e: Event) -> str:
+    """The line of an event that comes once, after the name of its file where there are several; empty for none."""
+    make = LINES.get(e["event"])
+    text = make(e) if make else ""
+    return f"{_of_file(e)}{text}" if text else ""
+
+
+def _of_file(e: Event) -> str:
+    return f"[{e['file']}/{e['files']}] {os.path.basename(e['source'])!r}: " if "file" in e else ""
+
+
 #: the line of each event that comes once
 LINES: dict[str, Callable[[Event], str]] = {
     "plan": _plan_line,
@@ -77,6 +110,8 @@ LINES: dict[str, Callable[[Event], str]] = {
     "mux": lambda e: "all chunks are finished; writing the file",
     "check": lambda e: "checking the file: frames, timestamps, everything that was copied",
     "done": _done_line,
+    "file": _file_line,
+    "summary": _summary_lines,
 }
 
 
@@ -103,14 +138,14 @@ class Plain:
 
     def __call__(self, event: Event) -> None:
         kind = event["event"]
-        if kind in LINES:
-            print(LINES[kind](event), flush=True)
+        if line := _line(event):
+            print(line, flush=True)
         elif kind == "progress" and time.monotonic() - self._last >= PLAIN_S:
             self._last = time.monotonic()
-            print(progress_line(event), flush=True)
-        elif kind == "index" and event["percent"] // 25 > self._percent // 25:
+            print(f"{_of_file(event)}{progress_line(event)}", flush=True)
+        elif kind == "index" and event["percent"] // 25 != self._percent // 25:
             self._percent = event["percent"]
-            print(f"indexing the source: {event['percent']} %", flush=True)
+            print(f"{_of_file(event)}indexing the source: {event['percent']} %", flush=True)
 
     def close(self) -> None:
         """Do nothing: nothing is open."""
@@ -127,31 +162,39 @@ class Json:
 
 
 class Live:
-    """A bar on a terminal, with the lines above it."""
+    """A bar on a terminal for each file in work, with the lines above them."""
 
     def __init__(self) -> None:
         from rich.progress import BarColumn, Progress, TextColumn
         from rich.table import Column
 
         text = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=False))
-        self._bar = Progress(text, BarColumn(BAR_COLUMNS), transient=True)
-        self._task = self._bar.add_task("opening the source", total=100)
-        self._bar.start()
+        self._bars = Progress(text, BarColumn(BAR_COLUMNS), transient=True)
+        self._tasks: dict[int, Any] = {}
+        self._bars.start()
 
     def __call__(self, event: Event) -> None:
-        kind = event["event"]
-        if kind in LINES:
-            self._bar.console.print(LINES[kind](event), markup=False, highlight=False)
+        kind, file, name = event["event"], event.get("file", 0), _of_file(event)
+        if line := _line(event):
+            self._bars.console.print(line, markup=False, highlight=False)
+        if kind in ("file", "summary"):
+            if file in self._tasks:
+                self._bars.remove_task(self._tasks.pop(file))
+            return
+        if file not in self._tasks:
+            self._tasks[file] = self._bars.add_task(f"{name}opening the source", total=100)
+        task = self._tasks[file]
         if kind in BAR_TEXTS:
-            self._bar.update(self._task, description=BAR_TEXTS[kind])
+            self._bars.update(task, description=f"{name}{BAR_TEXTS[kind]}")
         elif kind == "progress":
-            self._bar.update(self._task, description=progress_line(event), completed=event["frames"], total=event["of"])
+            text = f"{name}{progress_line(event)}"
+            self._bars.update(task, description=text, completed=event["frames"], total=event["of"])
         elif kind == "index":
-            self._bar.update(self._task, description="indexing the source", completed=event["percent"], total=100)
+            self._bars.update(task, description=f"{name}indexing the source", completed=event["percent"], total=100)
 
     def close(self) -> None:
-        """Remove the bar."""
-        self._bar.stop()
+        """Remove the bars."""
+        self._bars.stop()
 
 
 def choose_display(*, as_json: bool) -> Display:

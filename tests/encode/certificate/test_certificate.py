@@ -11,7 +11,8 @@ from support.certificates import FRAMES, certificate, write
 
 from vscugan.__main__ import main
 from vscugan.encode.certificate import certificate as module
-from vscugan.encode.certificate.certificate import contradictions, fingerprint
+from vscugan.encode.certificate.certificate import fingerprint
+from vscugan.encode.certificate.certificate_file import contradictions
 from vscugan.engine.device_choice import Gpu
 from vscugan.runtime.device import Adapter, Device
 

@@ -16,11 +16,10 @@ from typing import Any
 import vapoursynth as vs
 
 from vscugan.clip.error_text import first_line
-from vscugan.encode.certificate import certificate
+from vscugan.encode.certificate.certificate_file import contradictions, read_certificate
 from vscugan.encode.certificate.certified_job import Request, certified_job
 from vscugan.encode.certificate.frame_check import ComputedClip, ExpectedFrame, compare_frame, compute_clip
 from vscugan.encode.container.streams import COVER, tracks
-from vscugan.encode.job.encode_job import CERTIFICATE_SUFFIX
 from vscugan.encode.source.filter_graph import FilterGraph, build
 from vscugan.encode.source.source import Source, open_source
 from vscugan.engine.standby import wait_for_engines
@@ -34,8 +33,8 @@ def verify(request: Request) -> dict[str, Any]:
     that may: versions, processors and tiles; and each of the ``frames``.
     Raises: ArgumentError, ClipError, SourceError.
     """
-    content = certificate.read_certificate(request.result, CERTIFICATE_SUFFIX)
-    wrong = [f"certificate: {text}" for text in certificate.contradictions(content)]
+    content = read_certificate(request.result)
+    wrong = [f"certificate: {text}" for text in contradictions(content)]
     job = certified_job(request, content)
     source = open_source(Path(job.source), lambda percent: None, bool(job.script))
     if source.sha256 != content["source"]["sha256"]:

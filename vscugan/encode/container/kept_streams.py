@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vscugan.encode.container import unsupported
 from vscugan.encode.container.matroska_header import Header, left_to_libav, read_header
+from vscugan.encode.container.output_name import muxer_of
 from vscugan.encode.container.streams import COVER, Track, tracks
 
 
@@ -27,7 +28,7 @@ def keep_streams(
     ``leave_out``: what it does not hold may be dropped; ``note`` is called with each thing, for people.
     Raises: ConflictError where something would be dropped that must not be.
     """
-    muxer = unsupported.muxer_of(output)
+    muxer = muxer_of(output)
     found = tracks(source)
     left_out = unsupported.unsupported_streams(source, found, video, muxer)
     written = [track for track in found if track not in left_out and track.kind != "data"]

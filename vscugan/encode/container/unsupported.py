@@ -10,10 +10,8 @@ from typing import Any
 import av
 
 from vscugan.encode.container.streams import COVER, COVER_FILES, Track, codec_of
-from vscugan.errors import ArgumentError, ConflictError
+from vscugan.errors import ConflictError
 
-#: libav's muxer for each ending of an output's name
-MUXERS = {".mkv": "matroska", ".mp4": "mp4", ".m4v": "mp4"}
 #: statistics of the old video track, wrong for the new one (mkvmerge writes them)
 STALE_TAGS = ("BPS", "DURATION", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES", "ENCODER", "ENCODER_OPTIONS",
               "_STATISTICS_WRITING_APP", "_STATISTICS_WRITING_DATE_UTC", "_STATISTICS_TAGS", "SOURCE_ID")  # fmt: skip
@@ -23,19 +21,6 @@ MP4_TAGS = {"title", "artist", "album_artist", "composer", "album", "date", "enc
             "episode_sort", "season_number", "media_type", "hd_video", "compilation", "disc", "track", "creation_time",
             "major_brand", "minor_version", "compatible_brands"}  # fmt: skip
 MP4_TRACK_TAGS = {"title", "language", "handler_name", "vendor_id", "creation_time"}
-
-
-def muxer_of(output: Path) -> str:
-    """The muxer for an output's name.
-
-    Raises: ArgumentError.
-    """
-    try:
-        return MUXERS[output.suffix.lower()]
-    except KeyError:
-        raise ArgumentError(
-            f"output must end in {', '.join(MUXERS)}, got {output.name!r}; Matroska (.mkv) holds everything"
-        ) from None
 
 
 def _is_supported(stream: Any, muxer: str) -> bool:

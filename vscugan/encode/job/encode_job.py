@@ -21,7 +21,7 @@ PLAN_NAME = "plan.json"
 WORK_SUFFIX = ".vscugan"
 CERTIFICATE_SUFFIX = ".cugan.json"
 #: what the result does not depend on, so that a run that goes on may have other ones
-IRRELEVANT_FIELDS = ("source", "output", "overwrite", "keep_work")
+IRRELEVANT_FIELDS = ("source", "output", "overwrite", "keep_work", "profile")
 #: options of Upscale that may be null in a job's file, which is the same as left out
 NULLABLE = ("scale", "width", "height", "noise", "model", "weights", "tile", "memory", "streams", "gates", "strength")
 
@@ -41,6 +41,7 @@ class EncodeJob:
     leave_out: bool = False  #: what the container can't hold
     overwrite: bool = False
     keep_work: bool = False
+    profile: dict[str, Any] = field(default_factory=dict)  #: where options came from, for the certificate
 
     @property
     def grid_frames(self) -> int:

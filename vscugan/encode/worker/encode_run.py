@@ -17,7 +17,7 @@ from vscugan.encode.chunks.progress_meter import ProgressMeter
 from vscugan.encode.chunks.trial import try_encoder
 from vscugan.encode.container.kept_streams import KeptStreams, keep_streams
 from vscugan.encode.container.mux import MuxJob
-from vscugan.encode.container.unsupported import muxer_of
+from vscugan.encode.container.output_name import muxer_of
 from vscugan.encode.container.video import CodedChunk
 from vscugan.encode.encoders.command_line import encoder_options
 from vscugan.encode.encoders.programs import (
@@ -55,10 +55,14 @@ class Inputs:
 
 
 class Run:
-    """One run; ``work`` returns when the output is there, or raises a CuganError."""
+    """One run; ``work`` returns when the output is there, or raises a CuganError.
 
-    def __init__(self, job: EncodeJob, emit: Emit, children: Children) -> None:
+    ``kept``: the graph of the run before in this process, whose model is in memory until that of this one is built.
+    """
+
+    def __init__(self, job: EncodeJob, emit: Emit, children: Children, kept: list[FilterGraph] | None = None) -> None:
         self.job, self.emit, self.children = job, emit, children
+        self._kept = [] if kept is None else kept
         self.source_path, self.output = Path(job.source), Path(job.output)
         self.started = time.time()
 
@@ -121,6 +125,7 @@ class Run:
         self.emit("model")
         wait_for_engines()  # a run that goes on, and a check, must have the same bits
         graph = build(self.job, source)
+        self._kept[:] = [graph]
         chunks = cut(graph.clip.num_frames, chunk_frames(self.job.chunk_s, graph.rate, self.job.grid_frames))
         first = compute_first(graph, chunks, journal)
         check_format(program, first.stream_format)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vscugan.encode.certificate import certificate
+from vscugan.encode.certificate.certificate_file import SCHEMA_VERSION
 from vscugan.encode.chunks.children import Children
 from vscugan.encode.container import mux
 from vscugan.encode.container.mux import MuxJob
@@ -61,8 +62,9 @@ def certificate_of(
     source = {"name": Path(job.source).name, **facts["source"]}
     script = Path(job.script).name if job.script else None
     return {
-        "form": certificate.SCHEMA_VERSION, **facts, "source": source,
-        "parameters": job.fingerprint() | {"script": script}, "muxer": certificate.muxer_name(),
+        "form": SCHEMA_VERSION, **facts, "source": source,
+        "parameters": job.fingerprint() | {"script": script}, "profile": job.profile,
+        "muxer": certificate.muxer_name(),
         "picture": stream_format.described(),
         "chunks": [{name: entry.get(name) for name in CHUNK_KEYS} for entry in entries], "result": result,
         "started": round(started), "finished": round(time.time()),

@@ -1,75 +1,109 @@
-"""The process that does the work: reads a job from stdin, reports events on stdout, stops when stdin ends."""
+"""The process that does the work: reads jobs from stdin, reports events on stdout, stops when stdin ends."""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
+import socket
 import sys
 import threading
 import traceback
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
 
 from vscugan.encode.chunks.children import Children
 from vscugan.encode.job.encode_job import EncodeJob
 from vscugan.encode.job.events import EventPipe
+from vscugan.encode.job.work_folder import open_file
 from vscugan.errors import CuganError, DiskError
 from vscugan.exits import INTERRUPTED, UNEXPECTED
 
 LOG_NAME = "worker.log"
 #: how its lines begin that are log records, unlike a traceback
 LOG_RECORDS = ("DEBUG ", "INFO ", "WARNING ")
+Received = tuple[bytes, list[int]]  # a job's line, and the lock that came with it
 
 
-def _stop_with_parent(children: Children) -> None:
-    """Wait for the end of stdin, which is the parent's wish or its death, and end at once.
+def _read() -> Received:
+    """What is there of stdin, and descriptors that came with it; nothing at its end."""
+    if os.name != "posix":
+        return os.read(0, 65536), []
+    with socket.socket(fileno=os.dup(0)) as channel:
+        piece, descriptors, *_ = socket.recv_fds(channel, 65536, 1)
+    return piece, descriptors
+
+
+def _receive(jobs: SimpleQueue[Received], children: Children) -> None:
+    """Hand on what comes on stdin; at its end, which is the parent's wish or its death, end at once.
 
     Everything finished is durable already, so nothing has to be tidied up.
     """
-    while os.read(0, 4096):
-        pass
-    children.kill()
-    os._exit(INTERRUPTED["SIGINT"])
-
-
-def _read_job() -> EncodeJob:
-    line = b""
-    while not line.endswith(b"\n"):
-        piece = os.read(0, 65536)
+    line, locks = b"", list[int]()
+    while True:
+        piece, descriptors = _read()
         if not piece:
+            children.kill()
             os._exit(INTERRUPTED["SIGINT"])
-        line += piece
-    return EncodeJob.from_json(json.loads(line))
+        line, locks = line + piece, locks + descriptors
+        if line.endswith(b"\n"):
+            jobs.put((line, locks))
+            line, locks = b"", []
 
 
-def main() -> int:
-    """Work on the job; returns the exit code."""
-    emit = EventPipe(os.dup(1))
-    os.dup2(2, 1)  # what a script prints goes to the log
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    children = Children()
-    job = _read_job()
-    threading.Thread(target=_stop_with_parent, args=(children,), daemon=True).start()
+def _log_to(path: Path | str) -> None:
+    """Let what is printed and logged from now on go to a file."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    descriptor = open_file(Path(path), os.O_WRONLY | os.O_APPEND)
+    for standard in (1, 2):
+        os.dup2(descriptor, standard)
+    os.close(descriptor)
+
+
+def _work(job: EncodeJob, emit: EventPipe, children: Children, kept: list[Any]) -> int:
+    """Do a job; returns the exit code. ``kept``: see ``Run``."""
     try:
         from vscugan.encode.worker.encode_run import Run
 
-        Run(job, emit, children).work()
-        code = 0
+        Run(job, emit, children, kept).work()
+        return 0
     except CuganError as error:
-        code = error.exit_code
-        emit("error", message=str(error), code=code)
+        emit("error", message=str(error), code=error.exit_code)
+        return error.exit_code
     except OSError as error:
-        code = DiskError.exit_code
         traceback.print_exc()
         message = f"files must be usable, got {error}; correct this, then run the same command again"
-        emit("error", message=message, code=code)
+        emit("error", message=message, code=DiskError.exit_code)
+        return DiskError.exit_code
     except Exception as error:
-        code = UNEXPECTED
         traceback.print_exc()
         report = f"internal error, please report it with {job.work_folder.name}/{LOG_NAME}"
-        emit("error", message=f"{report}: {type(error).__name__}: {error}", code=code)
-    children.kill()
-    sys.stderr.flush()
-    os._exit(code)  # frames in flight and plugins can't hold the process up
+        emit("error", message=f"{report}: {type(error).__name__}: {error}", code=UNEXPECTED)
+        return UNEXPECTED
+
+
+def main() -> None:
+    """Do one job after the other, until one fails or the parent has no more."""
+    emit = EventPipe(os.dup(1))
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    children, jobs = Children(), SimpleQueue[Received]()
+    kept: list[Any] = []
+    threading.Thread(target=_receive, args=(jobs, children), daemon=True).start()
+    while True:
+        line, locks = jobs.get()
+        job = EncodeJob.from_json(json.loads(line))
+        _log_to(job.work_folder / LOG_NAME)  # what a script prints, too
+        code = _work(job, emit, children, kept)
+        children.kill()
+        if code:
+            sys.stderr.flush()
+            os._exit(code)  # frames in flight and plugins can't hold the process up
+        _log_to(os.devnull)
+        for lock in locks:
+            os.close(lock)
+        emit("idle")
 
 
 if __name__ == "__main__":

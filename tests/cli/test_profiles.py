@@ -1,0 +1,109 @@
+"""Profiles: options by a name, from the shipped file and from the user's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vscugan.__main__ import main
+from vscugan.cli import encode_command
+from vscugan.cli.parser import Parser
+from vscugan.cli.profiles import config_file, find_profile, read_profiles
+from vscugan.errors import ArgumentError
+
+OWN = """
+[web]
+scale = 3
+device = ["cpu", "cpu"]
+leave-out = true
+arg = {zoom = 2, name = "a b"}
+encoder-arguments = ["--crf", "17"]
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's own file, in the usual place."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    path = config_file()
+    path.parent.mkdir()
+    path.write_text(OWN)
+    return path
+
+
+@pytest.fixture
+def parser() -> Parser:
+    parser = Parser(prog="vscugan encode")
+    encode_command.add_arguments(parser)
+    return parser
+
+
+@pytest.fixture
+def jobs(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What encodes would be made of; none is begun."""
+    found: list[dict[str, Any]] = []
+    monkeypatch.setattr(encode_command, "_encode_one", lambda source, given, *_: found.append(given) or 0)
+    return found
+
+
+def test_shipped_profiles_are_options(parser: Parser, tmp_path: Path) -> None:
+    (tmp_path / "empty.toml").touch()
+    profiles = read_profiles(str(tmp_path / "empty.toml"))
+    assert list(profiles) == ["dvd", "web", "bd", "real-time"]
+    for profile in profiles.values():
+        arguments = parser.parse(["in.mkv", "-o", "out.mkv", *profile.arguments(parser)])
+        assert arguments.scale == 2
+        assert profile.about
+        assert profile.encoder_arguments()
+
+
+def test_the_users_own_profile_stands_for_the_shipped_one(
+    config: Path, jobs: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["encode", "a.mkv", "-o", "b.mkv", "--profile", "web", "--scale", "4", "--arg", "zoom=5"]) == 0
+    (job,) = jobs
+    assert job["options"] == {"scale": 4, "device": ["cpu", "cpu"]}
+    assert job["leave_out"]
+    assert job["script_arguments"] == {"zoom": "5", "name": "a b"}
+    assert job["encoder_arguments"] == ["--crf", "17"]
+    assert job["profile"]["file"] == str(config)
+    assert job["profile"]["overridden"] == ["arg", "scale"]
+    assert main(["encode", "a.mkv", "-o", "b.mkv", "--profile", "web", "--", "--crf", "3"]) == 0
+    assert jobs[1]["encoder_arguments"] == ["--crf", "3"]
+    assert jobs[1]["profile"]["overridden"] == ["encoder-arguments"]
+    assert main(["profiles"]) == 0
+    shown = capsys.readouterr().out
+    assert f"web ({config})\n    scale = 3\n" in shown
+    assert "bd (shipped): a clean Blu-ray\n" in shown
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[x]\nscal = 2", "profile x in vscugan.toml must hold options, got scal; did you mean scale?"),
+        ("[x]\noutput = 'o.mkv'", "profile x in vscugan.toml must hold options, got output; see vscugan help encode"),
+        ("[x]\nleave-out = 1", "leave-out of profile x in vscugan.toml must be true or false, got 1"),
+        ("[x]\nnoise = true", "noise of profile x in vscugan.toml must be text or a number, got True"),
+        ("[x]\nencoder-arguments = 3",
+         "encoder-arguments of profile x in vscugan.toml must be text, or a list of it, got 3"),
+        ("scale = 2", "config must hold profiles, got scale outside of them in 'vscugan.toml'; write it below a line "
+         "like [bd]"),
+        ("[x", "config must be TOML, got Expected ']' at the end of a table declaration (at end of document) in "
+         "'vscugan.toml'; correct it"),
+        ("[x]\nscale = 'two'", "scale must be a whole number, got two; run vscugan encode --help to see all options"),
+        ("[y]", "profile must be dvd, web, bd, real-time, y, got x; run vscugan profiles to see them"),
+    ],
+)  # fmt: skip
+def test_what_is_no_profile_is_refused(
+    config: Path, content: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config.write_text(content)
+    assert main(["encode", "a.mkv", "-o", "b.mkv", "--profile", "x"]) == 2
+    assert capsys.readouterr().err == f"vscugan encode: {message}\n"
+
+
+def test_a_config_that_is_named_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match="config must be readable, got No such file or directory: 'no.toml'"):
+        find_profile("bd", str(tmp_path / "no.toml"))

@@ -1,0 +1,1 @@
+"""Many files one after the other: which they are, and the queue that works on them."""

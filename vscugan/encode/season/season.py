@@ -1,0 +1,118 @@
+"""A queue of encodes: each a job of its own, so that one bad file stops no other and a second call goes on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from vscugan.encode.certificate.certificate_file import is_certified
+from vscugan.encode.job.encode_job import EncodeJob
+from vscugan.encode.supervise import check_output, encode
+from vscugan.encode.worker_process import Listener, StoppedError, WorkerProcess
+from vscugan.errors import CuganError
+from vscugan.files import disk_error
+
+DONE, THERE, FAILED, MISSING = "done", "there", "failed", "missing"
+#: how long the main thread waits at a time: on Windows nothing interrupts a longer wait
+WAIT_S = 0.2
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """What became of one file.
+
+    ``state``: done now, there already of the same source and options, failed, or still missing.
+    """
+
+    source: str
+    output: str
+    state: str = MISSING
+    code: int = 0  #: as that of ``encode`` with this file alone
+    message: str = ""  #: why it failed
+    frames: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self)
+
+
+class Season:
+    """Jobs, and what becomes of them.
+
+    ``listen`` is called with each event, which names its file: ``source``, ``file`` (its number from 1 on) and
+    ``files``. ``at_once``: so many jobs, each in a worker process with a model of its own.
+    """
+
+    def __init__(self, jobs: Sequence[EncodeJob], listen: Listener, *, at_once: int, restart: bool) -> None:
+        self.outcomes = [Outcome(source=job.source, output=job.output) for job in jobs]
+        self._listen, self._restart = listen, restart
+        self._waiting = deque(zip(range(1, len(jobs) + 1), jobs, self.outcomes, strict=True))
+        self._workers = [WorkerProcess() for _ in range(min(at_once, len(jobs)))]
+        self._lock = threading.Lock()
+
+    def run(self) -> int:
+        """Do all of them; returns the highest exit code.
+
+        Raises: KeyboardInterrupt after the workers have ended.
+        """
+        with ThreadPoolExecutor(len(self._workers)) as lanes:
+            running: list[Future[None]] = [lanes.submit(self._run_lane, worker) for worker in self._workers]
+            try:
+                while not all(lane.done() for lane in running):
+                    time.sleep(WAIT_S)
+            finally:
+                self._waiting.clear()
+                for worker in self._workers:
+                    worker.close()
+            for lane in running:
+                lane.result()
+        return max((outcome.code for outcome in self.outcomes), default=0)
+
+    def _run_lane(self, worker: WorkerProcess) -> None:
+        """Do one job after the other, until there are no more."""
+        while True:
+            try:
+                number, job, outcome = self._waiting.popleft()
+            except IndexError:
+                return
+            try:
+                self._do(number, job, outcome, worker)
+            except StoppedError:
+                return
+            except CuganError as error:
+                outcome.code, outcome.message = error.exit_code, str(error)
+            outcome.state = FAILED if outcome.code else outcome.state
+            self._tell(number, job, {"event": "file", **outcome.to_json()})
+
+    def _do(self, number: int, job: EncodeJob, outcome: Outcome, worker: WorkerProcess) -> None:
+        job.check()
+        if is_certified(job):
+            outcome.state = THERE
+            return
+        try:
+            Path(job.output).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise disk_error(Path(job.output).parent, error) from error
+        check_output(job)
+
+        def listen(event: dict[str, Any]) -> None:
+            if event["event"] == "error":
+                outcome.message = event["message"]
+            elif event["event"] == "done":
+                outcome.state = DONE
+                outcome.frames, outcome.bytes, outcome.seconds = event["frames"], event["bytes"], event["seconds"]
+            self._tell(number, job, event)
+
+        outcome.code = encode(job, listen, worker, restart=self._restart)
+
+    def _tell(self, number: int, job: EncodeJob, event: dict[str, Any]) -> None:
+        with self._lock:
+            self._listen(event | {"source": job.source, "file": number, "files": len(self.outcomes)})
