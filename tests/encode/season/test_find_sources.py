@@ -14,7 +14,8 @@ from vscugan.errors import ArgumentError, CuganError, SourceError
 def season(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with videos, and what else lies there."""
     monkeypatch.chdir(tmp_path)
-    for name in ("s/02.mkv", "s/01.MP4", "s/extra/01.mkv", "s/cover.jpg", "s/out/02.mkv", "s/03.mkv.vscugan/chunks/x.mkv"):
+    names = "02.mkv", "01.MP4", "extra/01.mkv", "cover.jpg", "out/02.mkv", "03.mkv.vscugan/chunks/x.mkv"
+    for name in (f"s/{name}" for name in names):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).touch()
     return tmp_path
@@ -43,7 +44,8 @@ def test_folders_patterns_and_lists(season: Path) -> None:
         (["empty"], SourceError, "folder must hold videos, got 'empty' with none; name another one"),
         (["s/01.MP4", "s/extra/01.mkv"], ArgumentError,
          "results must have names of their own, got '01' twice; write some into another folder"),
-        (["loop.txt"], SourceError, "list must hold videos and folders, got the list 'loop.txt'; name it beside 'loop.txt'"),
+        (["loop.txt"], SourceError,
+         "list must hold videos and folders, got the list 'loop.txt'; name it beside 'loop.txt'"),
     ],
 )  # fmt: skip
 def test_what_gives_no_season(season: Path, names: list[str], kind: type[CuganError], message: str) -> None:
