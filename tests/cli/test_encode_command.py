@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,3 +55,39 @@ def test_ffv1_holds_what_it_was_given(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["encode", str(source), "-o", str(result), "--script", str(script), "--encoder", "ffv1"]) == 0
     assert main(["verify", str(result), "--script", str(script), "--frames", "30"]) == 0
     assert capsys.readouterr().out.count("same bits; coded at 120.0 dB") == 30
+
+
+def test_a_log_and_a_program_at_the_end(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    source, script, log = media.plain(tmp_path / "a.mkv", frames=3), tmp_path / "r.vpy", tmp_path / "log.txt"
+    script.write_text(media.RESIZE)
+    done = f'{sys.executable} -P -c "open({str(tmp_path / "code")!r}, mode=str(chr(119))).write(str({{code}}))"'
+    argv = ["encode", str(source), "-o", str(tmp_path / "b.mkv"), "--script", str(script), "--encoder", "ffv1"]
+    assert main([*argv, "--log", str(log), "--on-done", done, "--crop", "8,0,4,2"]) == 0, capfd.readouterr().err
+    assert (tmp_path / "code").read_text() == "0"
+    lines = log.read_text(encoding="utf-8").splitlines()
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d .+", line) for line in lines)
+    assert "3 frames to 112x84 YUV420P8" in log.read_text(encoding="utf-8")
+    assert main(["verify", str(tmp_path / "b.mkv"), "--script", str(script)]) == 0
+    assert main([*argv, "--log", str(log), "--on-done", done]) == 4
+    assert (tmp_path / "code").read_text() == "4"
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (("--on-done", "no-such-program x"), "on-done must begin with a program on PATH, got 'no-such-program x'; "
+         "check its name"),
+        (("--on-done", "'x"), "on-done must be a program and its arguments, got No closing quotation; quote them"),
+        (("--crop", "1,2"), "crop must be four numbers of px from 0 on, got 1,2; name left,right,top,bottom"),
+        (("--crop", "all"), "crop must be whole numbers with commas between them, got all; run vscugan encode --help "
+         "to see all options"),
+        (("--crop", "1,0,0,0"), "crop must leave a picture in whole px of all planes, got 1,0,0,0 of 64x48: cropped "
+         "area needs to have mod 2 width offset; name left,right,top,bottom"),
+    ],
+)  # fmt: skip
+def test_arguments_that_would_spoil_the_night(
+    tmp_path: Path, argv: tuple[str, ...], message: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source = media.plain(tmp_path / "a.mkv", frames=3)
+    assert main(["encode", str(source), "-o", str(tmp_path / "b.mkv"), *argv]) == 2
+    assert capfd.readouterr().err == f"vscugan encode: {message}\n"

@@ -9,18 +9,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from vscugan.cli.afterwards import Afterwards
 from vscugan.cli.guard import interruption, print_error
-from vscugan.cli.options import add_upscale, given_upscale, script_arguments
+from vscugan.cli.options import add_upscale, given_upscale, script_arguments, whole_numbers
 from vscugan.cli.parser import Parser
 from vscugan.cli.profiles import ENCODER_ARGUMENTS, find_profile
 from vscugan.cli.progress_display import Display, Event, choose_display
 from vscugan.encode.container.output_name import MUXERS
-from vscugan.errors import ArgumentError
+from vscugan.errors import ArgumentError, CuganError
+from vscugan.exits import INTERRUPTED
 
 HELP = "upscale a video file and keep everything else in it; an interrupted run can be resumed"
 EPILOG = """Arguments after -- go to the encoder, for example: -- --crf 16 --preset slow
 With a program of your own, name its output: --encoder aomenc -- --ivf --cq-level=20 -o {output}.ivf -"""
-PATH_OPTIONS = ("-o", "--output", "--script", "--weights", "--config")
+PATH_OPTIONS = ("-o", "--output", "--script", "--weights", "--config", "--log")
 GO_ON = "run the same command again to go on"
 #: the hint for an unknown option, which may be meant for the encoder
 REST_HINT = "options of the encoder stand behind --, as in -- {}"
@@ -38,6 +40,8 @@ def add_arguments(parser: Parser) -> None:
     add("--arg", action="append", default=absent, metavar="NAME=VALUE", help="an argument for the script, as vspipe -a")
     add("--encoder", default=absent, help="x265 (default), x264, svt-av1, ffv1, or a program that reads y4m")
     add("--chunk", type=float, default=absent, metavar="SECONDS", help="length of the chunks (default 10)")
+    borders = "px that are cut off the source: left,right,top,bottom"
+    add("--crop", type=whole_numbers, default=absent, metavar="L,R,T,B", help=borders)
     add("--leave-out", action="store_true", default=absent, help="leave out what the container can't hold")
     add("--profile", metavar="NAME", help="options by a name, see vscugan profiles; what is given besides it counts")
     add("--config", metavar="FILE", help="your profiles, in place of those in your folder of settings")
@@ -47,6 +51,9 @@ def add_arguments(parser: Parser) -> None:
     add("--restart", action="store_true", help="delete the run before, and begin anew")
     add("--overwrite", action="store_true", help="replace outputs that exist, of other sources or options")
     add("--keep-work", action="store_true", help="keep the work folder after the end")
+    add("--log", type=os.path.abspath, metavar="FILE", help="add what happens to a text file, with times")
+    after = 'a program to run at the end, with its arguments; {code} is the exit code: "notify-send done {code}"'
+    add("--on-done", metavar="PROGRAM", help=after)
     add("--json", action="store_true", help="report everything as JSON, one event a line")
     add_upscale(parser)
 
@@ -54,7 +61,8 @@ def add_arguments(parser: Parser) -> None:
 def _given(arguments: argparse.Namespace, encoder_arguments: list[str] | None) -> dict[str, Any]:
     """The fields of the job that were given on the command line."""
     given: dict[str, Any] = {"overwrite": arguments.overwrite, "keep_work": arguments.keep_work}
-    names = {"script": "script", "encoder": "encoder", "chunk": "chunk_s", "leave_out": "leave_out"}
+    names = {"script": "script", "encoder": "encoder", "chunk": "chunk_s", "crop": "crop",
+             "leave_out": "leave_out"}  # fmt: skip
     given |= {field: getattr(arguments, name) for name, field in names.items() if hasattr(arguments, name)}
     if hasattr(arguments, "arg"):
         given["script_arguments"] = script_arguments(arguments.arg)
@@ -164,10 +172,19 @@ def run(parser: Parser, argv: Sequence[str]) -> int:
     job = _given(arguments, encoder_arguments) | {"profile": described}
     from vscugan.encode.season.find_sources import is_season
 
-    display = choose_display(as_json=arguments.json)
+    after = Afterwards(arguments.on_done) if arguments.on_done else None
+    display = choose_display(as_json=arguments.json, log=arguments.log)
     try:
         if is_season(arguments.sources, arguments.output):
-            return _encode_season(job, arguments, display)
-        return _encode_one(arguments.sources[0], job, arguments, display)
+            code = _encode_season(job, arguments, display)
+        else:
+            code = _encode_one(arguments.sources[0], job, arguments, display)
+    except CuganError as error:
+        if after:
+            after.run(error.exit_code)
+        raise
     finally:
         display.close()
+    if after and code not in INTERRUPTED.values():
+        after.run(code)
+    return code

@@ -46,6 +46,10 @@ def names(text: str) -> list[str]:
     return text.split(",")
 
 
+def whole_numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
+
+
 def add_upscale(parser: argparse.ArgumentParser, *, of_clips: bool = True, several_noises: bool = False) -> None:
     """Give a command the options of Upscale; those left out are absent from the result.
 

@@ -12,7 +12,8 @@ from typing import Any, NoReturn
 from vscugan.errors import ArgumentError
 
 #: what the functions that parse a value accept, by their names
-ACCEPTED = {"int": "a whole number", "float": "a number", "number": "a number", "tile": "one or two whole numbers"}
+ACCEPTED = {"int": "a whole number", "float": "a number", "number": "a number", "tile": "one or two whole numbers",
+            "whole_numbers": "whole numbers with commas between them"}  # fmt: skip
 #: difflib's ratio from which a name counts as misspelt; higher where it may be another program's option
 SIMILAR, VERY_SIMILAR = 0.75, 0.85
 _EXPECTED = re.compile(r"argument (\S+): expected (.+)")

@@ -8,7 +8,11 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Protocol
+
+from vscugan.files import disk_error
 
 #: seconds between two plain progress lines
 PLAIN_S = 10.0
@@ -129,26 +133,62 @@ def progress_line(e: Event) -> str:
     )
 
 
-class Plain:
-    """One line for each event, and one for the progress every ten seconds."""
+def print_line(line: str) -> None:
+    print(line, end="", flush=True)
 
-    def __init__(self) -> None:
+
+class Plain:
+    """One line for each event, and one for the progress every ten seconds; ``stamp`` stands before each."""
+
+    def __init__(self, write: Callable[[str], object] = print_line, stamp: Callable[[], str] = str) -> None:
+        self._write, self._stamp = write, stamp
         self._last = time.monotonic()
         self._percent = -1
 
     def __call__(self, event: Event) -> None:
-        kind = event["event"]
-        if line := _line(event):
-            print(line, flush=True)
-        elif kind == "progress" and time.monotonic() - self._last >= PLAIN_S:
+        kind, line = event["event"], _line(event)
+        if kind == "progress" and time.monotonic() - self._last >= PLAIN_S:
             self._last = time.monotonic()
-            print(f"{_of_file(event)}{progress_line(event)}", flush=True)
+            line = f"{_of_file(event)}{progress_line(event)}"
         elif kind == "index" and event["percent"] // 25 != self._percent // 25:
             self._percent = event["percent"]
-            print(f"{_of_file(event)}indexing the source: {event['percent']} %", flush=True)
+            line = f"{_of_file(event)}indexing the source: {event['percent']} %"
+        if line:
+            self._write(f"{self._stamp()}{line}\n")
 
     def close(self) -> None:
         """Do nothing: nothing is open."""
+
+
+class Logged:
+    """A display whose lines are added to a file, too, with errors and times.
+
+    Raises: DiskError.
+    """
+
+    def __init__(self, display: Display, path: str) -> None:
+        self._display = display
+        try:
+            self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115
+        except OSError as error:
+            raise disk_error(Path(path), error) from error
+        self._log = Plain(self._append, lambda: time.strftime("%Y-%m-%d %H:%M:%S "))
+
+    def _append(self, line: str) -> None:
+        with suppress(OSError, ValueError):  # a full disk, or closed after an interruption
+            self._file.write(line)
+            self._file.flush()
+
+    def __call__(self, event: Event) -> None:
+        self._display(event)
+        if event["event"] in ("error", "interrupted"):
+            event = event | {"event": "note", "text": event.get("message", "interrupted")}
+        self._log(event)
+
+    def close(self) -> None:
+        """Close both."""
+        self._display.close()
+        self._file.close()
 
 
 class Json:
@@ -197,8 +237,16 @@ class Live:
         self._bars.stop()
 
 
-def choose_display(*, as_json: bool) -> Display:
-    """The display that fits where stdout goes."""
+def choose_display(*, as_json: bool, log: str | None = None) -> Display:
+    """The display that fits where stdout goes; ``log``: a file that gets its lines, too.
+
+    Raises: DiskError.
+    """
+    display = _choose(as_json)
+    return Logged(display, log) if log else display
+
+
+def _choose(as_json: bool) -> Display:
     if as_json:
         return Json()
     if not sys.stdout.isatty():

@@ -38,6 +38,7 @@ class EncodeJob:
     encoder: str = "x265"
     encoder_arguments: list[str] = field(default_factory=list)
     chunk_s: float = DEFAULT_CHUNK_S
+    crop: list[int] = field(default_factory=list)  #: px of the source: left, right, top and bottom
     leave_out: bool = False  #: what the container can't hold
     overwrite: bool = False
     keep_work: bool = False
@@ -95,6 +96,9 @@ class EncodeJob:
                 f"chunk must be above 0 and at most {LONGEST_CHUNK_S} s, got {self.chunk_s:g}; leave it out for "
                 f"{DEFAULT_CHUNK_S:g}"
             )
+        if self.crop and (len(self.crop) != 4 or min(self.crop) < 0):
+            got = ",".join(map(str, self.crop))
+            raise ArgumentError(f"crop must be four numbers of px from 0 on, got {got}; name left,right,top,bottom")
         for name in self.script_arguments:
             if not name.isidentifier():
                 raise ArgumentError(f"arg must be NAME=VALUE, got {name!r}; write it as for vspipe -a")

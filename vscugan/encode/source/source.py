@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import struct
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from vscugan.encode.source.damage import Damage
 from vscugan.encode.source.main_video import SAMPLED_FRAMES, MainVideo, read_main_video
 from vscugan.encode.source.source_file import check_readable, refusal
 from vscugan.encode.source.source_index import IndexedClip, open_indexed
-from vscugan.errors import SourceError
+from vscugan.errors import ArgumentError, SourceError
 
 #: props of metadata that changes from frame to frame, which no encoder here is given
 DYNAMIC = {"DolbyVisionRPU": "Dolby Vision", "HDR10Plus": "HDR10+"}
@@ -135,3 +135,20 @@ def open_source(path: Path, progress: Callable[[int], None], is_scripted: bool) 
         path=path, clip=clip, timeline=timeline, stream=video.stream, sha256=video.sha256, contents=video.contents,
         damage=damage, notes=(*damage.notes(), *_dropped_notes(props)),
     )  # fmt: skip
+
+
+def crop(source: Source, borders: Sequence[int]) -> Source:
+    """The source without its borders: left, right, top and bottom, in px; empty for all of it.
+
+    Raises: ArgumentError.
+    """
+    if not any(borders):
+        return source
+    left, right, top, bottom = borders
+    try:
+        return replace(source, clip=source.clip.std.Crop(left, right, top, bottom))
+    except vs.Error as error:
+        raise ArgumentError(
+            f"crop must leave a picture in whole px of all planes, got {','.join(map(str, borders))} of "
+            f"{source.clip.width}x{source.clip.height}: {str(error).removeprefix('Crop: ')}; name left,right,top,bottom"
+        ) from error

@@ -31,7 +31,7 @@ from vscugan.encode.job.encode_job import EncodeJob
 from vscugan.encode.job.events import Emit
 from vscugan.encode.job.journal import Entry, Journal
 from vscugan.encode.source.filter_graph import FilterGraph, build
-from vscugan.encode.source.source import Source, open_source
+from vscugan.encode.source.source import Source, crop, open_source
 from vscugan.encode.source.source_file import check_readable, identity
 from vscugan.encode.worker.finished_file import certificate_of, publish_result, write_result
 from vscugan.encode.worker.first_frame import FirstFrame, compute_first
@@ -118,7 +118,8 @@ class Run:
 
     def _open(self, journal: Journal, muxer: str, program: Program) -> Inputs:
         """Open the source and build the clip; refuse what the output can't hold or the encoder does not take."""
-        source = open_source(self.source_path, lambda p: self.emit("index", percent=p), bool(self.job.script))
+        whole = open_source(self.source_path, lambda p: self.emit("index", percent=p), bool(self.job.script))
+        source = crop(whole, self.job.crop)
         kept = keep_streams(self.source_path, source.stream, self.output, leave_out=self.job.leave_out, note=self._note)
         if program.row and program.row.codec == "ffv1" and muxer == "mp4":
             raise ConflictError("output must hold the encoder's video, got .mp4, which can't hold FFV1; write a .mkv")
