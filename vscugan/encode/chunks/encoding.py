@@ -34,20 +34,40 @@ PIPE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChunkContext:
-    """How the chunks of a clip are encoded, and where."""
+class ChunkSetup:
+    """How chunks of a clip are encoded, wherever that is done."""
 
     clip: vs.VideoNode
     stream_format: StreamFormat
     program: Program
     arguments: tuple[str, ...]
-    muxer: str  #: of the finished file, as libav calls it
     folder: Path
-    journal: Journal
     children: Children
+    hardware: dict[str, str]  #: what computes the frames, for the journal
+
+    @property
+    def temp_folder(self) -> Path:
+        """Where unfinished ones are; emptied at every start."""
+        return self.folder / "temp"
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the frames."""
+        return self.stream_format.width, self.stream_format.height
+
+    def chunk_name(self, chunk: Chunk) -> str:
+        """The file name of a chunk."""
+        return f"{chunk.number:06d}{output_suffix(self.program, self.arguments)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChunkContext(ChunkSetup):
+    """The same in the process that keeps the journal."""
+
+    muxer: str  #: of the finished file, as libav calls it
+    journal: Journal
     emit: Emit
     computed: tuple[int, vs.VideoFrame]  #: the number of a frame that is computed already, and the frame
-    hardware: dict[str, str]  #: what computes the frames, for the journal
     #: held from the comparison of a chunk's header with the first one's until the chunk is in the journal
     committing: threading.Lock = field(default_factory=threading.Lock)
 
@@ -55,15 +75,6 @@ class ChunkContext:
     def chunk_folder(self) -> Path:
         """Where finished chunks are."""
         return self.folder / "chunks"
-
-    @property
-    def temp_folder(self) -> Path:
-        """Where unfinished ones are; emptied at every start."""
-        return self.folder / "temp"
-
-    def chunk_name(self, chunk: Chunk) -> str:
-        """The file name of a chunk."""
-        return f"{chunk.number:06d}{output_suffix(self.program, self.arguments)}"
 
 
 @dataclass(kw_only=True)
@@ -89,7 +100,7 @@ def _widen_pipe(process: subprocess.Popen[bytes]) -> None:
         fcntl.fcntl(process.stdin, fcntl.F_SETPIPE_SZ, PIPE_BYTES)  # type: ignore[arg-type]
 
 
-def start_encoding(context: ChunkContext, chunk: Chunk) -> Encoding:
+def start_encoding(context: ChunkSetup, chunk: Chunk) -> Encoding:
     """Start the encoder of a chunk.
 
     Raises: DiskError.
@@ -107,7 +118,7 @@ def start_encoding(context: ChunkContext, chunk: Chunk) -> Encoding:
     return Encoding(chunk=chunk, process=process, temp=temp, log=log, started=time.monotonic())
 
 
-def failure(context: ChunkContext, encoding: Encoding) -> CuganError:
+def failure(context: ChunkSetup, encoding: Encoding) -> CuganError:
     """The error for an encoder that ended before its time: a full disk, or its own reason where it gives one."""
     code = encoding.process.wait()
     free = shutil.disk_usage(context.folder).free
@@ -124,7 +135,7 @@ def failure(context: ChunkContext, encoding: Encoding) -> CuganError:
     )
 
 
-def feed_frame(context: ChunkContext, encoding: Encoding, frame: vs.VideoFrame, hasher: ThreadPoolExecutor) -> None:
+def feed_frame(context: ChunkSetup, encoding: Encoding, frame: vs.VideoFrame, hasher: ThreadPoolExecutor) -> None:
     """Hand one frame to its encoder, and hash it at the same time.
 
     Raises: EncoderError, DiskError.

@@ -8,31 +8,40 @@ from pathlib import Path
 
 from vscugan.encode.chunks.chunk import Chunk
 from vscugan.encode.chunks.chunk_check import check_chunk
-from vscugan.encode.chunks.encoding import ChunkContext, Encoding, failure
+from vscugan.encode.chunks.encoding import ChunkContext, ChunkSetup, Encoding, failure
 from vscugan.encode.container.unsupported import refuse_unsupported_video
 from vscugan.encode.job.journal import Entry
 from vscugan.errors import EncoderError
 from vscugan.files import disk_error, sha256, sync_file, sync_folder
 
 
-def finish_chunk(context: ChunkContext, encoding: Encoding) -> Entry:
-    """Wait for the encoder, check what it wrote, and make it durable: file, journal, then the final name.
+def check_encoded(setup: ChunkSetup, encoding: Encoding) -> Entry:
+    """Wait for the encoder and check what it wrote; returns the chunk's entry for the journal.
+
+    Raises: EncoderError, DiskError.
+    """
+    if encoding.process.wait():
+        raise failure(setup, encoding)
+    chunk, temp = encoding.chunk, encoding.temp
+    checked = check_chunk(temp, chunk, setup.size)
+    encoding.log.unlink(missing_ok=True)
+    return {
+        "kind": "chunk", "chunk": chunk.number, "start": chunk.start, "stop": chunk.stop, "file": temp.name,
+        "bytes": temp.stat().st_size, "sha256": sha256(temp), "codec": checked.codec,
+        "header_sha256": checked.header_sha256, "order": list(checked.order), "frames": encoding.hashes,
+        "sketches": encoding.sketches, "hardware": setup.hardware,
+        "tile": encoding.tiles.pop() if len(encoding.tiles) == 1 else None,
+        "seconds": round(time.monotonic() - encoding.started, 3),
+    }  # fmt: skip
+
+
+def keep_chunk(context: ChunkContext, entry: Entry) -> None:
+    """Make a checked chunk in the temp folder durable: file, journal, then the final name.
 
     The journal decides: a crash between it and the renaming is mended by ``recover``.
     Raises: EncoderError, DiskError, ConflictError.
     """
-    if encoding.process.wait():
-        raise failure(context, encoding)
-    chunk, temp = encoding.chunk, encoding.temp
-    checked = check_chunk(temp, chunk, (context.stream_format.width, context.stream_format.height))
-    entry = {
-        "kind": "chunk", "chunk": chunk.number, "start": chunk.start, "stop": chunk.stop, "file": temp.name,
-        "bytes": temp.stat().st_size, "sha256": sha256(temp), "codec": checked.codec,
-        "header_sha256": checked.header_sha256, "order": list(checked.order), "frames": encoding.hashes,
-        "sketches": encoding.sketches, "hardware": context.hardware,
-        "tile": encoding.tiles.pop() if len(encoding.tiles) == 1 else None,
-        "seconds": round(time.monotonic() - encoding.started, 3),
-    }  # fmt: skip
+    temp = context.temp_folder / entry["file"]
     try:
         sync_file(temp)
         sync_folder(temp.parent)
@@ -43,8 +52,14 @@ def finish_chunk(context: ChunkContext, encoding: Encoding) -> Entry:
         sync_folder(context.chunk_folder)
     except OSError as error:
         raise disk_error(temp, error) from error
-    encoding.log.unlink(missing_ok=True)
-    context.emit("chunk", chunk=chunk.number, frames=chunk.frames, bytes=entry["bytes"], seconds=entry["seconds"])
+    frames = entry["stop"] - entry["start"]
+    context.emit("chunk", chunk=entry["chunk"], frames=frames, bytes=entry["bytes"], seconds=entry["seconds"])
+
+
+def finish_chunk(context: ChunkContext, encoding: Encoding) -> Entry:
+    """Both: what was encoded is checked and kept; returns its entry."""
+    entry = check_encoded(context, encoding)
+    keep_chunk(context, entry)
     return entry
 
 
