@@ -47,6 +47,9 @@ def add_arguments(parser: Parser) -> None:
     add("--config", metavar="FILE", help="your profiles, in place of those in your folder of settings")
     add("--to", choices=[suffix[1:] for suffix in MUXERS], default="mkv", help="files in a folder (default mkv)")
     add("--jobs", type=int, default=1, help="so many files at once, each with a model of its own (default 1)")
+    add("--cluster", default=absent, metavar="ADDRESS", help="a Ray cluster that does the chunks, see vscugan cluster")
+    add("--ship", action="store_true", default=absent, help="bring the source to nodes that don't see its path")
+    add("--same-bits", action="store_true", default=absent, help="refuse nodes that compute other last bits")
     add("--resume", action="store_true", help="resume the run before; options left out are as they were there")
     add("--restart", action="store_true", help="delete the run before, and begin anew")
     add("--overwrite", action="store_true", help="replace outputs that exist, of other sources or options")
@@ -62,7 +65,7 @@ def _given(arguments: argparse.Namespace, encoder_arguments: list[str] | None) -
     """The fields of the job that were given on the command line."""
     given: dict[str, Any] = {"overwrite": arguments.overwrite, "keep_work": arguments.keep_work}
     names = {"script": "script", "encoder": "encoder", "chunk": "chunk_s", "crop": "crop",
-             "leave_out": "leave_out"}  # fmt: skip
+             "leave_out": "leave_out", "cluster": "cluster", "ship": "ship", "same_bits": "same_bits"}  # fmt: skip
     given |= {field: getattr(arguments, name) for name, field in names.items() if hasattr(arguments, name)}
     if hasattr(arguments, "arg"):
         given["script_arguments"] = script_arguments(arguments.arg)

@@ -21,7 +21,7 @@ PLAN_NAME = "plan.json"
 WORK_SUFFIX = ".vscugan"
 CERTIFICATE_SUFFIX = ".cugan.json"
 #: what the result does not depend on, so that a run that goes on may have other ones
-IRRELEVANT_FIELDS = ("source", "output", "overwrite", "keep_work", "profile")
+IRRELEVANT_FIELDS = ("source", "output", "overwrite", "keep_work", "profile", "cluster", "ship", "same_bits")
 #: options of Upscale that may be null in a job's file, which is the same as left out
 NULLABLE = ("scale", "width", "height", "noise", "model", "weights", "tile", "memory", "streams", "gates", "strength")
 
@@ -42,6 +42,9 @@ class EncodeJob:
     leave_out: bool = False  #: what the container can't hold
     overwrite: bool = False
     keep_work: bool = False
+    cluster: str = ""  #: the address of a Ray cluster that does the chunks
+    ship: bool = False  #: bring the source to the nodes, which don't see its path
+    same_bits: bool = False  #: refuse nodes whose pictures differ in the last bits
     profile: dict[str, Any] = field(default_factory=dict)  #: where options came from, for the certificate
 
     @property
@@ -96,6 +99,8 @@ class EncodeJob:
                 f"chunk must be above 0 and at most {LONGEST_CHUNK_S} s, got {self.chunk_s:g}; leave it out for "
                 f"{DEFAULT_CHUNK_S:g}"
             )
+        if not self.cluster and (self.ship or self.same_bits):
+            raise ArgumentError("ship and same-bits must come with a cluster, got none; name it by --cluster")
         if self.crop and (len(self.crop) != 4 or min(self.crop) < 0):
             got = ",".join(map(str, self.crop))
             raise ArgumentError(f"crop must be four numbers of px from 0 on, got {got}; name left,right,top,bottom")

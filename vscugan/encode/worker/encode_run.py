@@ -6,6 +6,7 @@ import shlex
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from vscugan.encode.certificate import certificate
 from vscugan.encode.chunks.children import Children
@@ -98,7 +99,7 @@ class Run:
         begin_or_compare(self.job, journal, facts, context.stream_format)
         for note in (*inputs.source.notes, *inputs.graph.notes, *unsupported_light(program, context.stream_format)):
             self._note(note)
-        entries, times = self._encode(context, inputs)
+        entries, times = self._encode(context, inputs, facts)
         if identity(self.source_path) != before:
             raise SourceError(
                 f"source must stay as it is during the encode, got {self.source_path.name!r} changed or gone; put the "
@@ -141,7 +142,9 @@ class Run:
             hardware=certificate.hardware(first.made_by.get("device", "")),
         )  # fmt: skip
 
-    def _encode(self, context: ChunkContext, inputs: Inputs) -> tuple[list[Entry], dict[str, float]]:
+    def _encode(
+        self, context: ChunkContext, inputs: Inputs, facts: dict[str, Any]
+    ) -> tuple[list[Entry], dict[str, float]]:
         """Encode the chunks that are missing; returns the entries of all, and how long it took, in s."""
         graph, chunks, journal = inputs.graph, inputs.chunks, context.journal
         whole, lost = recover(context, chunks)
@@ -159,7 +162,12 @@ class Run:
         progress = ProgressMeter(self.emit, frames=graph.clip.num_frames, done=done)
         progress.finished(sum(entry["bytes"] for entry in whole.values()))
         start = time.monotonic()
-        times = encode_chunks(context, missing, progress)
+        if self.job.cluster:
+            from vscugan.encode.worker.cluster import encode_on_cluster
+
+            times = encode_on_cluster(context, self.job, missing, progress, facts)
+        else:
+            times = encode_chunks(context, missing, progress)
         times["encoding_s"] = time.monotonic() - start
         latest = {entry["chunk"]: entry for entry in journal.of_kind("chunk")}
         return [latest[chunk.number] for chunk in chunks], {name: round(value, 3) for name, value in times.items()}

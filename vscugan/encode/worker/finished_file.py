@@ -22,7 +22,8 @@ from vscugan.encode.job.journal import Entry, Journal
 from vscugan.files import disk_error, sha256, sync_file, sync_folder, write_whole
 
 #: what stands in a certificate of each chunk, as the journal has it
-CHUNK_KEYS = ("chunk", "start", "stop", "bytes", "sha256", "seconds", "hardware", "tile", "frames", "sketches")
+CHUNK_KEYS = ("chunk", "start", "stop", "bytes", "sha256", "seconds", "hardware", "tile", "node", "made_by", "frames",
+              "sketches")  # fmt: skip
 
 
 def unpublished_file(job: EncodeJob) -> Path:
