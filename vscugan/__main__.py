@@ -14,7 +14,7 @@ from vscugan.cli.parser import Parser, suggestion
 from vscugan.errors import ArgumentError
 
 #: commands, each a module ``vscugan.cli.<name>_command`` with HELP, add_arguments(parser) and run(parser, argv)
-COMMANDS = ("encode", "image", "preview", "verify", "profiles", "models", "doctor", "cache", "benchmark")
+COMMANDS = ("encode", "image", "preview", "verify", "cluster", "profiles", "models", "doctor", "cache", "benchmark")
 EPILOG = """vscugan help COMMAND shows the options of a command.
 
 exit codes:

@@ -8,7 +8,7 @@ from vscugan.__main__ import COMMANDS, main
 
 ENCODE = ("encode", "a.mkv", "-o", "b.mkv")
 BEHIND = "options of the encoder stand behind --, as in -- "
-COMMAND = "command must be encode, image, preview, verify, profiles, models, doctor, cache or benchmark, got "
+COMMAND = "command must be encode, image, preview, verify, cluster, profiles, models, doctor, cache or benchmark, got "
 
 
 def see(command: str) -> str:

@@ -60,7 +60,6 @@ class Work:
     job: EncodeJob
     stream_format: StreamFormat
     source_sha256: str
-    versions: dict[str, str]
     encoder: dict[str, str]  #: its name, version and options, as the journal has them
     made_by: dict[str, str]  #: what computes frame 0 here
     pieces: tuple[Any, ...] = ()  #: of the source, as Ray's references, where the nodes don't see its path
@@ -131,9 +130,6 @@ def _opened(work: Work) -> FilterGraph:
             f"source must be seen by all nodes, got none at {path} on {here}; share its folder under the same path, or "
             "say --ship"
         )
-    found = certificate.versions()
-    shared = found.keys() & work.versions.keys()
-    _refuse_others({n: work.versions[n] for n in shared}, {n: found[n] for n in shared})
     source = open_source(path, lambda percent: None, bool(work.job.script))
     if source.sha256 != work.source_sha256:
         raise SourceError(f"source must be the same file on all nodes, got another on {here}; say --ship")
@@ -160,7 +156,7 @@ def _brought(work: Work) -> Path:
     return path
 
 
-def _connect(address: str) -> None:
+def connect(address: str) -> None:
     """Join the cluster at an address: ``auto``, ``ray://host:port``, ``host:port``, or ``local:N`` for one of our own.
 
     Raises: ArgumentError, WorkerError.
@@ -183,6 +179,46 @@ def _connect(address: str) -> None:
         raise ArgumentError(
             f"cluster must answer, got {str(error).splitlines()[0]} from {address}; see vscugan cluster"
         ) from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeFacts:
+    """What must agree on all nodes: versions, and the files that a job names, by their sha256 (None: not there)."""
+
+    node: str
+    versions: dict[str, str]
+    files: dict[str, str | None]
+
+
+def probe(files: Sequence[str]) -> NodeFacts:
+    """The facts of the node that this runs on."""
+    found = {name: sha256(Path(name)) if os.path.isfile(name) else None for name in files}
+    return NodeFacts(node=socket.gethostname(), versions=certificate.versions(), files=found)
+
+
+def probe_nodes(files: Sequence[str]) -> list[NodeFacts]:
+    """Those of each node of the cluster that can do chunks."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    task = ray.remote(num_cpus=0)(probe)
+    nodes = [node for node in ray.nodes() if node["Alive"] and {"GPU", CPU_SLOT} & node["Resources"].keys()]
+    return list(ray.get([
+        task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(list(files))
+        for node in nodes
+    ]))  # fmt: skip
+
+
+def refuse_other_nodes(nodes: Sequence[NodeFacts], here: NodeFacts) -> None:
+    """Raise ConflictError for a node that would make something else than this machine."""
+    for found in nodes:
+        shared = found.versions.keys() & here.versions.keys()
+        old, new = ({n: facts.versions[n] for n in shared} for facts in (here, found))
+        if changed := differences(old | here.files, new | found.files):
+            raise ConflictError(
+                f"nodes must have the same versions and files, got a difference on {found.node}: "
+                f"{'; '.join(changed)}; install or share the same there"
+            )
 
 
 def slots() -> dict[str, int]:
@@ -279,12 +315,15 @@ def encode_on_cluster(
     import ray
 
     started = time.monotonic()
-    _connect(job.cluster)
+    connect(job.cluster)
     try:
+        named = [name for name in (job.script, job.options.get("weights")) if name]
+        files = [*named, *(() if job.ship else (job.source,))]
+        refuse_other_nodes(probe_nodes(files), probe(files))
         work = Work(
             job=replace(job, cluster=""), stream_format=context.stream_format,
-            source_sha256=facts["source"]["sha256"], versions=facts["versions"], encoder=facts["encoder"],
-            made_by=facts["made_by"], pieces=tuple(_pieces(Path(job.source))) if job.ship else (),
+            source_sha256=facts["source"]["sha256"], encoder=facts["encoder"], made_by=facts["made_by"],
+            pieces=tuple(_pieces(Path(job.source))) if job.ship else (),
         )  # fmt: skip
         Cluster(context, work, progress, same_bits=job.same_bits).encode(chunks)
     finally:
