@@ -50,6 +50,7 @@ RETRIES = 5
 WAITING_SHARE = 0.5
 PIECE_BYTES = 64 << 20
 LOOK_S = 0.5
+ANSWER_S = 10.0
 COPY_FOLDER = "vscugan-cluster"
 
 
@@ -174,11 +175,19 @@ def connect(address: str) -> None:
         ray.init(num_cpus=int(count), resources={CPU_SLOT: int(count)}, **options)
         return
     try:
+        _check_port(address)
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise ArgumentError(
             f"cluster must answer, got {str(error).splitlines()[0]} from {address}; see vscugan cluster"
         ) from error
+
+
+def _check_port(address: str) -> None:
+    """Raise OSError or ValueError where nobody answers, for which Ray waits some minutes."""
+    if address != "auto":
+        host, _, port = address.removeprefix("ray://").rpartition(":")
+        socket.create_connection((host, int(port)), ANSWER_S).close()
 
 
 @dataclass(frozen=True, kw_only=True)
