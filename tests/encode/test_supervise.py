@@ -47,8 +47,9 @@ def test_arguments_that_cannot_be(folder: Path) -> None:
     media.plain(folder / "a.mkv", frames=3)
     refused(folder, 2, "output must end in .mkv, .mp4, .m4v, got 'o.avi'; Matroska (.mkv) holds everything",
             "a.mkv", "-o", "o.avi")  # fmt: skip
-    refused(folder, 6, "encoder must be x265, x264, svt-av1, ffv1 or a program on PATH that reads y4m, got nvenc-9000; "
-            "run vscugan doctor to see which there are", "a.mkv", "-o", "o.mkv", "--encoder", "nvenc-9000")  # fmt: skip
+    refused(folder, 6, "encoder must be x265, x264, svt-av1, ffv1, one of a GPU such as hevc_nvenc, or a program on "
+            "PATH that reads y4m, got nvenc-9000; run vscugan doctor to see which there are",
+            "a.mkv", "-o", "o.mkv", "--encoder", "nvenc-9000")  # fmt: skip
     refused(folder, 2, "encoder arguments must not name input, output or passes, got --output; vscugan feeds the "
             "encoder chunk by chunk", "a.mkv", "-o", "o.mkv", "--", "--output", "x")  # fmt: skip
     refused(folder, 2, "scale must be 1 to 16, got 99; 1 restores without resizing, and width or height makes a "

@@ -217,10 +217,11 @@ def source_filter() -> str:
 
 
 def encoders() -> str:
-    """Each encoder's own tool on PATH, else the one inside ffmpeg."""
+    """Each encoder's own tool on PATH, else the one inside ffmpeg; those of GPUs where they work."""
     try:
+        from vscugan.encode.encoders.command_line import device_options
         from vscugan.encode.encoders.encoder_rows import ENCODERS
-        from vscugan.encode.encoders.programs import find_encoder, find_ffmpeg
+        from vscugan.encode.encoders.programs import find_encoder, find_ffmpeg, works
     except ImportError as error:
         raise Absent([error.name or "a package"], "encode", how_to_install("encode")) from None
     from vscugan.errors import EncoderError
@@ -228,13 +229,14 @@ def encoders() -> str:
     found = []
     try:
         find_ffmpeg()
-        for name in ENCODERS:
+        for name, row in ENCODERS.items():
             try:
                 program = find_encoder(name)
             except EncoderError:
-                found.append(f"{name} missing")
+                found += [] if row.is_hardware else [f"{name} missing"]
             else:
-                found.append(f"{name} {'inside ffmpeg' if program.is_ffmpeg else program.path}")
+                if not row.is_hardware or works(program, device_options(row)):
+                    found.append(f"{name} {'inside ffmpeg' if program.is_ffmpeg else program.path}")
     except EncoderError:
         raise Absent(["ffmpeg"], "encode", "run pip install imageio-ffmpeg") from None
     return ", ".join(found)

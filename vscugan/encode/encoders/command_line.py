@@ -111,8 +111,19 @@ def command(
         colour = [text for pair in pairs if pair[0] not in row.tool_only for text in pair]
         quiet = ["--log-level", "error"] if row.name == "x265" and "log-level" not in " ".join(arguments) else []
         own = _library_options(row, [*colour, *quiet, *own])
+    pixels = row.pixel_formats.get(stream_format.bits, _pixel_format(stream_format))
+    filters, device, format = _stamp(stream_format, row.has_range), [], ["-pix_fmt", f"+{pixels}"]
+    if row.uploads:
+        filters, device, format = f"{filters},format={pixels},hwupload", device_options(row), []
     return [
-        program.path, "-hide_banner", "-loglevel", log_level, "-y", "-f", "yuv4mpegpipe", "-i", "pipe:0",
-        "-map", "0:v:0", "-fps_mode", "passthrough", "-vf", _stamp(stream_format, row.has_range),
-        "-c:v", row.library, *own, "-pix_fmt", f"+{_pixel_format(stream_format)}", "-f", "matroska", f"file:{output}",
+        program.path, "-hide_banner", "-loglevel", log_level, "-y", *device, "-f", "yuv4mpegpipe", "-i", "pipe:0",
+        "-map", "0:v:0", "-fps_mode", "passthrough", "-vf", filters, "-c:v", row.library, *own, *format,
+        "-f", "matroska", f"file:{output}",
     ]  # fmt: skip
+
+
+def device_options(row: Encoder) -> list[str]:
+    """ffmpeg's options for the graphics device that frames are uploaded to: the first one."""
+    if not row.uploads:
+        return []
+    return ["-vaapi_device", str(next(iter(sorted(Path("/dev/dri").glob("renderD*"))), "/dev/dri/renderD128"))]

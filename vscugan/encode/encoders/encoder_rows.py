@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from vscugan.encode.encoders import stream_format as names
 from vscugan.encode.encoders.stream_format import StreamFormat
@@ -11,6 +11,8 @@ from vscugan.encode.encoders.stream_format import StreamFormat
 #: an 8-bit clip is handed over in so many bits where the encoder has them: smoother gradients in a smaller file
 DEFAULT_BITS = 10
 RATE_CONTROL = frozenset({"--qp", "-q", "--bitrate", "-B", "--tbr", "--rc", "--lossless"})
+HARDWARE_RATE_CONTROL = frozenset({"-cq", "-qp", "-b:v", "-rc", "-global_quality", "-q:v", "-crf", "-qp_i", "-qp_p",
+                                   "-rc_mode"})  # fmt: skip
 TUNE = frozenset({"--tune", "-t"})
 
 
@@ -39,6 +41,14 @@ class Encoder:
     tool_call: Callable[[Sequence[str], StreamFormat, str], list[str]] | None = None
     tool_only: tuple[str, ...] = ()
     has_range: bool = True
+    #: ffmpeg's names of the formats that hardware takes, by bits; its frames may have to be uploaded first
+    pixel_formats: Mapping[int, str] = field(default_factory=dict)
+    uploads: bool = False
+
+    @property
+    def is_hardware(self) -> bool:
+        """Whether a graphics processor encodes."""
+        return bool(self.pixel_formats)
 
     def settings(self, arguments: Sequence[str]) -> list[str]:
         """The user's arguments behind those defaults that they leave as they are."""
@@ -54,6 +64,8 @@ def _positive(name: str) -> str:
 
 def _rivals(name: str) -> frozenset[str]:
     """The options that take a default's place: other ways of rate control; a tune brings all that tunes."""
+    if name in HARDWARE_RATE_CONTROL:
+        return HARDWARE_RATE_CONTROL
     return {"--crf": RATE_CONTROL, "--preset": frozenset[str]()}.get(name, TUNE)
 
 
@@ -99,6 +111,27 @@ def _svt_av1(stream_format: StreamFormat) -> list[str]:
     })  # fmt: skip
 
 
+#: encoders of graphics processors, as ffmpeg calls their kinds: codecs, and settings for what looks as it was drawn
+HARDWARE: Mapping[str, tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]] = {
+    "nvenc": (("h264", "hevc", "av1"), (("-preset", "p6"), ("-tune", "hq"), ("-rc", "vbr"), ("-cq", "19"))),
+    "qsv": (("h264", "hevc", "av1"), (("-preset", "slower"), ("-global_quality", "19"))),
+    "vaapi": (("h264", "hevc", "av1"), (("-rc_mode", "CQP"), ("-qp", "19"))),
+    "amf": (("h264", "hevc", "av1"), (("-quality", "quality"), ("-rc", "cqp"), ("-qp_i", "19"), ("-qp_p", "19"))),
+    "videotoolbox": (("h264", "hevc"), (("-q:v", "65"),)),
+}
+
+
+def _hardware() -> Iterator[Encoder]:
+    """Their rows; of H.264 they make 8 bits."""
+    for kind, (codecs, defaults) in HARDWARE.items():
+        for codec in codecs:
+            yield Encoder(
+                name=f"{codec}_{kind}", codec=codec, tool=None, library=f"{codec}_{kind}", suffix=".mkv",
+                bits=(8,) if codec == "h264" else (8, 10), chroma=("420",), arguments=lambda stream_format: [],
+                defaults=defaults, pixel_formats={8: "nv12", 10: "p010le"}, uploads=kind == "vaapi",
+            )  # fmt: skip
+
+
 ENCODERS = {
     row.name: row
     for row in (
@@ -134,5 +167,6 @@ ENCODERS = {
             # version 3 has checksums; each frame is a key frame
             defaults=(("-level", "3"), ("-g", "1"), ("-slicecrc", "1")),
         ),
+        *_hardware(),
     )
 }  # fmt: skip

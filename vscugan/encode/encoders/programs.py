@@ -63,9 +63,9 @@ def _output(command: list[str]) -> str:
 
 
 @functools.cache
-def ffmpeg_libraries() -> frozenset[str]:
-    """The encoders inside the ffmpeg."""
-    lines = _output([find_ffmpeg(), "-hide_banner", "-encoders"]).splitlines()
+def ffmpeg_libraries(ffmpeg: str) -> frozenset[str]:
+    """The encoders inside an ffmpeg."""
+    lines = _output([ffmpeg, "-hide_banner", "-encoders"]).splitlines()
     return frozenset(line.split()[1] for line in lines if re.match(r" [VAS][.A-Z]{5} \S", line))
 
 
@@ -83,20 +83,44 @@ def find_encoder(name: str) -> Program:
     if row is None:
         path = shutil.which(name)
         if path is None:
+            own = ", ".join(row.name for row in ENCODERS.values() if not row.is_hardware)
             raise EncoderError(
-                f"encoder must be {', '.join(ENCODERS)} or a program on PATH that reads y4m, got {name}; "
+                f"encoder must be {own}, one of a GPU such as hevc_nvenc, or a program on PATH that reads y4m, got "
+                f"{name}; "
                 "run vscugan doctor to see which there are"
             )
         return Program(name=name, path=path, is_ffmpeg=False, version=_version(path, "--version"), row=None)
     if row.tool and (path := shutil.which(row.tool)):
         return Program(name=name, path=path, is_ffmpeg=False, version=_version(path, "--version"), row=row)
-    ffmpeg = find_ffmpeg()
-    if row.library not in ffmpeg_libraries():
+    candidates = list(filter(None, (find_ffmpeg(), shutil.which("ffmpeg"))))
+    if row.is_hardware:  # the user's own fits the drivers
+        candidates.reverse()
+    ffmpeg = next((each for each in candidates if row.library in ffmpeg_libraries(each)), None)
+    if ffmpeg is None:
+        way_out = "put an ffmpeg on PATH that has it" if row.is_hardware else "run pip install imageio-ffmpeg"
         raise EncoderError(
             f"encoder {name} must be installed, got no {row.tool or row.library} on PATH and none in ffmpeg; "
-            "run pip install imageio-ffmpeg, or use another --encoder"
+            f"{way_out}, or use another --encoder"
         )
     return Program(name=name, path=ffmpeg, is_ffmpeg=True, version=_version(ffmpeg, "-version"), row=row)
+
+
+def works(program: Program, device: Sequence[str]) -> bool:
+    """Whether an encoder inside ffmpeg codes a black frame here; ``device``: ffmpeg's options for it."""
+    assert program.row
+    row = program.row
+    filters = ["-vf", f"format={row.pixel_formats[8]},hwupload"] if row.uploads else []
+    command = [
+        program.path, "-v", "error", *device, "-f", "lavfi", "-i", "color=s=256x256:r=1:d=1", *filters, "-frames:v",
+        "1", "-c:v", row.library, "-f", "null", "-",
+    ]  # fmt: skip
+    try:
+        return subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=PROBE_S,
+            check=False,
+        ).returncode == 0  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 def check_arguments(program: Program, arguments: Sequence[str]) -> None:
