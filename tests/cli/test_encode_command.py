@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from support import media
+from support.slow_encode import SLOW
 
 from vscugan.__main__ import main
 
@@ -91,3 +92,24 @@ def test_arguments_that_would_spoil_the_night(
     source = media.plain(tmp_path / "a.mkv", frames=3)
     assert main(["encode", str(source), "-o", str(tmp_path / "b.mkv"), *argv]) == 2
     assert capfd.readouterr().err == f"vscugan encode: {message}\n"
+
+
+def test_a_dry_run_estimates_and_writes_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    source, script = media.plain(tmp_path / "a.mkv", frames=24 * 4), tmp_path / "slow.vpy"
+    script.write_text(SLOW)
+    argv = ["encode", str(source), "-o", str(tmp_path / "b.mkv"), "--script", str(script), "--chunk", "1"]
+    argv += ["--encoder", "x264", "--json"]
+    assert main([*argv, "--dry-run"]) == 0, capfd.readouterr().err
+    events = {event["event"]: event for event in map(json.loads, capfd.readouterr().out.splitlines())}
+    assert {p.name for p in tmp_path.iterdir()} == {"a.mkv", "slow.vpy"}
+    estimate = events["estimate"]
+    assert events["kept"]["tracks"] == []
+    assert estimate["seconds_low"] <= estimate["seconds"] <= estimate["seconds_high"]
+    assert main([*argv, "--keep-work"]) == 0
+    events = {event["event"]: event for event in map(json.loads, capfd.readouterr().out.splitlines())}
+    work = sorted((tmp_path / "b.mkv.vscugan").rglob("*.mkv"))
+    assert estimate["bytes"] == pytest.approx(sum(path.stat().st_size for path in work), rel=0.3)
+    (tmp_path / "b.mkv").unlink()
+    assert main([*argv, "--dry-run"]) == 0
+    assert sorted((tmp_path / "b.mkv.vscugan").rglob("*.mkv")) == work  # what is finished stays
+    assert main([*argv, "--dry-run", "--restart"]) == 2

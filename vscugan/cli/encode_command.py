@@ -50,6 +50,8 @@ def add_arguments(parser: Parser) -> None:
     add("--cluster", default=absent, metavar="ADDRESS", help="a Ray cluster that does the chunks, see vscugan cluster")
     add("--ship", action="store_true", default=absent, help="bring the source to nodes that don't see its path")
     add("--same-bits", action="store_true", default=absent, help="refuse nodes that compute other last bits")
+    dry = "show what would be done and kept, and estimate time and size from a few frames; writes nothing"
+    add("--dry-run", action="store_true", default=absent, help=dry)
     add("--resume", action="store_true", help="resume the run before; options left out are as they were there")
     add("--restart", action="store_true", help="delete the run before, and begin anew")
     add("--overwrite", action="store_true", help="replace outputs that exist, of other sources or options")
@@ -65,7 +67,8 @@ def _given(arguments: argparse.Namespace, encoder_arguments: list[str] | None) -
     """The fields of the job that were given on the command line."""
     given: dict[str, Any] = {"overwrite": arguments.overwrite, "keep_work": arguments.keep_work}
     names = {"script": "script", "encoder": "encoder", "chunk": "chunk_s", "crop": "crop",
-             "leave_out": "leave_out", "cluster": "cluster", "ship": "ship", "same_bits": "same_bits"}  # fmt: skip
+             "leave_out": "leave_out", "cluster": "cluster", "ship": "ship", "same_bits": "same_bits",
+             "dry_run": "dry_run"}  # fmt: skip
     given |= {field: getattr(arguments, name) for name, field in names.items() if hasattr(arguments, name)}
     if hasattr(arguments, "arg"):
         given["script_arguments"] = script_arguments(arguments.arg)
@@ -175,6 +178,8 @@ def run(parser: Parser, argv: Sequence[str]) -> int:
     job = _given(arguments, encoder_arguments) | {"profile": described}
     from vscugan.encode.season.find_sources import is_season
 
+    if arguments.restart and job.get("dry_run"):
+        raise ArgumentError("restart must be left out of a dry run, got --restart; say one of both")
     after = Afterwards(arguments.on_done) if arguments.on_done else None
     display = choose_display(as_json=arguments.json, log=arguments.log)
     try:

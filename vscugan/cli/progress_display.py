@@ -34,7 +34,7 @@ def format_duration(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
-def format_size(count: int) -> str:
+def format_size(count: float) -> str:
     """A number of bytes with its unit."""
     value = float(count)
     for unit in ("B", "KiB", "MiB"):
@@ -75,6 +75,14 @@ def _done_line(e: Event) -> str:
     )
 
 
+def _estimate_line(e: Event) -> str:
+    duration, size = (
+        f"{text(e[name])} ({text(e[f'{name}_low'])} to {text(e[f'{name}_high'])})"
+        for name, text in (("seconds", format_duration), ("bytes", format_size))
+    )
+    return f"estimate: {duration}, video of {size}"
+
+
 def _file_line(e: Event) -> str:
     """What became of a file of several; of those made now ``done`` has said it."""
     if e["code"]:
@@ -84,7 +92,8 @@ def _file_line(e: Event) -> str:
 
 def _summary_lines(e: Event) -> str:
     """A table of all files, and how many of them are what."""
-    names = {"done": "done", "there": "there already", "failed": "failed", "missing": "not begun"}
+    names = {"done": "done", "there": "there already", "failed": "failed", "estimated": "estimated",
+             "missing": "not begun"}  # fmt: skip
     lines = []
     for file in e["files"]:
         facts = f"{format_count(file['frames'], 'frame')}, {format_size(file['bytes'])} in " if file["frames"] else ""
@@ -114,6 +123,8 @@ LINES: dict[str, Callable[[Event], str]] = {
     "mux": lambda e: "all chunks are finished; writing the file",
     "check": lambda e: "checking the file: frames, timestamps, everything that was copied",
     "done": _done_line,
+    "kept": lambda e: f"kept: {', '.join(e['tracks']) or 'nothing beside the video'}",
+    "estimate": _estimate_line,
     "file": _file_line,
     "summary": _summary_lines,
 }

@@ -69,7 +69,7 @@ def encode(job: EncodeJob, listen: Listener, worker: WorkerProcess, *, restart: 
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
         code = worker.work(job, lock, listen)
         is_to_be_reported = code == UNEXPECTED
-        if code == 0 and not job.keep_work:
+        if code == 0 and not job.keep_work and not job.dry_run:
             shutil.rmtree(folder, ignore_errors=True)
         return code
     except WorkerError:

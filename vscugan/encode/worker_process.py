@@ -125,7 +125,7 @@ def _listen(process: subprocess.Popen[bytes], listen: Listener) -> tuple[int | N
             continue
         if event["event"] == "idle":
             return code, True
-        code = {"done": 0, "error": event.get("code")}.get(event["event"], code)
+        code = {"done": 0, "estimate": 0, "error": event.get("code")}.get(event["event"], code)
         listen(event)
     process.wait()
     return code, False

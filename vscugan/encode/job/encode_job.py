@@ -21,7 +21,7 @@ PLAN_NAME = "plan.json"
 WORK_SUFFIX = ".vscugan"
 CERTIFICATE_SUFFIX = ".cugan.json"
 #: what the result does not depend on, so that a run that goes on may have other ones
-IRRELEVANT_FIELDS = ("source", "output", "overwrite", "keep_work", "profile", "cluster", "ship", "same_bits")
+IRRELEVANT_FIELDS = ("source", "output", "overwrite", "keep_work", "profile", "cluster", "ship", "same_bits", "dry_run")
 #: options of Upscale that may be null in a job's file, which is the same as left out
 NULLABLE = ("scale", "width", "height", "noise", "model", "weights", "tile", "memory", "streams", "gates", "strength")
 
@@ -42,6 +42,7 @@ class EncodeJob:
     leave_out: bool = False  #: what the container can't hold
     overwrite: bool = False
     keep_work: bool = False
+    dry_run: bool = False  #: say what would be done and how long it takes, and do nothing
     cluster: str = ""  #: the address of a Ray cluster that does the chunks
     ship: bool = False  #: bring the source to the nodes, which don't see its path
     same_bits: bool = False  #: refuse nodes whose pictures differ in the last bits

@@ -18,7 +18,7 @@ from vscugan.encode.worker_process import Listener, StoppedError, WorkerProcess
 from vscugan.errors import CuganError
 from vscugan.files import disk_error
 
-DONE, THERE, FAILED, MISSING = "done", "there", "failed", "missing"
+DONE, THERE, FAILED, MISSING, ESTIMATED = "done", "there", "failed", "missing", "estimated"
 #: how long the main thread waits at a time: on Windows nothing interrupts a longer wait
 WAIT_S = 0.2
 
@@ -27,7 +27,7 @@ WAIT_S = 0.2
 class Outcome:
     """What became of one file.
 
-    ``state``: done now, there already of the same source and options, failed, or still missing.
+    ``state``: done now, there already of the same source and options, failed, still missing, or only estimated.
     """
 
     source: str
@@ -108,6 +108,9 @@ class Season:
                 outcome.message = event["message"]
             elif event["event"] == "done":
                 outcome.state = DONE
+            elif event["event"] == "estimate":
+                outcome.state = ESTIMATED
+            if event["event"] in ("done", "estimate"):
                 outcome.frames, outcome.bytes, outcome.seconds = event["frames"], event["bytes"], event["seconds"]
             self._tell(number, job, event)
 

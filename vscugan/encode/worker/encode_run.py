@@ -12,6 +12,7 @@ from vscugan.encode.certificate import certificate
 from vscugan.encode.chunks.children import Children
 from vscugan.encode.chunks.chunk import Chunk, chunk_frames, cut
 from vscugan.encode.chunks.encoding import ChunkContext
+from vscugan.encode.chunks.estimate import estimate, sample_chunks, take_sample
 from vscugan.encode.chunks.finish import recover
 from vscugan.encode.chunks.pipeline import encode_chunks
 from vscugan.encode.chunks.progress_meter import ProgressMeter
@@ -74,7 +75,7 @@ class Run:
             (folder / name).mkdir(exist_ok=True)
         journal = Journal(folder / "journal.jsonl")
         try:
-            if journal.of_kind("whole"):
+            if journal.of_kind("whole") and not self.job.dry_run:
                 check_readable(self.source_path)
                 facts = input_facts(self.job, sha256(self.source_path))
                 refuse_other_inputs(self.job, journal.of_kind("begin")[0], facts)
@@ -96,9 +97,13 @@ class Run:
         facts = run_facts(self.job, program, inputs.graph.clip.num_frames, inputs.source.sha256, inputs.first.made_by)
         if not journal.of_kind("chunk"):  # whose encoder took its arguments
             try_encoder(program, context.arguments, context.stream_format, context.temp_folder, self.children.add)
-        begin_or_compare(self.job, journal, facts, context.stream_format)
+        if not self.job.dry_run:
+            begin_or_compare(self.job, journal, facts, context.stream_format)
         for note in (*inputs.source.notes, *inputs.graph.notes, *unsupported_light(program, context.stream_format)):
             self._note(note)
+        if self.job.dry_run:
+            self._estimate(context, inputs)
+            return
         entries, times = self._encode(context, inputs, facts)
         if identity(self.source_path) != before:
             raise SourceError(
@@ -113,6 +118,14 @@ class Run:
         content = certificate_of(self.job, facts, context.stream_format, entries, result, self.started)
         journal.append({"kind": "whole", "certificate": content})
         self._publish(journal, is_checked=True)
+
+    def _estimate(self, context: ChunkContext, inputs: Inputs) -> None:
+        """Say what would be done, what is kept, and about how long it takes."""
+        self._plan(context, inputs)
+        self.emit("kept", tracks=[track.label for track in inputs.kept.tracks if track.index != inputs.source.stream])
+        frames = inputs.graph.clip.num_frames
+        samples = [take_sample(context, chunk) for chunk in sample_chunks(frames, self.job.grid_frames)]
+        self.emit("estimate", **estimate(samples, frames, inputs.chunks[0].frames))
 
     def _note(self, text: str) -> None:
         self.emit("note", text=text)
@@ -142,6 +155,16 @@ class Run:
             hardware=certificate.hardware(first.made_by.get("device", "")),
         )  # fmt: skip
 
+    def _plan(self, context: ChunkContext, inputs: Inputs) -> None:
+        graph, chunks = inputs.graph, inputs.chunks
+        options = shlex.join(encoder_options(context.program, context.arguments))
+        self.emit(
+            "plan", frames=graph.clip.num_frames, chunks=len(chunks), width=graph.clip.width, height=graph.clip.height,
+            encoder=context.program.name, inside_ffmpeg=context.program.is_ffmpeg,
+            format=context.stream_format.format_name, settings=options,
+            rate=str(graph.rate), vfr=not graph.timeline.is_constant, made_by=inputs.first.made_by,
+        )  # fmt: skip
+
     def _encode(
         self, context: ChunkContext, inputs: Inputs, facts: dict[str, Any]
     ) -> tuple[list[Entry], dict[str, float]]:
@@ -150,13 +173,7 @@ class Run:
         whole, lost = recover(context, chunks)
         missing = [chunk for chunk in chunks if chunk.number not in whole]
         done = sum(chunk.frames for chunk in chunks if chunk.number in whole)
-        options = shlex.join(encoder_options(context.program, context.arguments))
-        self.emit(
-            "plan", frames=graph.clip.num_frames, chunks=len(chunks), width=graph.clip.width, height=graph.clip.height,
-            encoder=context.program.name, inside_ffmpeg=context.program.is_ffmpeg,
-            format=context.stream_format.format_name, settings=options,
-            rate=str(graph.rate), vfr=not graph.timeline.is_constant, made_by=inputs.first.made_by,
-        )  # fmt: skip
+        self._plan(context, inputs)
         if whole or lost or journal.torn:
             self.emit("found", chunks=len(whole), of=len(chunks), frames=done, damaged=lost, torn=journal.torn)
         progress = ProgressMeter(self.emit, frames=graph.clip.num_frames, done=done)
