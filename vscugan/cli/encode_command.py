@@ -23,6 +23,8 @@ HELP = "upscale a video file and keep everything else in it; an interrupted run 
 EPILOG = """Arguments after -- go to the encoder, for example: -- --crf 16 --preset slow
 With a program of your own, name its output: --encoder aomenc -- --ivf --cq-level=20 -o {output}.ivf -"""
 PATH_OPTIONS = ("-o", "--output", "--script", "--weights", "--config", "--log")
+#: arguments that are fields of the job by the same names
+OF_THE_JOB = ("script", "encoder", "start", "end", "crop", "leave_out", "cluster", "ship", "same_bits", "dry_run")
 GO_ON = "run the same command again to go on"
 #: the hint for an unknown option, which may be meant for the encoder
 REST_HINT = "options of the encoder stand behind --, as in -- {}"
@@ -40,6 +42,9 @@ def add_arguments(parser: Parser) -> None:
     add("--arg", action="append", default=absent, metavar="NAME=VALUE", help="an argument for the script, as vspipe -a")
     add("--encoder", default=absent, help="x265 (default), x264, svt-av1, ffv1, or a program that reads y4m")
     add("--chunk", type=float, default=absent, metavar="SECONDS", help="length of the chunks (default 10)")
+    moment = "a time (90, 1:30.5) or a frame (2160f) of the source: the first that is {}"
+    add("--start", default=absent, metavar="WHEN", help=moment.format("taken"))
+    add("--end", default=absent, metavar="WHEN", help=moment.format("left out"))
     borders = "px that are cut off the source: left,right,top,bottom"
     add("--crop", type=whole_numbers, default=absent, metavar="L,R,T,B", help=borders)
     add("--leave-out", action="store_true", default=absent, help="leave out what the container can't hold")
@@ -66,10 +71,9 @@ def add_arguments(parser: Parser) -> None:
 def _given(arguments: argparse.Namespace, encoder_arguments: list[str] | None) -> dict[str, Any]:
     """The fields of the job that were given on the command line."""
     given: dict[str, Any] = {"overwrite": arguments.overwrite, "keep_work": arguments.keep_work}
-    names = {"script": "script", "encoder": "encoder", "chunk": "chunk_s", "crop": "crop",
-             "leave_out": "leave_out", "cluster": "cluster", "ship": "ship", "same_bits": "same_bits",
-             "dry_run": "dry_run"}  # fmt: skip
-    given |= {field: getattr(arguments, name) for name, field in names.items() if hasattr(arguments, name)}
+    given |= {name: getattr(arguments, name) for name in OF_THE_JOB if hasattr(arguments, name)}
+    if hasattr(arguments, "chunk"):
+        given["chunk_s"] = arguments.chunk
     if hasattr(arguments, "arg"):
         given["script_arguments"] = script_arguments(arguments.arg)
     if options := given_upscale(arguments):

@@ -21,7 +21,7 @@ from vscugan.encode.certificate.certified_job import Request, certified_job
 from vscugan.encode.certificate.frame_check import ComputedClip, ExpectedFrame, compare_frame, compute_clip
 from vscugan.encode.container.streams import COVER, tracks
 from vscugan.encode.source.filter_graph import FilterGraph, build
-from vscugan.encode.source.source import Source, crop, open_source
+from vscugan.encode.source.source import Source, open_source, taken
 from vscugan.engine.standby import wait_for_engines
 from vscugan.errors import SourceError
 
@@ -36,7 +36,7 @@ def verify(request: Request) -> dict[str, Any]:
     content = read_certificate(request.result)
     wrong = [f"certificate: {text}" for text in contradictions(content)]
     job = certified_job(request, content)
-    source = crop(open_source(Path(job.source), lambda percent: None, bool(job.script)), job.crop)
+    source = taken(open_source(Path(job.source), lambda percent: None, bool(job.script)), job)
     if source.sha256 != content["source"]["sha256"]:
         raise SourceError(
             f"source must be the certificate's, got another sha256 of {source.path.name!r}; name the right one"

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from vscugan.encode.container import matroska_ids as ids
-from vscugan.encode.container.ebml import Element, Place, elements, encode, of_id, place_at, walk
+from vscugan.encode.container.ebml import CRC32, Element, Place, elements, encode, of_id, place_at, walk, without
 from vscugan.encode.container.streams import COVER, Track
+from vscugan.encode.container.timeline import Span
 
 #: the types of tracks that libav makes streams of, and its names for them
 KINDS = {1: "video", 2: "audio", 0x11: "subtitle", 0x21: "data"}
@@ -77,6 +78,19 @@ class Header:
         found = ["attachment" if track.disposition & COVER else names.get(track.kind, track.kind) for track in streams]
         return kinds == found
 
+    def cut(self, span: Span) -> Header:
+        """The same for a part of the file: chapters begin earlier, and those outside are gone.
+
+        Raises: ValueError where chapters can't be made out.
+        """
+        start, stop = (round(seconds * 1_000_000_000) for seconds in (span.start, span.stop))
+        editions = [
+            _cut(part, start, stop).encoded() if part.id == ids.EDITION else part.encoded()
+            for part in elements(self.parts[ids.CHAPTERS])
+            if part.id != CRC32
+        ]
+        return Header(self.parts | {ids.CHAPTERS: b"".join(editions)})
+
     @property
     def padding_bytes(self) -> int:
         """How many bytes libav must leave behind its header, so that all of this can be put back."""
@@ -133,6 +147,39 @@ def _track_type(entry: Element) -> int:
 
 def _flag(element: Element, id: int) -> bool:
     return any(flag.number for flag in of_id(element.payload, id))
+
+
+def _cut(parent: Element, start: int, stop: int) -> Element:
+    """An edition or a chapter with the chapters of a part of the file, in ns.
+
+    Without an end of its own a chapter ends where the next one begins.
+    """
+    fields = [element for element in elements(parent.payload) if element.id != CRC32]
+    chapters = [element for element in fields if element.id == ids.CHAPTER]
+    begins = [_time(chapter, ids.TIME_START) or 0 for chapter in chapters]
+    kept = {}
+    for k, chapter in enumerate(chapters):
+        end = _time(chapter, ids.TIME_END)
+        if begins[k] < stop and (end or min((b for b in begins[k + 1 :] if b > begins[k]), default=stop)) > start:
+            times = Element(ids.TIME_START, _number(max(begins[k], start) - start)).encoded()
+            if end is not None:
+                times += Element(ids.TIME_END, _number(min(end, stop) - start)).encoded()
+            inner = _cut(chapter, start, stop)
+            kept[k] = Element(chapter.id, times + without(inner.payload, ids.TIME_START, ids.TIME_END))
+    numbers = iter(range(len(chapters)))
+    rest = [
+        element if element.id != ids.CHAPTER else kept.get(next(numbers))
+        for element in fields
+    ]  # fmt: skip
+    return Element(parent.id, b"".join(element.encoded() for element in rest if element))
+
+
+def _time(chapter: Element, id: int) -> int | None:
+    return next((time.number for time in of_id(chapter.payload, id)), None)
+
+
+def _number(value: int) -> bytes:
+    return value.to_bytes(8)
 
 
 def _chapters(edition: Element) -> Iterator[Element]:

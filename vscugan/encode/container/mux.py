@@ -16,8 +16,16 @@ import av
 
 from vscugan.encode.container.matroska_header import Header, left_to_libav
 from vscugan.encode.container.matroska_restore import put_back
-from vscugan.encode.container.streams import COVER, COVER_FILES, Content, Track, cover_content
-from vscugan.encode.container.timeline import Timeline
+from vscugan.encode.container.streams import (
+    COVER,
+    COVER_FILES,
+    Content,
+    Track,
+    cover_content,
+    input_options,
+    output_options,
+)
+from vscugan.encode.container.timeline import Span, Timeline
 from vscugan.encode.container.unsupported import is_stale
 from vscugan.encode.container.video import CodedChunk, pipe_offset, timescale, write_video
 from vscugan.encode.encoders.programs import find_ffmpeg
@@ -46,6 +54,7 @@ class MuxJob:
     muxer: str  #: as libav calls it
     header: Header | None  #: the source's, where it is put back into the file
     contents: dict[int, Content]  #: of the source's streams
+    span: Span | None = None  #: the part of the source that is taken
 
 
 def _disposition(flags: int) -> str:
@@ -79,8 +88,8 @@ def mux_command(job: MuxJob, covers: Sequence[tuple[Track, Path]], output: Path)
     command = [
         find_ffmpeg(), "-hide_banner", "-loglevel", "error", "-y", "-copyts",
         "-itsoffset", f"{round(offset * 1_000_000)}us", "-f", job.muxer, "-i", "pipe:0",
-        "-i", f"file:{job.source}", "-map_metadata", "1", "-map_chapters", "1", "-c", "copy",
-        "-copy_unknown",
+        *input_options(job.span), "-i", f"file:{job.source}", "-map_metadata", "1", "-map_chapters", "1", "-c", "copy",
+        "-copy_unknown", *output_options(job.span),
     ]  # fmt: skip
     inner = _mapped(job)
     for number, track in enumerate(inner):

@@ -102,7 +102,7 @@ def _check_copies(
     copied = []
     for track, copy in copied_pairs(job, written):
         old, new = job.contents[track.index], found.contents[copy.index]
-        if old.sha256 != new.sha256 != copied_sha256(job.source, track.index, scratch):
+        if old.sha256 != new.sha256 != copied_sha256(job.source, track.index, scratch, job.span):
             raise _wrong(f"content of {track.label}", old.sha256, new.sha256)
         if old.first_s is not None and new.first_s is not None and not track.disposition & COVER:
             must = old.first_s + shift

@@ -13,6 +13,7 @@ from typing import Any
 
 import av
 
+from vscugan.encode.container.timeline import Span
 from vscugan.encode.encoders.programs import find_ffmpeg
 from vscugan.files import READ_BYTES, HashedReader
 
@@ -69,13 +70,25 @@ class Content:
     first_s: Fraction | None
 
 
-def copied_sha256(path: Path, stream: int, scratch: Path) -> str | None:
+def input_options(span: Span | None) -> list[str]:
+    """ffmpeg's options of an input of which a part is taken, which then begins at 0."""
+    start = f"{round(span.start * 1_000_000)}us" if span else ""
+    return ["-itsoffset", f"-{start}", "-ss", start] if start else []
+
+
+def output_options(span: Span | None) -> list[str]:
+    """ffmpeg's options of the output, which leave out what stands before and after such a part."""
+    return ["-copypriorss", "0", "-t", f"{round((span.stop - span.start) * 1_000_000)}us"] if span else []
+
+
+def copied_sha256(path: Path, stream: int, scratch: Path, span: Span | None = None) -> str | None:
     """The sha256 of a stream's packets as ffmpeg copies them alone into ``scratch``, None where it can't.
 
     Of a transport stream it takes the heads off AAC packets, and writes lengths before NAL units.
     """
-    command = [find_ffmpeg(), "-v", "error", "-nostdin", "-y", "-i", f"file:{path}", "-map", f"0:{stream}", "-c",
-               "copy", "-copy_unknown", "-f", "matroska", f"file:{scratch}"]  # fmt: skip
+    command = [find_ffmpeg(), "-v", "error", "-nostdin", "-y", "-copyts", *input_options(span), "-i", f"file:{path}",
+               "-map", f"0:{stream}", "-c", "copy", "-copy_unknown", *output_options(span), "-f", "matroska",
+               f"file:{scratch}"]  # fmt: skip
     try:
         run = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
         return None if run.returncode else contents(scratch)[0].sha256
@@ -86,8 +99,8 @@ def copied_sha256(path: Path, stream: int, scratch: Path) -> str | None:
 class Demuxer:
     """The packets of all streams of an opened file, and what each stream holds once they have gone by."""
 
-    def __init__(self, container: Any) -> None:
-        self._container = container
+    def __init__(self, container: Any, span: Span | None = None) -> None:
+        self._container, self._span = container, span
         self._hashes: dict[int, Any] = {}
         self._first: dict[int, Fraction] = {}
         for stream in container.streams:
@@ -99,11 +112,18 @@ class Demuxer:
         """Each packet, in the file's order, and an empty one at the end of each stream."""
         timed = [stream for stream in self._container.streams if stream.type != "attachment"]
         for packet in self._container.demux(timed) if timed else ():
-            if packet.size:
+            if packet.size and self._is_inside(packet):
                 self._hashes[packet.stream_index].update(bytes(packet))
                 if packet.pts is not None and packet.time_base is not None:
-                    self._first.setdefault(packet.stream_index, packet.pts * packet.time_base)
+                    begin = self._span.start if self._span else 0
+                    self._first.setdefault(packet.stream_index, packet.pts * packet.time_base - begin)
             yield packet
+
+    def _is_inside(self, packet: Any) -> bool:
+        """Whether a packet begins in the span that is taken; one without a time does."""
+        if self._span is None or packet.pts is None or packet.time_base is None:
+            return True
+        return bool(self._span.start <= packet.pts * packet.time_base < self._span.stop)
 
     def contents(self) -> dict[int, Content]:
         """What each stream holds."""
@@ -113,10 +133,10 @@ class Demuxer:
         }
 
 
-def contents(path: Path) -> dict[int, Content]:
-    """What each stream of a file holds."""
+def contents(path: Path, span: Span | None = None) -> dict[int, Content]:
+    """What each stream of a file holds, or of a part of it, which then begins at 0."""
     with av.open(str(path.resolve())) as container:
-        demuxer = Demuxer(container)
+        demuxer = Demuxer(container, span)
         for _ in demuxer.packets():
             pass
     return demuxer.contents()

@@ -7,6 +7,14 @@ from fractions import Fraction
 
 
 @dataclass(frozen=True, kw_only=True)
+class Span:
+    """A part of a file, from ``start`` on and before ``stop``, in s of its timestamps."""
+
+    start: Fraction
+    stop: Fraction
+
+
+@dataclass(frozen=True, kw_only=True)
 class Timeline:
     """When each frame is shown, in ticks of ``base`` seconds, and how long the last one stays."""
 

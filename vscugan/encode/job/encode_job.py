@@ -38,6 +38,8 @@ class EncodeJob:
     encoder: str = "x265"
     encoder_arguments: list[str] = field(default_factory=list)
     chunk_s: float = DEFAULT_CHUNK_S
+    start: str = ""  #: of the source, a time or a frame; empty for its beginning
+    end: str = ""  #: the first that is left out; empty for the source's end
     crop: list[int] = field(default_factory=list)  #: px of the source: left, right, top and bottom
     leave_out: bool = False  #: what the container can't hold
     overwrite: bool = False
@@ -83,7 +85,8 @@ class EncodeJob:
         """
         names = {f.name for f in fields(cls)}
         given = {name: value for name, value in values.items() if name in names}
-        defaults = {name: value for name, value in asdict(cls(source="", output="")).items() if value != ""}
+        defaults = asdict(cls(source="", output=""))
+        del defaults["source"], defaults["output"]
         if fault := misfit(defaults | given, get_type_hints(cls)):
             raise ArgumentError(f"parameters must be those of encode, got {fault}; give them on the command line")
         job = cls(**given)

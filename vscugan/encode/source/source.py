@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import itertools
+import re
 import struct
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import vapoursynth as vs
 
-from vscugan.encode.container.streams import Content
-from vscugan.encode.container.timeline import Timeline
+from vscugan.encode.container.streams import Content, contents
+from vscugan.encode.container.timeline import Span, Timeline
+from vscugan.encode.job.encode_job import EncodeJob
 from vscugan.encode.source.damage import Damage
 from vscugan.encode.source.main_video import SAMPLED_FRAMES, MainVideo, read_main_video
 from vscugan.encode.source.source_file import check_readable, refusal
@@ -34,7 +37,8 @@ class Source:
     stream: int
     damage: Damage
     sha256: str  #: the file's
-    contents: dict[int, Content]  #: of each stream
+    contents: dict[int, Content]  #: of each stream, as far as it is taken
+    span: Span | None = None  #: the part that is taken
     notes: tuple[str, ...]
 
 
@@ -137,11 +141,51 @@ def open_source(path: Path, progress: Callable[[int], None], is_scripted: bool) 
     )  # fmt: skip
 
 
-def crop(source: Source, borders: Sequence[int]) -> Source:
-    """The source without its borders: left, right, top and bottom, in px; empty for all of it.
+def taken(source: Source, job: EncodeJob) -> Source:
+    """The part of a source that a job is of: its frames from ``start`` to ``end``, without the borders.
 
     Raises: ArgumentError.
     """
+    return _without_borders(_cut(source, job.start, job.end), job.crop)
+
+
+def _cut(source: Source, start: str, end: str) -> Source:
+    """The frames that are shown from ``start`` on and before ``end``, the first of them at 0."""
+    if not start and not end:
+        return source
+    line, frames = source.timeline, source.clip.num_frames
+    first, stop = _frame_at("start", start, line, 0), _frame_at("end", end, line, frames)
+    if not first < stop <= frames:
+        seconds = float((line.ticks[-1] + line.last_ticks) * line.base)
+        raise ArgumentError(
+            f"start and end must leave frames, got {start or 0} to {end or 'the end'} of {seconds:.2f} s, {frames} "
+            "frames; name times such as 1:30.5, or frames such as 2160f"
+        )
+    ticks = (*line.ticks, line.ticks[-1] + line.last_ticks)
+    span = Span(start=ticks[first] * line.base, stop=ticks[stop] * line.base)
+    cut = Timeline(
+        base=line.base, ticks=tuple(tick - ticks[first] for tick in ticks[first:stop]),
+        last_ticks=ticks[stop] - ticks[stop - 1],
+    )  # fmt: skip
+    return replace(
+        source, clip=source.clip[first:stop], timeline=cut, span=span, contents=contents(source.path, span)
+    )
+
+
+def _frame_at(name: str, text: str, line: Timeline, default: int) -> int:
+    """The first frame that is shown at a time, written in seconds or as H:MM:SS, or the frame of a number, as 2160f."""
+    if not text:
+        return default
+    if found := re.fullmatch(r"(\d+)f", text):
+        return int(found[1])
+    if not re.fullmatch(r"(\d+:){0,2}\d+(\.\d+)?", text):
+        raise ArgumentError(f"{name} must be a time or a frame, got {text}; write it as 90, 1:30.5, 0:01:30 or 2160f")
+    seconds = sum(Fraction(part) * 60**k for k, part in enumerate(reversed(text.split(":"))))
+    return bisect_left(line.ticks, seconds / line.base)
+
+
+def _without_borders(source: Source, borders: Sequence[int]) -> Source:
+    """The source without its borders: left, right, top and bottom, in px."""
     if not any(borders):
         return source
     left, right, top, bottom = borders

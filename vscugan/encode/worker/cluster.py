@@ -34,7 +34,7 @@ from vscugan.encode.encoders.stream_format import StreamFormat
 from vscugan.encode.job.encode_job import EncodeJob, differences
 from vscugan.encode.job.journal import Entry
 from vscugan.encode.source.filter_graph import FilterGraph, build
-from vscugan.encode.source.source import crop, open_source
+from vscugan.encode.source.source import open_source, taken
 from vscugan.engine.standby import wait_for_engines
 from vscugan.errors import ArgumentError, ConflictError, CuganError, SourceError, WorkerError
 from vscugan.files import sha256
@@ -135,7 +135,7 @@ def _opened(work: Work) -> FilterGraph:
     if source.sha256 != work.source_sha256:
         raise SourceError(f"source must be the same file on all nodes, got another on {here}; say --ship")
     wait_for_engines()
-    graph = build(work.job, crop(source, work.job.crop))
+    graph = build(work.job, taken(source, work.job))
     _graphs.clear()
     _graphs[key] = graph
     return graph

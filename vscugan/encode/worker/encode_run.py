@@ -18,6 +18,7 @@ from vscugan.encode.chunks.pipeline import encode_chunks
 from vscugan.encode.chunks.progress_meter import ProgressMeter
 from vscugan.encode.chunks.trial import try_encoder
 from vscugan.encode.container.kept_streams import KeptStreams, keep_streams
+from vscugan.encode.container.matroska_header import Header, left_to_libav
 from vscugan.encode.container.mux import MuxJob
 from vscugan.encode.container.output_name import muxer_of
 from vscugan.encode.container.video import CodedChunk
@@ -33,7 +34,7 @@ from vscugan.encode.job.encode_job import EncodeJob
 from vscugan.encode.job.events import Emit
 from vscugan.encode.job.journal import Entry, Journal
 from vscugan.encode.source.filter_graph import FilterGraph, build
-from vscugan.encode.source.source import Source, crop, open_source
+from vscugan.encode.source.source import Source, open_source, taken
 from vscugan.encode.source.source_file import check_readable, identity
 from vscugan.encode.worker.finished_file import certificate_of, publish_result, write_result
 from vscugan.encode.worker.first_frame import FirstFrame, compute_first
@@ -133,7 +134,7 @@ class Run:
     def _open(self, journal: Journal, muxer: str, program: Program) -> Inputs:
         """Open the source and build the clip; refuse what the output can't hold or the encoder does not take."""
         whole = open_source(self.source_path, lambda p: self.emit("index", percent=p), bool(self.job.script))
-        source = crop(whole, self.job.crop)
+        source = taken(whole, self.job)
         kept = keep_streams(self.source_path, source.stream, self.output, leave_out=self.job.leave_out, note=self._note)
         if program.row and program.row.codec == "ffv1" and muxer == "mp4":
             raise ConflictError("output must hold the encoder's video, got .mp4, which can't hold FFV1; write a .mkv")
@@ -197,8 +198,19 @@ class Run:
         return MuxJob(
             source=self.source_path, video=inputs.source.stream, kept=inputs.kept.tracks, chunks=chunks,
             timeline=inputs.graph.timeline, stream_format=context.stream_format, muxer=inputs.muxer,
-            header=inputs.kept.header, contents=inputs.source.contents,
+            header=self._header(inputs), contents=inputs.source.contents, span=inputs.source.span,
         )  # fmt: skip
+
+    def _header(self, inputs: Inputs) -> Header | None:
+        """What is put back of the source's header, with the chapters of the part that is taken."""
+        header, span = inputs.kept.header, inputs.source.span
+        if header is None or span is None:
+            return header
+        try:
+            return header.cut(span)
+        except ValueError as error:
+            self._note(left_to_libav(f"there is {error}"))
+            return None
 
     def _publish(self, journal: Journal, *, is_checked: bool = False) -> bool:
         """Publish the finished file; returns False where it must be written again."""
