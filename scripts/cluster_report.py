@@ -1,71 +1,194 @@
-"""Measure how chunks are spread over a cluster, for docs/cluster.md: ``cluster_report.py [scale] [mixed] [memory]``.
+"""Measure how chunks are spread over a cluster, and write docs/cluster.md: ``cluster_report.py [scale mixed memory]``.
 
-A stand-in for the chunk sleeps: what is measured is the driver and Ray, and not the machine that all of it runs on.
+A stand-in for the chunk sleeps: what is measured is the driver and Ray, not the one machine that all of it runs on.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import sys
+import os
+import resource
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
 import ray
+from ray.cluster_utils import Cluster as Nodes
+from report import write_table
 
 from vscugan.encode.chunks.chunk import Chunk
+from vscugan.encode.chunks.progress_meter import ProgressMeter
+from vscugan.encode.cluster.cluster import Cluster
+from vscugan.encode.cluster.nodes import CPU_SLOT
 from vscugan.encode.job.journal import Journal
-from vscugan.encode.worker import cluster
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path += [str(ROOT / "scripts"), str(ROOT / "tests")]
-from report import markdown, write_between  # noqa: E402
-from support import media  # noqa: E402
-
-REPORT = ROOT / "docs" / "cluster.md"
+REPORT = Path(__file__).resolve().parent.parent / "docs" / "cluster.md"
 WORKERS, ROUNDS, CHUNK_S = (8, 64, 256), 4, 10.0
-MIXED = {"slow": 4.0, "fast": 1.0}  #: seconds of a chunk on each kind of node
+#: two nodes of so many slots each, and how long a chunk takes on each, in s
+MIXED_SLOTS, MIXED_S, MIXED_CHUNKS = 4, (4.0, 1.0), 300
+MEMORY_CHUNKS, MEMORY_BYTES = (250, 500, 1000, 2000), 1 << 20
 CHUNK_FRAMES = 240
-Part = tuple[str, str]
+STORE_BYTES = 256 << 20
 
 
-@dataclass(frozen=True)
-class Context:
-    """As much of a chunk's context as the driver's side needs."""
+def stand_in(work: Any, chunk: Chunk) -> Any:
+    """A chunk that takes as long as ``work`` says for its node; what it gives back is as large as ``work`` says.
 
-    folder: Path
-    journal: Journal
-    muxer: str = "matroska"
-
-    @property
-    def temp_folder(self) -> Path:
-        return self.folder
-
-    def emit(self, event: str, /, **fields: Any) -> None:
-        """Nobody listens."""
-
-
-class Progress:
-    """Counts nothing."""
-
-    def finished(self, bytes_written: int) -> None: ...
-    def frame(self, reused: float | None) -> None: ...
-
-
-def stand_in(work: Any, chunk: Chunk) -> cluster.Made:
-    """A chunk that takes as long as ``work`` says, by the node's kind; its file is ``work``'s."""
-    kinds = ray.get_runtime_context().get_assigned_resources()
-    time.sleep(work["seconds"]["fast" if "fast" in kinds else "slow"])
-    content = work["content"]
+    It looks like ``Made``, and keeps the processes of 256 slots small by importing nothing of vscugan.
+    """
+    seconds = work["seconds"]
+    time.sleep(seconds.get(ray.get_runtime_context().get_node_id(), seconds.get("any", 0.0)))
+    content = os.urandom(work["bytes"])
     entry = {
         "kind": "chunk", "chunk": chunk.number, "start": chunk.start, "stop": chunk.stop,
         "file": f"{chunk.number:06d}.mkv", "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest(),
-        "codec": "ffv1", "header_sha256": "", "order": list(range(CHUNK_FRAMES)), "frames": ["0" * 16] * CHUNK_FRAMES,
-        "sketches": ["0" * 32] * CHUNK_FRAMES, "hardware": {}, "tile": None, "seconds": 0.0,
+        "codec": "h264", "header_sha256": "", "order": list(range(CHUNK_FRAMES)),
+        "frames": [os.urandom(8).hex() for _ in range(CHUNK_FRAMES)],
+        "sketches": [os.urandom(16).hex() for _ in range(CHUNK_FRAMES)], "hardware": {}, "tile": None, "seconds": 0.0,
     }  # fmt: skip
-    return cluster.Made(entry=entry, content=content, node="stand-in", made_by={})
+    return SimpleNamespace(entry=entry, content=content, node="stand-in", made_by={})
+
+
+def chunks(count: int) -> list[Chunk]:
+    """So many chunks of 10 s."""
+    return [Chunk(number=n, start=n * CHUNK_FRAMES, stop=(n + 1) * CHUNK_FRAMES) for n in range(count)]
+
+
+def encode(count: int, seconds: dict[str, float], size: int = 20_000) -> float:
+    """Have so many chunks done by the stand-in, and kept; returns how long that took, in s."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "temp").mkdir()
+        (folder / "chunks").mkdir()
+        journal = Journal(folder / "journal.jsonl")
+        journal.append({"kind": "begin", "plan": {}, "facts": {"source": {}, "versions": {}, "made_by": {}}})
+        context = _context(folder, journal)
+        progress = ProgressMeter(lambda event, /, **fields: None, frames=count * CHUNK_FRAMES, done=0)
+        work = {"seconds": seconds, "bytes": size}
+        cluster = Cluster(context, work, {}, progress, task=stand_in)
+        started = time.monotonic()
+        cluster.encode(chunks(count))
+        elapsed = time.monotonic() - started
+        journal.close()
+    return elapsed
+
+
+def _context(folder: Path, journal: Journal) -> Any:
+    """As much of a chunk's context as keeping one needs."""
+    from threading import Lock
+
+    return SimpleNamespace(
+        temp_folder=folder / "temp", chunk_folder=folder / "chunks", journal=journal, committing=Lock(),
+        muxer="matroska", emit=lambda event, /, **fields: None,
+    )  # fmt: skip
+
+
+@contextmanager
+def nodes(*slots: int) -> Iterator[list[str]]:
+    """A cluster of nodes on this machine with so many slots each; yields their ids."""
+    found = Nodes()
+    try:
+        ids = []
+        for count in slots:
+            options = {"num_cpus": count, "resources": {CPU_SLOT: count}, "object_store_memory": STORE_BYTES}
+            ids.append(found.add_node(include_dashboard=False, **options).node_id)
+        found.wait_for_nodes()
+        ray.init(address=found.address, log_to_driver=False, logging_level="ERROR")
+        _wake(sum(slots))
+        yield ids
+    finally:
+        ray.shutdown()
+        found.shutdown()
+
+
+def _wake(count: int) -> None:
+    """Let so many processes be there: starting hundreds on a few cores takes minutes, and is not what is measured."""
+    barrier = ray.remote(num_cpus=0)(_Barrier).remote(count)
+    wait = ray.remote(num_cpus=0, resources={CPU_SLOT: 1})(_arrive)
+    ray.get([wait.remote(barrier) for _ in range(count)])
+
+
+class _Barrier:
+    """Counts arrivals."""
+
+    def __init__(self, count: int) -> None:
+        self.missing = count
+
+    def arrive(self) -> None:
+        self.missing -= 1
+
+    def is_open(self) -> bool:
+        return self.missing <= 0
+
+
+def _arrive(barrier: Any) -> None:
+    ray.get(barrier.arrive.remote())
+    while not ray.get(barrier.is_open.remote()):
+        time.sleep(5.0)
+
+
+def scale() -> None:
+    """Efficiency by the number of workers."""
+    rows = [["workers", "chunks of 10 s", "s", "ideal, s", "of ideal", "driver's CPU for a chunk, ms"]]
+    for workers in WORKERS:
+        with nodes(workers):
+            before = time.process_time()
+            elapsed = encode(workers * ROUNDS, {"any": CHUNK_S})
+            cpu = (time.process_time() - before) / (workers * ROUNDS)
+        ideal = ROUNDS * CHUNK_S
+        rows.append([f"{workers}", f"{workers * ROUNDS}", f"{elapsed:.1f}", f"{ideal:.0f}", f"{ideal / elapsed:.3f}",
+                     f"{cpu * 1e3:.1f}"])  # fmt: skip
+        print(rows[-1], flush=True)
+    write_table(REPORT, "scale", rows)
+
+
+def mixed() -> None:
+    """Two nodes, one of which is four times as fast."""
+    with nodes(MIXED_SLOTS, MIXED_SLOTS) as ids:
+        elapsed = encode(MIXED_CHUNKS, dict(zip(ids, MIXED_S, strict=True)))
+    speed, most = MIXED_CHUNKS / elapsed, sum(MIXED_SLOTS / seconds for seconds in MIXED_S)
+    rows = [["nodes", "chunks", "chunks a second", "sum of both, alone", "of the sum"],
+            [f"{MIXED_SLOTS} slots of {MIXED_S[0]:.0f} s, {MIXED_SLOTS} of {MIXED_S[1]:.0f} s", f"{MIXED_CHUNKS}",
+             f"{speed:.2f}", f"{most:.2f}", f"{speed / most:.3f}"]]  # fmt: skip
+    write_table(REPORT, "mixed", rows)
+
+
+def memory() -> None:
+    """The driver's memory by the number of chunks, each of 1 MiB."""
+    rows = [["chunks of 1 MiB", "driver's memory, MiB", "chunks a second", "driver's CPU for a chunk, ms"]]
+    with nodes(8):
+        encode(50, {}, MEMORY_BYTES)
+        for count in MEMORY_CHUNKS:
+            before = time.process_time()
+            elapsed = encode(count, {}, MEMORY_BYTES)
+            cpu = (time.process_time() - before) / count
+            rows.append([f"{count}", f"{_memory() >> 20}", f"{count / elapsed:.0f}", f"{cpu * 1e3:.1f}"])
+    rows[0][1] += f" (most: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10})"
+    write_table(REPORT, "memory", rows)
+
+
+def _memory() -> int:
+    """What this process holds for itself, in bytes."""
+    found = psutil.Process().memory_full_info()
+    return int(found.uss)
+
+
+PARTS: dict[str, Callable[[], None]] = {"scale": scale, "mixed": mixed, "memory": memory}
+
+
+def main() -> None:
+    """Run the parts that are named, or all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="part", help="what to measure; all without it")
+    for part in parser.parse_args().parts or PARTS:
+        PARTS[part]()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,13 +1,12 @@
-"""Write docs/encode.md: what is kept of every container fixture, and what the pipeline costs beside its parts.
+"""Write docs/encode.md: ``encode_report.py [kept speed estimate]``, all three without a name.
 
-Run it with ``.venv/bin/python -P scripts/encode_report.py``; ``--frames`` makes the speed part longer.
+What is kept of every container fixture, what the pipeline costs beside its parts, and how good an estimate is.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -15,45 +14,24 @@ import tempfile
 import time
 from pathlib import Path
 
+from report import write_table
+
 ROOT = Path(__file__).resolve().parent.parent
 DOC = ROOT / "docs" / "encode.md"
 SAMPLE = ROOT / "tests" / "data" / "sylvie_vn_640x360_crf23.mkv"
 CODEC = "x264"
 ARGUMENTS = ["--preset", "veryfast", "--crf", "18"]
-TURNS = 3
-TEMPLATE = """# vscugan encode, measured
-
-Written by `scripts/encode_report.py`.
-
-## What is kept
-
-Each fixture is made by ffmpeg (`tests/support/media.py`). A fact is a timestamp, the content of a stream
-(sha256), its tags or flags, a chapter, a tag of the file, the size, the pixel shape, or a colour or HDR value.
-Of Matroska it is also the chapters byte by byte, the target of a tag, an ID of the file or a track, a language.
-
-| fixture | container | facts | kept | |
-| --- | --- | --- | --- | --- |
-{kept}
-
-## Speed
-
-640x360 to 1280x720, {frames} frames in chunks of 24, {cores} cores shared by all parts: the median of {turns} turns
-that alternate, in seconds a frame.
-
-| | s |
-| --- | --- |
-{times}
-"""
+TURNS, FRAMES = 3, 48
 sys.path.append(str(ROOT / "tests"))
 
 
-def kept(folder: Path) -> list[str]:
+def kept(folder: Path) -> list[list[str]]:
     """A row for each fixture: how many facts its source holds, and how many of them the result."""
     from support import container_files, media, media_facts
 
     script = folder / "resize.vpy"
     script.write_text(media.RESIZE)
-    rows = []
+    rows = [["fixture", "container", "facts", "kept", ""]]
     for what, make in container_files.FIXTURES:
         place = folder / make.__name__
         place.mkdir()
@@ -63,7 +41,7 @@ def kept(folder: Path) -> list[str]:
         argv = ("encode", source, "-o", result, "--script", script, "--encoder", encoder, "--", "--preset", "medium")
         subprocess.run(media.command(*argv), check=True, stdout=subprocess.DEVNULL)
         count, lost = media_facts.compare(source, result)
-        rows.append(f"| {what} | {source.suffix[1:]} | {count} | {count - len(lost)} | {1 - len(lost) / count:.0%} |")
+        rows.append([what, source.suffix[1:], f"{count}", f"{count - len(lost)}", f"{1 - len(lost) / count:.0%}"])
     return rows
 
 
@@ -123,33 +101,57 @@ def _whole(frames: int, folder: Path) -> float:
     return float(certificate["timings"]["encoding_s"]) / int(certificate["frames"])
 
 
-def speed(folder: Path, frames: int) -> list[str]:
+def speed(folder: Path) -> list[list[str]]:
     """Rows of medians over turns that alternate, in s a frame."""
     times: dict[str, list[float]] = {"upscale": [], "encoder": [], "whole": []}
     for _ in range(TURNS):
-        times["upscale"].append(_upscaled(frames))
-        times["encoder"].append(_encoded(frames, folder))
-        times["whole"].append(_whole(frames, folder))
+        times["upscale"].append(_upscaled(FRAMES))
+        times["encoder"].append(_encoded(FRAMES, folder))
+        times["whole"].append(_whole(FRAMES, folder))
     median = {name: statistics.median(values) for name, values in times.items()}
     slowest = max(median["upscale"], median["encoder"])
     return [
-        f"| decode and upscale alone | {median['upscale']:.4f} |",
-        f"| encoder alone ({CODEC} {' '.join(ARGUMENTS)}) | {median['encoder']:.4f} |",
-        f"| `vscugan encode`, chunks checked and hashed | {median['whole']:.4f} |",
-        f"| over the slowest part | {median['whole'] / slowest - 1:+.1%} |",
+        ["", "s"],
+        ["decode and upscale alone", f"{median['upscale']:.4f}"],
+        [f"encoder alone ({CODEC} {' '.join(ARGUMENTS)})", f"{median['encoder']:.4f}"],
+        ["`vscugan encode`, chunks checked and hashed", f"{median['whole']:.4f}"],
+        ["over the slowest part", f"{median['whole'] / slowest - 1:+.1%}"],
     ]
 
 
+def estimate(folder: Path) -> list[list[str]]:
+    """Rows of what a dry run has estimated, and what the run took."""
+    from support import media
+
+    result = folder / "estimated.mkv"
+    argv = ("encode", SAMPLE, "-o", result, "--json", "--encoder", CODEC)
+    rows = [["", "estimate", "range", "found", "estimate beside it"]]
+    found = []
+    for dry in (["--dry-run"], []):
+        run = subprocess.run(media.command(*argv, *dry, "--", *ARGUMENTS), check=True, capture_output=True, text=True)
+        found += [json.loads(line) for line in run.stdout.splitlines()]
+    estimated = next(event for event in found if event["event"] == "estimate")
+    timings = json.loads(Path(f"{result}.cugan.json").read_text(encoding="utf-8"))["timings"]
+    size = sum(event["bytes"] for event in found if event["event"] == "chunk")
+    for name, unit, value in (("seconds", "s", timings["encoding_s"]), ("bytes", "MB", size)):
+        scale = 1e6 if unit == "MB" else 1.0
+        guess, low, high = (estimated[each] / scale for each in (name, f"{name}_low", f"{name}_high"))
+        value /= scale
+        rows.append([f"{'time' if unit == 's' else 'video'}, {unit}", f"{guess:.2f}", f"{low:.2f} to {high:.2f}",
+                     f"{value:.2f}", f"{guess / value - 1:+.0%}"])  # fmt: skip
+    return rows
+
+
+PARTS = {"kept": kept, "speed": speed, "estimate": estimate}
+
+
 def main() -> None:
+    """Write the parts that are named, or all."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--frames", type=int, default=48, help="for the speed part")
-    frames = parser.parse_args().frames
+    parser.add_argument("parts", nargs="*", metavar="part", help="what to measure; all without it")
     with tempfile.TemporaryDirectory() as name:
-        rows = "\n".join(kept(Path(name)))
-        times = "\n".join(speed(Path(name), frames))
-    text = TEMPLATE.format(kept=rows, frames=frames, cores=os.cpu_count(), turns=TURNS, times=times)
-    DOC.write_text(text, encoding="utf-8")
-    print(f"{DOC.relative_to(ROOT)}: written")
+        for part in parser.parse_args().parts or PARTS:
+            write_table(DOC, part, PARTS[part](Path(name)))
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ ORDER = (
     "encode.source",
     "encode.chunks",
     "encode.certificate",
+    "encode.cluster",
     "encode.worker",
     "encode.worker_process",
     "encode.supervise",

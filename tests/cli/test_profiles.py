@@ -44,7 +44,12 @@ def parser() -> Parser:
 def jobs(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What encodes would be made of; none is begun."""
     found: list[dict[str, Any]] = []
-    monkeypatch.setattr(encode_command, "_encode_one", lambda source, given, *_: found.append(given) or 0)
+
+    def note(source: str, given: dict[str, Any], *_: object) -> int:
+        found.append(given)
+        return 0
+
+    monkeypatch.setattr(encode_command, "_encode_one", note)
     return found
 
 

@@ -5,28 +5,38 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from vscugan.cli.doctor_command import device
 from vscugan.cli.parser import Parser
+from vscugan.install import how_to_install
 
 HELP = "show how machines are made one cluster for encode, or check one"
 LOOPBACK = "127.0.0.1"
 LINES = """\
-vscugan encode --cluster uses Ray (pip install "vscugan[cluster]", on each machine the same versions).
-Ray is for networks that you trust: who reaches its port can run programs on all nodes. Don't open it to the internet.
+vscugan encode --cluster uses Ray (on each machine the same versions; without it: {install}).
+This machine computes with {devices}.
+Ray is for networks that you trust: who reaches its port, and has its token, can run programs on all nodes.
 
-head, the machine where vscugan encode runs (Linux, macOS):
+once, on the head, the machine where vscugan encode runs:
+    ray get-auth-token --generate
+    (copy .ray/auth_token from your home folder to that of each machine; who has no copy of it is refused)
+
+head (Linux, macOS):
+    {reach}={reachable} \\
     ray start --head --node-ip-address {head} --port 6379 --include-dashboard false --resources '{{"vscugan": 1}}'
 head (Windows PowerShell):
+    $env:{reach}={reachable}
     ray start --head --node-ip-address {head} --port 6379 --include-dashboard false --resources '{{\\"vscugan\\": 1}}'
 
 each other machine (Linux, macOS):
-    ray start --address {head}:6379 --resources '{{"vscugan": 1}}'
+    {reach}=1 ray start --address {head}:6379 --resources '{{"vscugan": 1}}'
 each other machine (Windows PowerShell):
+    $env:{reach}=1
     ray start --address {head}:6379 --resources '{{\\"vscugan\\": 1}}'
 
-"vscugan" is how many chunks a machine does at a time on its CPUs. Leave --resources out where a GPU computes: each GPU
-does one chunk at a time.
+"vscugan" is how many chunks a machine does at a time on its CPUs, or on a GPU that Ray does not count. Ray counts those
+of NVIDIA; each does one chunk at a time. Leave --resources out where only they shall compute.
 
-SLURM (in a job of several nodes, after "source .venv/bin/activate"):
+SLURM (in a job of several nodes with one home folder, after "source .venv/bin/activate"):
     head=$(hostname)
     ray start --head --node-ip-address "$head" --port 6379 --include-dashboard false
     srun --nodes $((SLURM_NNODES - 1)) --ntasks-per-node 1 --exclude "$head" \\
@@ -51,11 +61,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(parser: Parser, argv: Sequence[str]) -> int:
     """Run the command with its arguments; returns the exit code."""
     arguments = parser.parse(argv, ("--file",))
-    if not arguments.check:
-        print(LINES.format(head=arguments.head))
-        return 0
-    from vscugan.encode.worker.cluster import connect, probe, probe_nodes, refuse_other_nodes, slots
+    from vscugan.encode.cluster.nodes import REACHABLE, connect, probe, probe_nodes, refuse_other_nodes, slots
 
+    if not arguments.check:
+        reachable = int(arguments.head != LOOPBACK)
+        print(LINES.format(head=arguments.head, reach=REACHABLE, reachable=reachable, devices=device(),
+                           install=how_to_install("cluster")))  # fmt: skip
+        return 0
     connect(arguments.check)
     nodes = probe_nodes(arguments.file)
     refuse_other_nodes(nodes, probe(arguments.file))

@@ -18,6 +18,8 @@ from vscugan.files import disk_error
 PLAIN_S = 10.0
 #: leaves room for the text, which wraps on narrow terminals and is never cut off
 BAR_COLUMNS = 20
+#: so many nodes of a cluster are named one by one
+NAMED_NODES = 6
 Event = dict[str, Any]
 
 
@@ -135,12 +137,22 @@ BAR_TEXTS = {"model": "loading the model", "plan": "computing the first frame", 
              "check": "checking the file"}  # fmt: skip
 
 
+def _cluster_text(cluster: dict[str, Any] | None) -> str:
+    """What the nodes of a cluster do; each by its name where they are few."""
+    if not cluster:
+        return ""
+    speeds = [f"{node} {fps:.2f} fps" for node, fps in cluster["nodes"].items()]
+    names = f": {', '.join(speeds)}" if len(speeds) <= NAMED_NODES else ""
+    return f", {format_count(cluster['chunks'], 'chunk')} in flight on {format_count(len(speeds), 'node')}{names}"
+
+
 def progress_line(e: Event) -> str:
     """One line on how far the encode is."""
     reuse = "" if e["reused"] is None else f", {e['reused']:.0%} reused"
     return (
         f"{e['frames']}/{e['of']} frames ({e['frames'] / e['of']:.1%}), {e['fps']:.2f} fps now, {e['fps_mean']:.2f} "
         f"mean{reuse}, {format_size(e['bytes'])} so far, {format_duration(e['eta_s'])} left"
+        f"{_cluster_text(e.get('cluster'))}"
     )
 
 

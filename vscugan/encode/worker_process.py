@@ -82,7 +82,7 @@ class WorkerProcess:
         if _POSIX:
             self._channel, theirs = socket.socketpair()
             with theirs:
-                self._process = subprocess.Popen(command, stdin=theirs, **options)
+                self._process = subprocess.Popen(command, stdin=theirs.fileno(), **options)
         else:
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, **options)
         return self._process

@@ -16,4 +16,5 @@ def test_progress_counts_and_estimates() -> None:
         progress.frame(0.25)
     assert reports[-1]["frames"] == 100
     assert reports[-1]["eta_s"] == 0
-    assert reports[9] == {"frames": 50, "of": 100, "fps": 2, "fps_mean": 2, "eta_s": 25, "bytes": 0, "reused": 0.25}
+    assert reports[9] == {"frames": 50, "of": 100, "fps": 2, "fps_mean": 2, "eta_s": 25, "bytes": 0, "reused": 0.25,
+                          "cluster": None}  # fmt: skip

@@ -97,7 +97,7 @@ def is_certified(job: EncodeJob) -> bool:
         content = read_certificate(output)
         script = Path(job.script) if job.script else None
         parameters = job.fingerprint() | {"script": script.name if script else None}
-        return (
+        return bool(
             output.stat().st_size == content["result"]["bytes"]
             and content["parameters"] == parameters
             and content["script_sha256"] == (sha256(script) if script else None)

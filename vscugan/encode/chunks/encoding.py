@@ -43,7 +43,7 @@ class ChunkSetup:
     arguments: tuple[str, ...]
     folder: Path
     children: Children
-    hardware: dict[str, str]  #: what computes the frames, for the journal
+    hardware: dict[str, str] = field(default_factory=dict)  #: what computes the frames, for the journal
 
     @property
     def temp_folder(self) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -42,11 +43,10 @@ def take_sample(setup: ChunkSetup, chunk: Chunk) -> Sample:
     Raises: CuganError.
     """
     encoding = start_encoding(setup, chunk)
-    times = {"waiting_for_frames_s": 0.0, "handing_over_s": 0.0}
     begun = time.monotonic()
     with ThreadPoolExecutor(2) as hasher:
         frames = computed_ahead(setup.clip[chunk.start : chunk.stop], setup.stream_format)
-        feed(setup, encoding, frames, hasher, lambda frame: None, times)
+        feed(setup, encoding, frames, hasher, lambda frame: None, defaultdict(float))
     seconds = (time.monotonic() - begun) / chunk.frames
     if encoding.process.wait():
         raise failure(setup, encoding)

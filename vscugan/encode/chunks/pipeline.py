@@ -32,7 +32,7 @@ def computed_ahead(clip: vs.VideoNode, video: StreamFormat) -> Iterator[vs.Video
     """
     frame_bytes = video.width * video.height * (1 if video.is_gray else 3) * (2 if video.bits > 8 else 1)
     prefetch = max(2, min(MAX_PREFETCH, PREFETCH_BYTES // frame_bytes))
-    return clip.frames(prefetch=prefetch, close=True)
+    yield from clip.frames(prefetch=prefetch, close=True)
 
 
 def _frames(context: ChunkContext, chunks: Sequence[Chunk]) -> Iterator[vs.VideoFrame]:

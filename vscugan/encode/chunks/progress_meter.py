@@ -6,12 +6,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from vscugan.encode.job.events import Emit
 
 REPORT_EVERY_S = 0.5
-#: the speed "now" is that of so many last seconds
-NOW_S = 10.0
+#: the speed "now" is that of so many last seconds; a cluster's frames come chunk by chunk
+NOW_S, CLUSTER_NOW_S = 10.0, 120.0
 
 
 class ProgressMeter:
@@ -24,6 +25,7 @@ class ProgressMeter:
         self._recent: deque[tuple[float, int]] = deque([(self._start, done)])
         self._reused, self._reuse_count = 0.0, 0
         self._bytes, self._lock = 0, threading.Lock()
+        self._cluster: dict[str, Any] | None = None
 
     def finished(self, bytes_written: int) -> None:
         """A chunk of so many bytes is finished; called by the threads that finish chunks."""
@@ -35,10 +37,15 @@ class ProgressMeter:
 
         ``reused`` is the share of it that was not computed, None where frames do not report it.
         """
-        self._done += 1
         if reused is not None:
             self._reused += reused
             self._reuse_count += 1
+        self.frames(1)
+
+    def frames(self, count: int, cluster: dict[str, Any] | None = None) -> None:
+        """So many frames more are done; ``cluster``: the fps of each node, and how many chunks are in flight."""
+        self._done += count
+        self._cluster = cluster
         now = self._clock()
         if now - self._reported >= REPORT_EVERY_S or self._done == self._frames:
             self._reported = now
@@ -46,7 +53,7 @@ class ProgressMeter:
 
     def _report(self, now: float) -> None:
         self._recent.append((now, self._done))
-        while len(self._recent) > 2 and now - self._recent[0][0] > NOW_S:
+        while len(self._recent) > 2 and now - self._recent[0][0] > (CLUSTER_NOW_S if self._cluster else NOW_S):
             self._recent.popleft()
         then, count = self._recent[0]
         mean = (self._done - self._before) / max(now - self._start, 1e-9)
@@ -54,5 +61,5 @@ class ProgressMeter:
         self._emit(
             "progress", frames=self._done, of=self._frames, fps=round(fps, 3), fps_mean=round(mean, 3),
             eta_s=round((self._frames - self._done) / max(fps, 1e-9), 1), bytes=self._bytes,
-            reused=round(self._reused / self._reuse_count, 4) if self._reuse_count else None,
+            reused=round(self._reused / self._reuse_count, 4) if self._reuse_count else None, cluster=self._cluster,
         )  # fmt: skip

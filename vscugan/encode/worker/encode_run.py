@@ -179,11 +179,11 @@ class Run:
             self.emit("found", chunks=len(whole), of=len(chunks), frames=done, damaged=lost, torn=journal.torn)
         progress = ProgressMeter(self.emit, frames=graph.clip.num_frames, done=done)
         progress.finished(sum(entry["bytes"] for entry in whole.values()))
-        start = time.monotonic()
+        start, times = time.monotonic(), dict[str, float]()
         if self.job.cluster:
-            from vscugan.encode.worker.cluster import encode_on_cluster
+            from vscugan.encode.cluster.cluster import encode_on_cluster
 
-            times = encode_on_cluster(context, self.job, missing, progress, facts)
+            encode_on_cluster(context, self.job, missing, progress, facts)
         else:
             times = encode_chunks(context, missing, progress)
         times["encoding_s"] = time.monotonic() - start

@@ -1,0 +1,173 @@
+"""The side that asks: hands chunks to a cluster's nodes, and keeps what they give back as chunks of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from vscugan.encode.chunks.chunk import Chunk
+from vscugan.encode.chunks.encoding import ChunkContext
+from vscugan.encode.chunks.finish import keep_chunk
+from vscugan.encode.chunks.progress_meter import ProgressMeter
+from vscugan.encode.cluster.chunk_task import Made, Work, encode_chunk
+from vscugan.encode.cluster.nodes import (
+    CPU_SLOT,
+    connect,
+    probe,
+    probe_nodes,
+    processors,
+    refuse_other_nodes,
+    slots,
+)
+from vscugan.encode.job.encode_job import EncodeJob, differences
+from vscugan.errors import ConflictError, CuganError, WorkerError
+
+#: what a task needs, one of them
+NEEDS: Mapping[str, Mapping[str, Any]] = {
+    "gpu": {"num_cpus": 0, "num_gpus": 1},
+    "cpu": {"num_cpus": 0, "resources": {CPU_SLOT: 1}},
+}
+#: how often a chunk is begun anew where its process or its node has died
+RETRIES = 5
+#: tasks that wait on the cluster, for each that is in work: the next one begins without asking here
+WAITING_SHARE = 0.5
+PIECE_BYTES = 64 << 20
+LOOK_S = 0.5
+#: what may be another on each node: it decides on the last bits alone
+NODE_FACTS = ("runtime", "device", "precision", "tile", "halo")
+
+
+class Cluster:
+    """The tasks of one job: which are in flight, and what comes of them.
+
+    ``made_by``: what computes frame 0 here; ``task``: the function that makes a chunk of ``work``.
+    """
+
+    def __init__(
+        self, context: ChunkContext, work: Any, made_by: Mapping[str, str], progress: ProgressMeter, *,
+        same_bits: bool = False, task: Any = encode_chunk,
+    ) -> None:  # fmt: skip
+        import ray
+
+        self._ray, self._context, self._progress = ray, context, progress
+        self._made_by, self._may_differ = made_by, () if same_bits else NODE_FACTS
+        self._work = ray.put(work)
+        remote = ray.remote(max_retries=RETRIES, retry_exceptions=False)(task)
+        self._tasks = {kind: remote.options(**needs) for kind, needs in NEEDS.items()}
+        self._in_flight: dict[Any, tuple[Chunk, str]] = {}
+        self._frames_by_node: Counter[str] = Counter()
+        self._started = time.monotonic()
+
+    def encode(self, chunks: Sequence[Chunk]) -> None:
+        """Have all chunks done.
+
+        Raises: CuganError.
+        """
+        waiting = deque(chunks)
+        while waiting or self._in_flight:
+            self._submit(waiting)
+            if not self._in_flight:
+                raise WorkerError(
+                    f"cluster must have GPUs, or nodes with the resource {CPU_SLOT}, got none; see vscugan cluster"
+                )
+            ready, _ = self._ray.wait(list(self._in_flight), num_returns=1, timeout=LOOK_S)
+            for reference in ready:
+                chunk, _ = self._in_flight.pop(reference)
+                self._keep(chunk, self._result(chunk, reference))
+
+    def _submit(self, waiting: deque[Chunk]) -> None:
+        """Keep each kind of slot busy, with some tasks waiting."""
+        busy = Counter(kind for _, kind in self._in_flight.values())
+        for kind, count in slots().items():
+            most = count + -int(-count * WAITING_SHARE // 1)
+            for _ in range(min(most - busy[kind], len(waiting))):
+                chunk = waiting.popleft()
+                self._in_flight[self._tasks[kind].remote(self._work, chunk)] = chunk, kind
+
+    def _result(self, chunk: Chunk, reference: Any) -> Made:
+        try:
+            made: Made = self._ray.get(reference)
+        except self._ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, CuganError):
+                raise error.cause from error
+            raise
+        except self._ray.exceptions.RayError as error:
+            raise WorkerError(
+                f"chunk {chunk.number} must be done by a node, got {str(error).splitlines()[0]}; run the same command "
+                "again to go on"
+            ) from error
+        return made
+
+    def _keep(self, chunk: Chunk, made: Made) -> None:
+        """Write a chunk down, as one of our own.
+
+        Raises: ConflictError, WorkerError, EncoderError, DiskError.
+        """
+        ours, theirs = (
+            {name: value for name, value in facts.items() if name not in self._may_differ}
+            for facts in (self._made_by, made.made_by)
+        )
+        if changed := differences(ours, theirs):
+            what = "pictures" if self._may_differ else "bits"
+            raise ConflictError(
+                f"nodes must compute the same {what}, got a difference on {made.node}: {'; '.join(changed)}; leave "
+                f"{'that node' if self._may_differ else '--same-bits or that node'} out"
+            )
+        if hashlib.sha256(made.content).hexdigest() != made.entry["sha256"]:
+            raise WorkerError(
+                f"chunk {chunk.number} must arrive whole, got other bytes from {made.node}; run the same command again"
+            )
+        (self._context.temp_folder / made.entry["file"]).write_bytes(made.content)
+        keep_chunk(self._context, made.entry | {"node": made.node, "made_by": made.made_by})
+        self._frames_by_node[made.node] += chunk.frames
+        elapsed = time.monotonic() - self._started
+        speeds = {node: round(count / elapsed, 3) for node, count in sorted(self._frames_by_node.items())}
+        self._progress.finished(int(made.entry["bytes"]))
+        self._progress.frames(chunk.frames, cluster={"nodes": speeds, "chunks": len(self._in_flight)})
+
+
+def encode_on_cluster(
+    context: ChunkContext, job: EncodeJob, chunks: Sequence[Chunk], progress: ProgressMeter, facts: Mapping[str, Any]
+) -> None:
+    """Have the chunks done by the job's cluster; ``facts``: those of the run.
+
+    Raises: CuganError.
+    """
+    if not chunks:
+        return
+    connect(job.cluster)
+    import ray
+
+    try:
+        named = [name for name in (job.script, job.options.get("weights")) if name]
+        files = [*named, *(() if job.ship else (job.source,))]
+        nodes = probe_nodes(files)
+        refuse_other_nodes(nodes, probe(files))
+        if different := processors(nodes):
+            if job.same_bits:
+                raise ConflictError(
+                    f"nodes must compute the same bits, got {different}; leave out --same-bits or some of the nodes"
+                )
+            context.emit("note", text=f"nodes have different processors, and so other last bits: {different}")
+        work = Work(
+            job=replace(job, cluster=""), stream_format=context.stream_format, encoder=facts["encoder"],
+            source_sha256=facts["source"]["sha256"], pieces=tuple(_pieces(Path(job.source))) if job.ship else (),
+        )  # fmt: skip
+        Cluster(context, work, facts["made_by"], progress, same_bits=job.same_bits).encode(chunks)
+    finally:
+        with contextlib.suppress(Exception):
+            ray.shutdown()
+
+
+def _pieces(path: Path) -> Iterator[Any]:
+    import ray
+
+    with open(path, "rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            yield ray.put(piece)
