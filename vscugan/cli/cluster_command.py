@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 
 from vscugan.cli.doctor_command import device
 from vscugan.cli.parser import Parser
+from vscugan.errors import ArgumentError
 from vscugan.install import how_to_install
 
 HELP = "show how machines are made one cluster for encode, or check one"
@@ -20,18 +22,15 @@ once, on the head, the machine where vscugan encode runs:
     ray get-auth-token --generate
     (copy .ray/auth_token from your home folder to that of each machine; who has no copy of it is refused)
 
-head (Linux, macOS):
-    {reach}={reachable} \\
-    ray start --head --node-ip-address {head} --port 6379 --include-dashboard false --resources '{{"vscugan": 1}}'
-head (Windows PowerShell):
-    $env:{reach}={reachable}
-    ray start --head --node-ip-address {head} --port 6379 --include-dashboard false --resources '{{\\"vscugan\\": 1}}'
+in each terminal (Linux, macOS):
+    export RAY_AUTH_MODE=token {reach}={reachable}
+in each terminal (Windows PowerShell):
+    $env:RAY_AUTH_MODE="token"; $env:{reach}="{reachable}"
 
-each other machine (Linux, macOS):
-    {reach}=1 ray start --address {head}:6379 --resources '{{"vscugan": 1}}'
-each other machine (Windows PowerShell):
-    $env:{reach}=1
-    ray start --address {head}:6379 --resources '{{\\"vscugan\\": 1}}'
+head (in PowerShell write '{{\\"vscugan\\": 1}}'):
+    ray start --head --node-ip-address {head} --port 6379 --include-dashboard false --resources '{{"vscugan": 1}}'
+each other machine:
+    ray start --address {head}:6379 --resources '{{"vscugan": 1}}'
 
 "vscugan" is how many chunks a machine does at a time on its CPUs, or on a GPU that Ray does not count. Ray counts those
 of NVIDIA; each does one chunk at a time. Leave --resources out where only they shall compute.
@@ -40,7 +39,7 @@ SLURM (in a job of several nodes with one home folder, after "source .venv/bin/a
     head=$(hostname)
     ray start --head --node-ip-address "$head" --port 6379 --include-dashboard false
     srun --nodes $((SLURM_NNODES - 1)) --ntasks-per-node 1 --exclude "$head" \\
-        ray start --address "$head:6379" --block &
+        ray start --address "$head:6379" --resources '{{"vscugan": 1}}' --block &
     vscugan encode season/ -o out/ --cluster auto
 
 then, on the head:
@@ -68,9 +67,12 @@ def run(parser: Parser, argv: Sequence[str]) -> int:
         print(LINES.format(head=arguments.head, reach=REACHABLE, reachable=reachable, devices=device(),
                            install=how_to_install("cluster")))  # fmt: skip
         return 0
+    files = [os.path.abspath(name) for name in arguments.file]
+    if missing := [name for name in files if not os.path.isfile(name)]:
+        raise ArgumentError(f"file must be seen here, got no {missing[0]!r}; check its name")
     connect(arguments.check)
-    nodes = probe_nodes(arguments.file)
-    refuse_other_nodes(nodes, probe(arguments.file))
+    nodes = probe_nodes(files)
+    refuse_other_nodes(nodes, probe(files))
     counts = slots()
     print(f"{len(nodes)} nodes agree: {', '.join(sorted(node.node for node in nodes))}")
     print(f"{counts['gpu']} chunks at a time on GPUs, {counts['cpu']} on CPUs")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from vscugan.encode.container.output_name import muxer_of
@@ -24,7 +26,10 @@ def check_output(job: EncodeJob) -> None:
     output = Path(job.output)
     muxer_of(output)  # refuses other endings
     check_folder(job.work_folder)
-    if not output.parent.is_dir() or not os.access(output.parent, os.W_OK):
+    parent = output.parent
+    while job.dry_run and not parent.exists():  # which makes none
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise DiskError(f"folder of the output must be writable, got {output.parent.name!r}; make it, or its rights")
     if output.exists() and os.path.exists(job.source) and os.path.samefile(output, job.source):
         raise ConflictError(f"output must not be the source, got {output.name!r}; name another file")
@@ -52,10 +57,18 @@ def has_finished(folder: Path) -> bool:
 def encode(job: EncodeJob, listen: Listener, worker: WorkerProcess, *, restart: bool) -> int:
     """Run a job in the worker; returns the exit code. ``listen`` is called with each event.
 
-    Where no chunk was finished nothing stays, but for the log of what must be reported.
+    Where no chunk was finished nothing stays, but for the log of what must be reported. A dry run is one in a folder of
+    its own, and leaves what is there as it is.
 
     Raises: CuganError; StoppedError where the worker was closed meanwhile.
     """
+    if not job.dry_run:
+        return _encode(job, listen, worker, restart)
+    with tempfile.TemporaryDirectory(prefix="vscugan-", ignore_cleanup_errors=True) as folder:
+        return _encode(replace(job, output=str(Path(folder) / Path(job.output).name)), listen, worker, restart)
+
+
+def _encode(job: EncodeJob, listen: Listener, worker: WorkerProcess, restart: bool) -> int:
     folder = job.work_folder
     try:
         lock = take_lock(folder)
@@ -69,7 +82,7 @@ def encode(job: EncodeJob, listen: Listener, worker: WorkerProcess, *, restart: 
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
         code = worker.work(job, lock, listen)
         is_to_be_reported = code == UNEXPECTED
-        if code == 0 and not job.keep_work and not job.dry_run:
+        if code == 0 and not job.keep_work:
             shutil.rmtree(folder, ignore_errors=True)
         return code
     except WorkerError:

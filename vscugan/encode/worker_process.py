@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -39,7 +40,7 @@ class WorkerProcess:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None  # the worker's stdin, which hands locks over too; POSIX only
-        self._is_closed = False
+        self._is_closed, self._starting = False, threading.Lock()
 
     def __enter__(self) -> WorkerProcess:
         return self
@@ -54,7 +55,9 @@ class WorkerProcess:
 
         Raises: WorkerError for a worker that ends without a word, StoppedError.
         """
-        with open(open_file(job.work_folder / LOG_NAME, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as log:
+        with self._starting, open(_log(job), "wb") as log:
+            if self._is_closed:
+                raise StoppedError
             process = self._process or self._start(log)
         self._send(json.dumps(job.to_json()).encode() + b"\n", lock)
         try:
@@ -73,7 +76,8 @@ class WorkerProcess:
 
     def close(self) -> None:
         """End the worker and whatever it has started."""
-        self._is_closed = True
+        with self._starting:
+            self._is_closed = True
         self._end()
 
     def _start(self, log: Any) -> subprocess.Popen[bytes]:
@@ -112,6 +116,11 @@ class WorkerProcess:
         if _POSIX:
             with contextlib.suppress(ProcessLookupError):  # an encoder that outlived its worker
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+def _log(job: EncodeJob) -> int:
+    """A descriptor of the worker's log, emptied."""
+    return open_file(job.work_folder / LOG_NAME, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
 
 
 def _listen(process: subprocess.Popen[bytes], listen: Listener) -> tuple[int | None, bool]:

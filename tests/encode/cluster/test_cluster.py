@@ -63,14 +63,19 @@ def certified(folder: Path, output: str) -> list[dict[str, Any]]:
 
 
 def test_a_shipped_source_gives_the_frames_of_one_machine(cluster: Cluster, folder: Path) -> None:
-    many = run(folder, "shipped.mkv", "--cluster", cluster.address, "--ship", "--same-bits")
-    assert many.returncode == 0, many.stderr
-    assert " in flight on 1 node: " in many.stdout
-    assert media.frame_hashes(folder / "shipped.mkv") == media.frame_hashes(folder / "one.mkv")
-    one, shipped = (certified(folder, name) for name in ("one.mkv", "shipped.mkv"))
-    assert [chunk["frames"] for chunk in shipped] == [chunk["frames"] for chunk in one]
+    source = media.plain(folder / "short.mkv", frames=24)
+    own = ("--model", "fast", "--segment", 12, "--chunk", 0.5, "--encoder", "x264")
+    for name, argv in (("here.mkv", ()), ("shipped.mkv", ("--cluster", cluster.address, "--ship", "--same-bits"))):
+        call = media.command("encode", source, "-o", folder / name, *own, *argv)
+        out = subprocess.run(call, capture_output=True, text=True, check=False)
+        assert out.returncode == 0, out.stderr
+    assert " in flight on 1 node: " in out.stdout
+    assert media.frame_hashes(folder / "shipped.mkv") == media.frame_hashes(folder / "here.mkv")
+    here, shipped = (certified(folder, name) for name in ("here.mkv", "shipped.mkv"))
+    assert [chunk["frames"] for chunk in shipped] == [chunk["frames"] for chunk in here]
+    assert [chunk["node"] for chunk in here] == [None, None]
     assert {chunk["node"] for chunk in shipped} == {socket.gethostname()}
-    assert {chunk["node"] for chunk in one} == {None}
+    assert {chunk["made_by"]["precision"] for chunk in shipped} == {"fp32"}
 
 
 def _tasks() -> list[psutil.Process]:

@@ -15,8 +15,13 @@ import pytest
 from support import media
 from support.slow_encode import assert_gone, family
 
+from vscugan.encode.job.encode_job import EncodeJob
+from vscugan.encode.worker_process import StoppedError, WorkerProcess
+
 FILES = 6
 KILLS = 10
+#: with the ending of work folders it is too long for a file system
+LONG_NAME = "漫" * 82
 #: chunks in work when a run is killed: the one that is fed, and those that are being finished
 IN_FLIGHT = 3
 CHUNK_FRAMES = 24
@@ -57,23 +62,29 @@ def test_one_bad_file_stops_no_other(season: Path) -> None:
     (season / "in" / "1.mkv").write_text("no video")
     (season / "out").mkdir()
     (season / "out" / "4.mkv").write_text("mine")
+    (season / "in" / f"{LONG_NAME}.mkv").write_text("its work folder has no name")
     first = run(season)
-    assert first.returncode == 4
-    assert first.stderr.splitlines()[1:] == [
+    assert first.returncode == 7
+    bad, mine, long = first.stderr.splitlines()
+    assert bad.startswith("vscugan encode: '1.mkv': source must be")
+    assert mine == (
         "vscugan encode: '4.mkv': output must not exist yet, got '4.mkv'; name another one, or say --overwrite"
-    ]
-    assert first.stderr.startswith("vscugan encode: '1.mkv': source must be")
-    assert first.stdout.endswith("6 files: 4 done, 2 failed\n")
-    assert "[3/6] '2.mkv': done: '2.mkv', 96 frames, " in first.stdout
+    )
+    assert long.startswith(f"vscugan encode: '{LONG_NAME}.mkv': files must be usable, got [Errno ")
+    assert first.stdout.endswith("7 files: 4 done, 3 failed\n")
+    assert "[3/7] '2.mkv': done: '2.mkv', 96 frames, " in first.stdout
     assert {p.name for p in (season / "out").iterdir()} == {
         "4.mkv", *(f"{k}.mkv{end}" for k in (0, 2, 3, 5) for end in ("", ".cugan.json"))
     }  # fmt: skip
     media.plain(season / "in" / "1.mkv", frames=3)
-    second = run(season, "--json", "--overwrite", "--jobs", 2)
+    (season / "in" / f"{LONG_NAME}.mkv").unlink()
+    second = run(season, "--json", "--overwrite", "--keep-work", "--jobs", 2)
     assert second.returncode == 0, second.stderr
     events = [json.loads(line) for line in second.stdout.splitlines()]
     assert [file["state"] for file in events[-1]["files"]] == ["there", "done", "there", "there", "done", "there"]
     assert {event["file"] for event in events if event["event"] == "done"} == {2, 5}
+    assert run(season).returncode == 0  # as after a kill between the end and the tidying up
+    assert not list((season / "out").glob("*.vscugan"))
 
 
 def test_one_worker_does_all_and_a_failed_one_is_replaced(season: Path) -> None:
@@ -84,6 +95,15 @@ def test_one_worker_does_all_and_a_failed_one_is_replaced(season: Path) -> None:
     workers = [log.read_text().split("of worker ")[1].split()[0] for log in logs if log.exists()]
     assert len(workers) == FILES - 1
     assert len(set(workers)) == 2
+
+
+def test_a_closed_worker_takes_no_more_jobs(tmp_path: Path) -> None:
+    job = EncodeJob(source="a.mkv", output=str(tmp_path / "b.mkv"))
+    job.work_folder.mkdir()
+    worker = WorkerProcess()
+    worker.close()
+    with pytest.raises(StoppedError):
+        worker.work(job, 0, print)
 
 
 def test_kills_lose_nothing_and_no_frame_is_computed_twice(season: Path) -> None:

@@ -73,6 +73,23 @@ def test_what_lies_in_a_part_is_kept(
         assert subtitles == pytest.approx([0, 1.9])
 
 
+def test_times_are_those_of_a_source_that_begins_later(
+    source: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    late, output = tmp_path / "late.ts", tmp_path / "out.mkv"
+    media.ffmpeg("-i", source, "-map", "0:v", "-map", "0:1", "-c", "copy", "-output_ts_offset", "10", late)
+    argv = ["encode", str(late), "-o", str(output), "--script", str(source.with_name("r.vpy")), "--encoder", "x264"]
+    assert main([*argv, "--start", "2", "--end", "4", "--", "--qp", "0"]) == 0, capfd.readouterr().err
+    with av.open(str(output)) as file:
+        stamps: dict[str, list[float]] = {"video": [], "audio": []}
+        for packet in file.demux():
+            if packet.size and packet.pts is not None:
+                stamps[packet.stream.type].append(float(packet.pts * packet.time_base))
+    assert len(stamps["video"]) == 48
+    assert 0 <= min(stamps["audio"]) < 0.03
+    assert 1.96 < max(stamps["audio"]) < 2
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [

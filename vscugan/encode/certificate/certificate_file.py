@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -91,7 +92,7 @@ def contradictions(certificate: Mapping[str, Any]) -> Iterator[str]:
 
 
 def is_certified(job: EncodeJob) -> bool:
-    """Whether the output is there, and its certificate names the same source, script and options."""
+    """Whether the output is there, and its certificate names the same source, script, weights and options."""
     output, source = Path(job.output), Path(job.source)
     try:
         content = read_certificate(output)
@@ -102,6 +103,18 @@ def is_certified(job: EncodeJob) -> bool:
             and content["parameters"] == parameters
             and content["script_sha256"] == (sha256(script) if script else None)
             and content["source"]["sha256"] == sha256(source)
+            and _are_weights(job.options.get("weights"), content["made_by"])
         )
     except (ArgumentError, OSError):
         return False
+
+
+def _are_weights(name: str | None, made_by: Mapping[str, str]) -> bool:
+    """Whether the user's own weights, or none, are those that have made the pictures."""
+    if name is None or "weights" not in made_by:
+        return True
+    path, found = Path(name), made_by["weights"].split(", ")
+    if path.suffix not in (".param", ".bin"):
+        return sha256(path) in found
+    both = hashlib.sha256(path.with_suffix(".param").read_bytes() + path.with_suffix(".bin").read_bytes())
+    return both.hexdigest() in found or sha256(path.with_suffix(".bin")) in found  # which are released ones

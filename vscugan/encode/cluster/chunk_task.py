@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import shutil
@@ -25,6 +26,7 @@ from vscugan.encode.chunks.chunk import Chunk
 from vscugan.encode.chunks.encoding import ChunkSetup, start_encoding
 from vscugan.encode.chunks.finish import check_encoded
 from vscugan.encode.chunks.pipeline import computed_ahead, feed
+from vscugan.encode.cluster.nodes import NodeFacts, probe, refuse_other_nodes
 from vscugan.encode.encoders.programs import find_encoder
 from vscugan.encode.encoders.stream_format import StreamFormat
 from vscugan.encode.job.encode_job import EncodeJob, differences
@@ -35,7 +37,7 @@ from vscugan.engine.standby import wait_for_engines
 from vscugan.errors import ConflictError, SourceError
 from vscugan.files import sha256
 
-#: where a node has its copies of sources and its unfinished chunks, in its folder of temporary files
+#: where a node has its copies of sources and its unfinished chunks, in its folder of temporary files, by its user
 FOLDER = "vscugan-cluster"
 #: what is left there of processes that died, and copies that no chunk has read for so long, goes
 STALE_S = 2 * 3600.0
@@ -48,6 +50,7 @@ class Work:
     job: EncodeJob
     stream_format: StreamFormat
     source_sha256: str
+    here: NodeFacts  #: of the machine that asks, without its source
     encoder: dict[str, str]  #: its name, version and options, as the journal has them
     pieces: tuple[Any, ...] = ()  #: of the source, as Ray's references, where the nodes don't see its path
 
@@ -83,6 +86,7 @@ def encode_chunk(work: Work, chunk: Chunk) -> Made:
         def report(frame: vs.VideoFrame) -> None:
             if not reports:
                 reports.append(read_report(frame.props))
+            _touch(work, Path(folder))
 
         setup = ChunkSetup(
             clip=graph.clip, stream_format=work.stream_format, program=program,
@@ -108,6 +112,7 @@ def _opened(work: Work) -> FilterGraph:
     key = json.dumps([work.source_sha256, work.job.to_json()])
     if key not in _graphs:
         _remove_stale()
+        refuse_other_nodes([probe(list(work.here.files))], work.here)
         path = _copy(work) if work.pieces else Path(work.job.source)
         here = socket.gethostname()
         if not path.is_file():
@@ -122,14 +127,25 @@ def _opened(work: Work) -> FilterGraph:
         graph = build(work.job, taken(source, work.job))
         _graphs.clear()
         _graphs[key] = graph
-    if work.pieces:
-        os.utime(_copy_path(work))
     return _graphs[key]
 
 
+def _touch(work: Work, folder: Path) -> None:
+    """Say that these are in use."""
+    os.utime(folder)
+    if work.pieces:
+        os.utime(_copy_path(work))
+
+
 def _folder() -> Path:
-    folder = Path(tempfile.gettempdir()) / FOLDER
+    """This user's folder.
+
+    Raises: ConflictError.
+    """
+    folder = Path(tempfile.gettempdir()) / f"{FOLDER}-{getpass.getuser()}"
     folder.mkdir(mode=0o700, exist_ok=True)
+    if os.name == "posix" and (folder.is_symlink() or folder.stat().st_uid != os.getuid()):
+        raise ConflictError(f"folder of unfinished chunks must be your own, got {folder} of another; remove it")
     return folder
 
 

@@ -46,11 +46,12 @@ NODE_FACTS = ("runtime", "device", "precision", "tile", "halo")
 class Cluster:
     """The tasks of one job: which are in flight, and what comes of them.
 
-    ``made_by``: what computes frame 0 here; ``task``: the function that makes a chunk of ``work``.
+    ``made_by``: what computes frame 0 here, None where each frame may be made otherwise; ``task``: the function that
+    makes a chunk of ``work``.
     """
 
     def __init__(
-        self, context: ChunkContext, work: Any, made_by: Mapping[str, str], progress: ProgressMeter, *,
+        self, context: ChunkContext, work: Any, made_by: Mapping[str, str] | None, progress: ProgressMeter, *,
         same_bits: bool = False, task: Any = encode_chunk,
     ) -> None:  # fmt: skip
         import ray
@@ -72,10 +73,9 @@ class Cluster:
         waiting = deque(chunks)
         while waiting or self._in_flight:
             self._submit(waiting)
-            if not self._in_flight:
-                raise WorkerError(
-                    f"cluster must have GPUs, or nodes with the resource {CPU_SLOT}, got none; see vscugan cluster"
-                )
+            if not self._in_flight:  # no node is left, for now
+                time.sleep(LOOK_S)
+                continue
             ready, _ = self._ray.wait(list(self._in_flight), num_returns=1, timeout=LOOK_S)
             for reference in ready:
                 chunk, _ = self._in_flight.pop(reference)
@@ -111,7 +111,7 @@ class Cluster:
         """
         ours, theirs = (
             {name: value for name, value in facts.items() if name not in self._may_differ}
-            for facts in (self._made_by, made.made_by)
+            for facts in (made.made_by if self._made_by is None else self._made_by, made.made_by)
         )
         if changed := differences(ours, theirs):
             what = "pictures" if self._may_differ else "bits"
@@ -133,9 +133,10 @@ class Cluster:
 
 
 def encode_on_cluster(
-    context: ChunkContext, job: EncodeJob, chunks: Sequence[Chunk], progress: ProgressMeter, facts: Mapping[str, Any]
-) -> None:
-    """Have the chunks done by the job's cluster; ``facts``: those of the run.
+    context: ChunkContext, job: EncodeJob, chunks: Sequence[Chunk], progress: ProgressMeter, facts: Mapping[str, Any],
+    made_by: Mapping[str, str],
+) -> None:  # fmt: skip
+    """Have the chunks done by the job's cluster; ``facts``: those of the run; ``made_by``: what computes frame 0.
 
     Raises: CuganError.
     """
@@ -147,8 +148,8 @@ def encode_on_cluster(
     try:
         named = [name for name in (job.script, job.options.get("weights")) if name]
         files = [*named, *(() if job.ship else (job.source,))]
-        nodes = probe_nodes(files)
-        refuse_other_nodes(nodes, probe(files))
+        nodes, here = probe_nodes(files), probe(files)
+        refuse_other_nodes(nodes, here)
         if different := processors(nodes):
             if job.same_bits:
                 raise ConflictError(
@@ -157,9 +158,10 @@ def encode_on_cluster(
             context.emit("note", text=f"nodes have different processors, and so other last bits: {different}")
         work = Work(
             job=replace(job, cluster=""), stream_format=context.stream_format, encoder=facts["encoder"],
+            here=replace(here, files={name: here.files[name] for name in named}),
             source_sha256=facts["source"]["sha256"], pieces=tuple(_pieces(Path(job.source))) if job.ship else (),
         )  # fmt: skip
-        Cluster(context, work, facts["made_by"], progress, same_bits=job.same_bits).encode(chunks)
+        Cluster(context, work, None if job.script else made_by, progress, same_bits=job.same_bits).encode(chunks)
     finally:
         with contextlib.suppress(Exception):
             ray.shutdown()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 from vscugan.encode.certificate import certificate
 from vscugan.encode.job.encode_job import differences
 from vscugan.engine.device_choice import gpus
-from vscugan.errors import ArgumentError, ConflictError
+from vscugan.errors import ArgumentError, ConflictError, WorkerError
 from vscugan.files import sha256
 from vscugan.install import how_to_install
 
@@ -20,7 +21,7 @@ from vscugan.install import how_to_install
 CPU_SLOT = "vscugan"
 #: Ray's variable, on all systems: whether other machines reach its ports
 REACHABLE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
-ANSWER_S = 10.0
+ANSWER_S, JOIN_S = 10.0, 60.0
 
 
 def connect(address: str) -> None:
@@ -46,7 +47,7 @@ def connect(address: str) -> None:
     try:
         _check_port(address)
         ray.init(address=address, **quiet)
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise ArgumentError(
             f"cluster must answer, got {str(error).splitlines()[0]} from {address}; see vscugan cluster"
         ) from error
@@ -56,7 +57,9 @@ def _check_port(address: str) -> None:
     """Raise OSError or ValueError where nobody answers, for which Ray waits some minutes."""
     if address != "auto":
         host, _, port = address.removeprefix("ray://").rpartition(":")
-        socket.create_connection((host, int(port)), ANSWER_S).close()
+        if not port.isdecimal():
+            raise ValueError("no port")
+        socket.create_connection((host.strip("[]"), int(port)), ANSWER_S).close()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,11 +82,19 @@ def probe(files: Sequence[str]) -> NodeFacts:
 
 
 def probe_nodes(files: Sequence[str]) -> list[NodeFacts]:
-    """Those of each node of the cluster that can do chunks.
+    """Those of each node of the cluster that can do chunks; the first of them may take a while to join.
 
-    Raises: ConflictError for a node that can't say.
+    Raises: WorkerError where there is none, ConflictError for a node that can't say.
     """
     import ray
+
+    end = time.monotonic() + JOIN_S
+    while not any(slots().values()):
+        if time.monotonic() > end:
+            raise WorkerError(
+                f"cluster must have GPUs, or nodes with the resource {CPU_SLOT}, got none; see vscugan cluster"
+            )
+        time.sleep(1.0)
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     task = ray.remote(num_cpus=0)(probe)

@@ -84,12 +84,10 @@ class Header:
         Raises: ValueError where chapters can't be made out.
         """
         start, stop = (round(seconds * 1_000_000_000) for seconds in (span.start, span.stop))
-        editions = [
-            _cut(part, start, stop).encoded() if part.id == ids.EDITION else part.encoded()
-            for part in elements(self.parts[ids.CHAPTERS])
-            if part.id != CRC32
-        ]
-        return Header(self.parts | {ids.CHAPTERS: b"".join(editions)})
+        found = [part for part in elements(self.parts[ids.CHAPTERS]) if part.id != CRC32]
+        cut = [_cut(part, start, stop) if part.id == ids.EDITION else part for part in found]
+        kept = [part.encoded() for part in cut if part.id != ids.EDITION or of_id(part.payload, ids.CHAPTER)]
+        return Header(self.parts | {ids.CHAPTERS: b"".join(kept)})
 
     @property
     def padding_bytes(self) -> int:
@@ -162,7 +160,7 @@ def _cut(parent: Element, start: int, stop: int) -> Element:
         end = _time(chapter, ids.TIME_END)
         if begins[k] < stop and (end or min((b for b in begins[k + 1 :] if b > begins[k]), default=stop)) > start:
             times = Element(ids.TIME_START, _number(max(begins[k], start) - start)).encoded()
-            if end is not None:
+            if end:
                 times += Element(ids.TIME_END, _number(min(end, stop) - start)).encoded()
             inner = _cut(chapter, start, stop)
             kept[k] = Element(chapter.id, times + without(inner.payload, ids.TIME_START, ids.TIME_END))

@@ -71,9 +71,9 @@ class Content:
 
 
 def input_options(span: Span | None) -> list[str]:
-    """ffmpeg's options of an input of which a part is taken, which then begins at 0."""
+    """ffmpeg's options of an input of which a part is taken, which then begins at 0; by the file's own timestamps."""
     start = f"{round(span.start * 1_000_000)}us" if span else ""
-    return ["-itsoffset", f"-{start}", "-ss", start] if start else []
+    return ["-seek_timestamp", "1", "-itsoffset", f"-{start}", "-ss", start] if start else []
 
 
 def output_options(span: Span | None) -> list[str]:
@@ -92,6 +92,8 @@ def copied_sha256(path: Path, stream: int, scratch: Path, span: Span | None = No
     try:
         run = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
         return None if run.returncode else contents(scratch)[0].sha256
+    except av.error.FFmpegError:  # a part without packets
+        return None
     finally:
         scratch.unlink(missing_ok=True)
 

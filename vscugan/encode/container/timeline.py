@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
+
+from vscugan.errors import ArgumentError
+
+
+def moment(name: str, text: str) -> Fraction | int | None:
+    """A time in s, written so or as H:MM:SS, or the number of a frame, written as 2160f; None for nothing.
+
+    Raises: ArgumentError; ``name`` is for its message.
+    """
+    if not text:
+        return None
+    if found := re.fullmatch(r"(\d+)f", text):
+        return int(found[1])
+    if not re.fullmatch(r"(\d+:){0,2}\d+(\.\d+)?", text):
+        raise ArgumentError(f"{name} must be a time or a frame, got {text}; write it as 90, 1:30.5, 0:01:30 or 2160f")
+    return sum((Fraction(part) * 60**k for k, part in enumerate(reversed(text.split(":")))), Fraction())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from vscugan.encode.container.timeline import moment
 from vscugan.encode.job.json_types import misfit, printable
 from vscugan.encode.job.work_folder import read_file
 from vscugan.errors import ArgumentError, ConflictError
@@ -103,6 +104,8 @@ class EncodeJob:
                 f"chunk must be above 0 and at most {LONGEST_CHUNK_S} s, got {self.chunk_s:g}; leave it out for "
                 f"{DEFAULT_CHUNK_S:g}"
             )
+        moment("start", self.start)
+        moment("end", self.end)
         if not self.cluster and (self.ship or self.same_bits):
             raise ArgumentError("ship and same-bits must come with a cluster, got none; name it by --cluster")
         if self.crop and (len(self.crop) != 4 or min(self.crop) < 0):

@@ -15,7 +15,8 @@ from vscugan.encode.certificate.certificate_file import is_certified
 from vscugan.encode.job.encode_job import EncodeJob
 from vscugan.encode.supervise import check_output, encode
 from vscugan.encode.worker_process import Listener, StoppedError, WorkerProcess
-from vscugan.errors import CuganError
+from vscugan.errors import CuganError, DiskError
+from vscugan.exits import UNEXPECTED
 from vscugan.files import disk_error
 
 DONE, THERE, FAILED, MISSING, ESTIMATED = "done", "there", "failed", "missing", "estimated"
@@ -89,18 +90,23 @@ class Season:
                 return
             except CuganError as error:
                 outcome.code, outcome.message = error.exit_code, str(error)
+            except OSError as error:
+                outcome.code, outcome.message = DiskError.exit_code, f"files must be usable, got {error}; correct this"
+            except Exception as error:
+                outcome.code, outcome.message = UNEXPECTED, f"internal error, {type(error).__name__}: {error}"
             outcome.state = FAILED if outcome.code else outcome.state
             self._tell(number, job, {"event": "file", **outcome.to_json()})
 
     def _do(self, number: int, job: EncodeJob, outcome: Outcome, worker: WorkerProcess) -> None:
         job.check()
-        if is_certified(job):
+        if is_certified(job) and (job.keep_work or not job.work_folder.exists()):
             outcome.state = THERE
             return
-        try:
-            Path(job.output).parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise disk_error(Path(job.output).parent, error) from error
+        if not job.dry_run:
+            try:
+                Path(job.output).parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise disk_error(Path(job.output).parent, error) from error
         check_output(job)
 
         def listen(event: dict[str, Any]) -> None:

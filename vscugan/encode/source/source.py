@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import re
 import struct
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import vapoursynth as vs
 
 from vscugan.encode.container.streams import Content, contents
-from vscugan.encode.container.timeline import Span, Timeline
+from vscugan.encode.container.timeline import Span, Timeline, moment
 from vscugan.encode.job.encode_job import EncodeJob
 from vscugan.encode.source.damage import Damage
 from vscugan.encode.source.main_video import SAMPLED_FRAMES, MainVideo, read_main_video
@@ -156,7 +154,7 @@ def _cut(source: Source, start: str, end: str) -> Source:
     line, frames = source.timeline, source.clip.num_frames
     first, stop = _frame_at("start", start, line, 0), _frame_at("end", end, line, frames)
     if not first < stop <= frames:
-        seconds = float((line.ticks[-1] + line.last_ticks) * line.base)
+        seconds = float((line.ticks[-1] + line.last_ticks - line.ticks[0]) * line.base)
         raise ArgumentError(
             f"start and end must leave frames, got {start or 0} to {end or 'the end'} of {seconds:.2f} s, {frames} "
             "frames; name times such as 1:30.5, or frames such as 2160f"
@@ -173,15 +171,11 @@ def _cut(source: Source, start: str, end: str) -> Source:
 
 
 def _frame_at(name: str, text: str, line: Timeline, default: int) -> int:
-    """The first frame that is shown at a time, written in seconds or as H:MM:SS, or the frame of a number, as 2160f."""
-    if not text:
-        return default
-    if found := re.fullmatch(r"(\d+)f", text):
-        return int(found[1])
-    if not re.fullmatch(r"(\d+:){0,2}\d+(\.\d+)?", text):
-        raise ArgumentError(f"{name} must be a time or a frame, got {text}; write it as 90, 1:30.5, 0:01:30 or 2160f")
-    seconds = sum(Fraction(part) * 60**k for k, part in enumerate(reversed(text.split(":"))))
-    return bisect_left(line.ticks, seconds / line.base)
+    """The first frame that is shown at a time from the first one's on, or the frame of a number."""
+    found = moment(name, text)
+    if found is None or isinstance(found, int):
+        return default if found is None else found
+    return bisect_left(line.ticks, line.ticks[0] + found / line.base)
 
 
 def _without_borders(source: Source, borders: Sequence[int]) -> Source:

@@ -50,6 +50,7 @@ class Inputs:
 
     source: Source
     kept: KeptStreams
+    header: Header | None  #: of the source, as far as it is put back
     program: Program
     muxer: str  #: of the output, as libav calls it
     graph: FilterGraph
@@ -76,7 +77,7 @@ class Run:
             (folder / name).mkdir(exist_ok=True)
         journal = Journal(folder / "journal.jsonl")
         try:
-            if journal.of_kind("whole") and not self.job.dry_run:
+            if journal.of_kind("whole"):
                 check_readable(self.source_path)
                 facts = input_facts(self.job, sha256(self.source_path))
                 refuse_other_inputs(self.job, journal.of_kind("begin")[0], facts)
@@ -98,8 +99,7 @@ class Run:
         facts = run_facts(self.job, program, inputs.graph.clip.num_frames, inputs.source.sha256, inputs.first.made_by)
         if not journal.of_kind("chunk"):  # whose encoder took its arguments
             try_encoder(program, context.arguments, context.stream_format, context.temp_folder, self.children.add)
-        if not self.job.dry_run:
-            begin_or_compare(self.job, journal, facts, context.stream_format)
+        begin_or_compare(self.job, journal, facts, context.stream_format)
         for note in (*inputs.source.notes, *inputs.graph.notes, *unsupported_light(program, context.stream_format)):
             self._note(note)
         if self.job.dry_run:
@@ -145,7 +145,10 @@ class Run:
         chunks = cut(graph.clip.num_frames, chunk_frames(self.job.chunk_s, graph.rate, self.job.grid_frames))
         first = compute_first(graph, chunks, journal)
         check_format(program, first.stream_format)
-        return Inputs(source=source, kept=kept, program=program, muxer=muxer, graph=graph, chunks=chunks, first=first)
+        return Inputs(
+            source=source, kept=kept, header=self._header(kept, source), program=program, muxer=muxer, graph=graph,
+            chunks=chunks, first=first,
+        )  # fmt: skip
 
     def _context(self, journal: Journal, inputs: Inputs) -> ChunkContext:
         first = inputs.first
@@ -183,7 +186,7 @@ class Run:
         if self.job.cluster:
             from vscugan.encode.cluster.cluster import encode_on_cluster
 
-            encode_on_cluster(context, self.job, missing, progress, facts)
+            encode_on_cluster(context, self.job, missing, progress, facts, inputs.first.made_by)
         else:
             times = encode_chunks(context, missing, progress)
         times["encoding_s"] = time.monotonic() - start
@@ -198,12 +201,12 @@ class Run:
         return MuxJob(
             source=self.source_path, video=inputs.source.stream, kept=inputs.kept.tracks, chunks=chunks,
             timeline=inputs.graph.timeline, stream_format=context.stream_format, muxer=inputs.muxer,
-            header=self._header(inputs), contents=inputs.source.contents, span=inputs.source.span,
+            header=inputs.header, contents=inputs.source.contents, span=inputs.source.span,
         )  # fmt: skip
 
-    def _header(self, inputs: Inputs) -> Header | None:
+    def _header(self, kept: KeptStreams, source: Source) -> Header | None:
         """What is put back of the source's header, with the chapters of the part that is taken."""
-        header, span = inputs.kept.header, inputs.source.span
+        header, span = kept.header, source.span
         if header is None or span is None:
             return header
         try:
