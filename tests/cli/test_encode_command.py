@@ -12,6 +12,7 @@ from support import media
 from support.slow_encode import SLOW
 
 from vscugan.__main__ import main
+from vscugan.cli import encode_command
 
 
 def test_json_events_are_for_programs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -71,6 +72,7 @@ def test_a_log_and_a_program_at_the_end(tmp_path: Path, capfd: pytest.CaptureFix
     assert main(["verify", str(tmp_path / "b.mkv"), "--script", str(script)]) == 0
     assert main([*argv, "--log", str(log), "--on-done", done]) == 4
     assert (tmp_path / "code").read_text() == "4"
+    assert log.read_text(encoding="utf-8").splitlines()[-1].endswith("name another one, or say --overwrite")
 
 
 @pytest.mark.parametrize(
@@ -78,6 +80,7 @@ def test_a_log_and_a_program_at_the_end(tmp_path: Path, capfd: pytest.CaptureFix
     [
         (("--on-done", "no-such-program x"), "on-done must begin with a program on PATH, got 'no-such-program x'; "
          "check its name"),
+        (("--on-done", ""), "on-done must begin with a program on PATH, got ''; check its name"),
         (("--on-done", "'x"), "on-done must be a program and its arguments, got No closing quotation; quote them"),
         (("--crop", "1,2"), "crop must be four numbers of px from 0 on, got 1,2; name left,right,top,bottom"),
         (("--crop", "all"), "crop must be whole numbers with commas between them, got all; run vscugan encode --help "
@@ -92,6 +95,29 @@ def test_arguments_that_would_spoil_the_night(
     source = media.plain(tmp_path / "a.mkv", frames=3)
     assert main(["encode", str(source), "-o", str(tmp_path / "b.mkv"), *argv]) == 2
     assert capfd.readouterr().err == f"vscugan encode: {message}\n"
+
+
+def test_an_unexpected_error_is_logged_and_followed_by_the_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> int:
+        raise PermissionError("no")
+
+    monkeypatch.setattr(encode_command, "_encode_one", fail)
+    log = tmp_path / "log.txt"
+    argv = ["encode", "a.mkv", "-o", "b.mkv", "--log", str(log), "--on-done", f"{sys.executable} -c print({{code}})"]
+    assert main(argv) == 7
+    assert capfd.readouterr().out == "7\n"
+    assert log.read_text().endswith("note: PermissionError: no\n")
+    failing = f"{sys.executable} -c exit(3)"
+    assert main([*argv, "--on-done", failing]) == 7
+    message = f"on-done must end with 0, got 3 from {sys.executable}; check what it does\n"
+    assert capfd.readouterr().err.endswith(message)
+    assert main([*argv, "--log", str(tmp_path / "no" / "log.txt")]) == 7
+    assert capfd.readouterr().err.endswith(
+        "log must be writable, got No such file or directory: 'log.txt'; name a file in a folder that you may write "
+        "to\n"
+    )
 
 
 def test_a_dry_run_estimates_and_writes_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vscugan.__main__ import COMMANDS, main
+from vscugan.cli import parser
 
 ENCODE = ("encode", "a.mkv", "-o", "b.mkv")
 BEHIND = "options of the encoder stand behind --, as in -- "
@@ -34,6 +35,10 @@ def unknown(command: str, option: str, hint: str) -> str:
         ((*ENCODE, "--leave-out=1"), f"--leave-out: ignored explicit argument '1'; {see('encode')}"),
         ((*ENCODE, "--chunk", "x", "--", "--crf"), f"chunk must be a number, got x; {see('encode')}"),
         ((*ENCODE, "c.mkv"), f"arguments must be options and their values, got c.mkv; {see('encode')}"),
+        ((*ENCODE, "--config", "x"), "config must be given with a profile, got 'x' alone; say --profile, too"),
+        ((*ENCODE, "--profile", ""), "profile must be dvd, web, bd, real-time, got ; run vscugan profiles to see them"),
+        ((*ENCODE, "--jobs", "0"), "jobs must be 1 to 16, got 0; each holds a model of its own"),
+        ((*ENCODE, "--jobs", "17"), "jobs must be 1 to 16, got 17; each holds a model of its own"),
         ("encode a.mkv", f"-o/--output must be given, got none; {see('encode')}"),
         ("encode a.mkv -o", f"-o/--output must have one argument, got none; {see('encode')}"),
         ("image a.png -o b --tile 64,x", f"tile must be one or two whole numbers, got 64,x; {see('image')}"),
@@ -50,3 +55,11 @@ def test_a_wrong_argument_is_one_line(
     assert main(argv) == 2
     command = f" {argv[0]}" if argv[0] in COMMANDS else ""
     assert capsys.readouterr() == ("", f"vscugan{command}: {message}\n")
+
+
+@pytest.mark.parametrize(
+    ("escapes", "first"), [("\\", "C:x y.exe"), ("", r"C:\x y.exe")]
+)  # on Windows a backslash is part of a path
+def test_arguments_in_one_text(escapes: str, first: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parser, "ESCAPES", escapes)
+    assert parser.split_arguments(r"""C:\x" y.exe" --a='b c' #1""") == [first, "--a=b c", "#1"]

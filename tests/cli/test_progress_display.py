@@ -85,6 +85,14 @@ def test_a_pipe_gets_plain_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert lines[1:] == [f"indexing the source: {percent} %" for percent in (1, 30, 99)]
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a disk that is always full")
+def test_a_full_disk_and_names_that_are_no_text_stop_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    display = choose_display(as_json=True, log="/dev/full")
+    display({"event": "note", "text": "a\udc80"})
+    display.close()
+    assert json.loads(capsys.readouterr().out) == {"event": "note", "text": "a\udc80"}
+
+
 def test_the_index_is_reported_and_kept(tmp_path: Path) -> None:
     source, script = media.plain(tmp_path / "in.mkv"), tmp_path / "resize.vpy"
     script.write_text(media.RESIZE)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 import shutil
 import subprocess
 
 from vscugan.cli.guard import print_error
+from vscugan.cli.parser import split_arguments
 from vscugan.errors import ArgumentError
 
 CODE = "{code}"
@@ -21,18 +20,23 @@ class Afterwards:
 
     def __init__(self, text: str) -> None:
         try:
-            self._words = shlex.split(text, posix=os.name == "posix")
+            self._arguments = split_arguments(text)
         except ValueError as error:
             raise ArgumentError(f"on-done must be a program and its arguments, got {error}; quote them") from error
-        if not self._words or shutil.which(self._words[0]) is None:
+        program = shutil.which(self._arguments[0]) if self._arguments else None
+        if program is None:
             raise ArgumentError(f"on-done must begin with a program on PATH, got {text!r}; check its name")
+        self._arguments[0] = program  # Windows runs a .cmd only by its whole name
 
     def run(self, code: int) -> None:
         """Run it to its end; a failure is reported, and changes nothing."""
         try:
-            ended = subprocess.run([word.replace(CODE, str(code)) for word in self._words], check=False).returncode
+            arguments = [argument.replace(CODE, str(code)) for argument in self._arguments]
+            ended = subprocess.run(arguments, check=False).returncode
         except OSError as error:
-            print_error("encode", f"on-done must run, got {error.strerror} from {self._words[0]}")
+            print_error(
+                "encode", f"on-done must run, got {error.strerror} from {self._arguments[0]}; check the program"
+            )
             return
         if ended:
-            print_error("encode", f"on-done must end with 0, got {ended} from {self._words[0]}")
+            print_error("encode", f"on-done must end with 0, got {ended} from {self._arguments[0]}; check what it does")

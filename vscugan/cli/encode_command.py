@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from vscugan.cli.afterwards import Afterwards
-from vscugan.cli.guard import interruption, print_error
+from vscugan.cli.guard import guarded, interruption, print_error
 from vscugan.cli.options import add_upscale, given_upscale, script_arguments, whole_numbers
 from vscugan.cli.parser import Parser
 from vscugan.cli.profiles import ENCODER_ARGUMENTS, find_profile
-from vscugan.cli.progress_display import Display, Event, choose_display
+from vscugan.cli.progress_display import Display, Event, Logged, choose_display
 from vscugan.encode.container.output_name import MUXERS
-from vscugan.errors import ArgumentError, CuganError
+from vscugan.errors import ArgumentError
 from vscugan.exits import INTERRUPTED
 
 HELP = "upscale a video file and keep everything else in it; an interrupted run can be resumed"
@@ -25,6 +25,8 @@ With a program of your own, name its output: --encoder aomenc -- --ivf --cq-leve
 PATH_OPTIONS = ("-o", "--output", "--script", "--weights", "--config", "--log")
 #: arguments that are fields of the job by the same names
 OF_THE_JOB = ("script", "encoder", "start", "end", "crop", "leave_out", "cluster", "ship", "same_bits", "dry_run")
+#: each job holds a model
+MOST_JOBS = 16
 GO_ON = "run the same command again to go on"
 #: the hint for an unknown option, which may be meant for the encoder
 REST_HINT = "options of the encoder stand behind --, as in -- {}"
@@ -123,8 +125,6 @@ def _encode_season(given: dict[str, Any], arguments: argparse.Namespace, display
 
     if arguments.resume:
         raise ArgumentError("resume must be left out for several files, got --resume; the same command goes on")
-    if arguments.jobs < 1:
-        raise ArgumentError(f"jobs must be at least 1, got {arguments.jobs}; leave it out for one file after the other")
     output = Path(os.path.abspath(arguments.output))
     if output.suffix.lower() in MUXERS and not output.is_dir():
         raise ArgumentError(f"output must be a folder for several files, got {output.name!r}; name a folder")
@@ -154,49 +154,61 @@ def _interrupted(error: KeyboardInterrupt, display: Display, hint: str) -> int:
     return code
 
 
-def _named(parser: Parser, arguments: argparse.Namespace) -> set[str]:
-    """The options that were given, by their names on the command line."""
-    absent = object()
-    return {
-        name[2:]
-        for name, action in parser.option_actions.items()
-        if getattr(arguments, action.dest, absent) not in (absent, action.default)
-    }
+def _read(parser: Parser, argv: Sequence[str]) -> tuple[argparse.Namespace, dict[str, Any]]:
+    """The arguments with those of the profile, and the fields of the job that they give.
 
-
-def run(parser: Parser, argv: Sequence[str]) -> int:
-    """Run the command with its arguments; returns the exit code."""
+    Raises: ArgumentError.
+    """
     own, encoder_arguments = list(argv), None
     if "--" in own:
         place = own.index("--")
         own, encoder_arguments = own[:place], own[place + 1 :]
     arguments = parser.parse(own, PATH_OPTIONS)
     described: dict[str, Any] = {}
-    if arguments.profile:
+    if arguments.profile is not None:
         profile = find_profile(arguments.profile, arguments.config)
-        given = _named(parser, arguments) | ({ENCODER_ARGUMENTS} if encoder_arguments is not None else set())
-        arguments = parser.parse([*profile.arguments(parser), *own], PATH_OPTIONS)
-        if encoder_arguments is None:
-            encoder_arguments = profile.encoder_arguments()
-        described = profile.described(given)
-    job = _given(arguments, encoder_arguments) | {"profile": described}
+        given = {name: getattr(arguments, name.replace("-", "_")) for name in parser.given(own, PATH_OPTIONS)}
+        if encoder_arguments is not None:
+            given[ENCODER_ARGUMENTS] = encoder_arguments
+        overridden = profile.overridden(given)
+        arguments = parser.parse([*profile.arguments(parser, overridden), *own], PATH_OPTIONS)
+        from_profile = profile.encoder_arguments()
+        if encoder_arguments is None and ENCODER_ARGUMENTS not in overridden:
+            encoder_arguments = from_profile
+        described = profile.described(overridden)
+    elif arguments.config is not None:
+        raise ArgumentError(f"config must be given with a profile, got {arguments.config!r} alone; say --profile, too")
+    return arguments, _given(arguments, encoder_arguments) | {"profile": described}
+
+
+def _encode(job: dict[str, Any], arguments: argparse.Namespace, display: Display) -> int:
+    """One file or many; what is raised is logged."""
     from vscugan.encode.season.find_sources import is_season
 
-    if arguments.restart and job.get("dry_run"):
-        raise ArgumentError("restart must be left out of a dry run, got --restart; say one of both")
-    after = Afterwards(arguments.on_done) if arguments.on_done else None
-    display = choose_display(as_json=arguments.json, log=arguments.log)
     try:
         if is_season(arguments.sources, arguments.output):
-            code = _encode_season(job, arguments, display)
-        else:
-            code = _encode_one(arguments.sources[0], job, arguments, display)
-    except CuganError as error:
-        if after:
-            after.run(error.exit_code)
+            return _encode_season(job, arguments, display)
+        return _encode_one(arguments.sources[0], job, arguments, display)
+    except Exception as error:
+        if isinstance(display, Logged):
+            display.log_error(error)
         raise
     finally:
         display.close()
-    if after and code not in INTERRUPTED.values():
+
+
+def run(parser: Parser, argv: Sequence[str]) -> int:
+    """Run the command with its arguments; returns the exit code."""
+    arguments, job = _read(parser, argv)
+    if arguments.restart and job.get("dry_run"):
+        raise ArgumentError("restart must be left out of a dry run, got --restart; say one of both")
+    if not 1 <= arguments.jobs <= MOST_JOBS:
+        raise ArgumentError(f"jobs must be 1 to {MOST_JOBS}, got {arguments.jobs}; each holds a model of its own")
+    after = None if arguments.on_done is None else Afterwards(arguments.on_done)
+    display = choose_display(as_json=arguments.json, log=arguments.log)
+    if after is None:
+        return _encode(job, arguments, display)
+    code = guarded("encode", lambda: _encode(job, arguments, display), as_json=arguments.json)
+    if code not in INTERRUPTED.values():
         after.run(code)
     return code

@@ -6,6 +6,8 @@ import argparse
 import difflib
 import os
 import re
+import shlex
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -16,6 +18,8 @@ ACCEPTED = {"int": "a whole number", "float": "a number", "number": "a number", 
             "whole_numbers": "whole numbers with commas between them"}  # fmt: skip
 #: difflib's ratio from which a name counts as misspelt; higher where it may be another program's option
 SIMILAR, VERY_SIMILAR = 0.75, 0.85
+#: what takes away the meaning of the next character in a text of several arguments; in Windows' paths it means nothing
+ESCAPES = "" if sys.platform == "win32" else "\\"
 _EXPECTED = re.compile(r"argument (\S+): expected (.+)")
 _REQUIRED = "the following arguments are required: "
 
@@ -24,6 +28,16 @@ def suggestion(name: str, names: Iterable[str], ratio: float = SIMILAR) -> str:
     """The name that was probably meant, as a question; empty where none is similar."""
     similar = difflib.get_close_matches(name, list(names), 1, ratio)
     return f"did you mean {similar[0]}?" if similar else ""
+
+
+def split_arguments(text: str) -> list[str]:
+    """The arguments in a text, as a shell would split it.
+
+    Raises: ValueError for quotes that are not closed.
+    """
+    arguments = shlex.shlex(text, posix=True)
+    arguments.whitespace_split, arguments.commenters, arguments.escape = True, "", ESCAPES
+    return list(arguments)
 
 
 class Parser(argparse.ArgumentParser):
@@ -63,6 +77,18 @@ class Parser(argparse.ArgumentParser):
         if rest:
             raise ArgumentError(f"arguments must be options and their values, got {' '.join(rest)}; {self._help_hint}")
         return arguments
+
+    def given(self, argv: Sequence[str], path_options: Sequence[str] = ()) -> set[str]:
+        """The options that stand in arguments, by their long names without the dashes, also where they say the default.
+
+        The arguments are such as ``parse`` takes.
+        """
+        absent = object()
+        actions = {name[2:]: action for name, action in self.option_actions.items() if name.startswith("--")}
+        single = [action.dest for action in actions.values() if not isinstance(action, argparse._AppendAction)]
+        start = argparse.Namespace(**dict.fromkeys(single, absent))
+        found, _ = self.parse_known_args(_mark_paths(argv, path_options), start)
+        return {name for name, action in actions.items() if getattr(found, action.dest, absent) is not absent}
 
     def _refuse_unknown(self, argv: Sequence[str]) -> None:
         """Refuse options that do not exist, before argparse takes their values for files."""

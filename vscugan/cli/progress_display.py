@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from vscugan.files import disk_error
+from vscugan.errors import CuganError, DiskError
 
 #: seconds between two plain progress lines
 PLAIN_S = 10.0
@@ -95,7 +95,7 @@ def _file_line(e: Event) -> str:
 def _summary_lines(e: Event) -> str:
     """A table of all files, and how many of them are what."""
     names = {"done": "done", "there": "there already", "failed": "failed", "estimated": "estimated",
-             "missing": "not begun"}  # fmt: skip
+             "missing": "not finished"}  # fmt: skip
     lines = []
     for file in e["files"]:
         facts = f"{format_count(file['frames'], 'frame')}, {format_size(file['bytes'])} in " if file["frames"] else ""
@@ -192,9 +192,12 @@ class Logged:
     def __init__(self, display: Display, path: str) -> None:
         self._display = display
         try:
-            self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115
+            self._file = open(path, "a", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
         except OSError as error:
-            raise disk_error(Path(path), error) from error
+            raise DiskError(
+                f"log must be writable, got {error.strerror or error}: {Path(path).name!r}; name a file in a folder "
+                "that you may write to"
+            ) from error
         self._log = Plain(self._append, lambda: time.strftime("%Y-%m-%d %H:%M:%S "))
 
     def _append(self, line: str) -> None:
@@ -208,17 +211,23 @@ class Logged:
             event = event | {"event": "note", "text": event.get("message", "interrupted")}
         self._log(event)
 
+    def log_error(self, error: Exception) -> None:
+        """Add an error that ends the command; the command itself prints it."""
+        text = str(error) if isinstance(error, CuganError) else f"{type(error).__name__}: {error}"
+        self._log({"event": "note", "text": text})
+
     def close(self) -> None:
         """Close both."""
         self._display.close()
-        self._file.close()
+        with suppress(OSError):  # a full disk
+            self._file.close()
 
 
 class Json:
     """Each event as one line of JSON."""
 
     def __call__(self, event: Event) -> None:
-        print(json.dumps(event, ensure_ascii=False), flush=True)
+        print(json.dumps(event), flush=True)  # in ASCII, since names of files may be no text
 
     def close(self) -> None:
         """Do nothing: nothing is open."""

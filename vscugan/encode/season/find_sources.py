@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from vscugan.encode.job.encode_job import WORK_SUFFIX
+from vscugan.encode.job.encode_job import CERTIFICATE_SUFFIX, WORK_SUFFIX
 from vscugan.errors import ArgumentError, SourceError
 
 #: of the files in folders, those that are taken
@@ -22,10 +23,17 @@ def find_sources(names: Sequence[str], output: Path) -> list[Pair]:
     """Each file once, in the order in which they are named; files in folders are sorted.
 
     A name is a file, a folder, a pattern such as ``*.mkv`` (where the shell has not expanded it), or a ``.txt`` file
-    with such names, one a line. What lies in the ``output`` folder is a result and no source.
+    with such names, one a line. Results and work folders of earlier runs are left out.
     Raises: SourceError for a name that gives none, ArgumentError for two results of one name.
     """
-    pairs = {path.absolute(): (path.absolute(), place) for path, place in _found(names, output.absolute())}
+    pairs: dict[Path, Pair] = {}
+    for path, place in _found(names, output.resolve()):
+        pairs.setdefault(path.resolve(), (path.absolute(), place))
+    if not pairs:
+        raise SourceError(
+            "sources must hold videos that are no results, got only results of earlier runs; name a result itself, "
+            "and another output folder, to encode it again"
+        )
     places = Counter(place for _, place in pairs.values())
     if twice := [place for place, count in places.items() if count > 1]:
         raise ArgumentError(
@@ -37,26 +45,73 @@ def find_sources(names: Sequence[str], output: Path) -> list[Pair]:
 def _found(names: Sequence[str], output: Path) -> Iterator[Pair]:
     for name in names:
         path = Path(name)
-        if path.is_dir():
-            inside = [p for p in sorted(path.rglob("*")) if p.suffix.lower() in VIDEO_SUFFIXES and p.is_file()]
-            inside = [p for p in inside if not _is_ours(p.absolute(), path.absolute(), output)]
-            if not inside:
-                raise SourceError(f"folder must hold videos, got {path.name!r} with none; name another one")
-            yield from ((p, p.relative_to(path).with_suffix("")) for p in inside)
-        elif path.is_file() and path.suffix.lower() == LIST_SUFFIX:
+        if os.path.isdir(name):
+            yield from _in_folder(path, output)
+        elif os.path.isfile(name) and path.suffix.lower() == LIST_SUFFIX:
             yield from _found(_listed(path), output)
-        elif not path.exists() and (matches := sorted(glob.glob(name, recursive=True))):
-            yield from _found(matches, output)
-        elif not path.exists():
-            raise SourceError(f"source must be a video, a folder or a list, got no {path.name!r}; check the name")
+        elif os.path.exists(name):
+            is_result = _is_result(path) and output in path.resolve().parents
+            if not is_result and not _is_work(path):
+                yield path, Path(path.stem)
+        elif matches := _matches(name):
+            for match in matches:
+                if not _is_ours(match, _fixed_part(name), output):
+                    yield from _found([str(match)], output)
         else:
-            yield path, Path(path.stem)
+            raise SourceError(f"source must be a video, a folder or a list, got no {path.name!r}; check the name")
 
 
-def _is_ours(path: Path, folder: Path, output: Path) -> bool:
-    """Whether a file in a folder is a result of ours, or a part of one."""
-    is_result = output != folder and output in path.parents
-    return is_result or any(parent.name.endswith(WORK_SUFFIX) for parent in path.parents)
+def _in_folder(folder: Path, output: Path) -> Iterator[Pair]:
+    """The videos of a folder and of those in it, without hidden ones such as macOS's ``._01.mkv``."""
+    videos = [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in VIDEO_SUFFIXES and p.is_file()]
+    videos = [p for p in videos if not any(part.startswith(".") for part in p.relative_to(folder).parts)]
+    if not videos and not _is_work(folder) and output != folder.resolve():
+        raise SourceError(f"folder must hold videos, got {folder.name!r} with none; name another one")
+    yield from ((p, p.relative_to(folder).with_suffix("")) for p in videos if not _is_ours(p, folder, output))
+
+
+def _is_ours(path: Path, base: Path, output: Path) -> bool:
+    """Whether a path found below ``base`` is a result of ours, or a part of one."""
+    real = path.resolve()
+    is_below_output = output == real or output in real.parents
+    is_output_inside = base.resolve() in output.parents  # else the output folder holds the sources, too
+    return (is_below_output and is_output_inside) or _is_work(path) or _is_result(path)
+
+
+def _is_result(path: Path) -> bool:
+    """Whether a file has a certificate or a work folder beside it."""
+    return any(os.path.exists(f"{path}{suffix}") for suffix in (CERTIFICATE_SUFFIX, WORK_SUFFIX))
+
+
+def _is_work(path: Path) -> bool:
+    """Whether a path is a certificate, or a work folder or in one."""
+    folders = path.absolute(), *path.absolute().parents
+    in_work_folder = any(f.name.endswith(WORK_SUFFIX) and f.name != WORK_SUFFIX for f in folders)
+    return in_work_folder or path.name.endswith(CERTIFICATE_SUFFIX)
+
+
+def _fixed_part(pattern: str) -> Path:
+    """The folder that a pattern begins with, whose brackets are part of its name."""
+    path = Path(pattern)
+    return next((folder for folder in path.parents if os.path.isdir(folder)), Path())
+
+
+def _matches(pattern: str) -> list[Path]:
+    """Folders and videos that match a pattern; also files of another ending, if the pattern ends in it."""
+    fixed = _fixed_part(pattern)
+    rest = str(Path(pattern).relative_to(fixed))
+    if not glob.has_magic(rest):
+        return []
+    for each in (rest, rest.replace("[", "[[]")):  # brackets may be part of the names
+        try:
+            found = sorted(glob.glob(os.path.join(glob.escape(str(fixed)), each), recursive=True))
+        except (OSError, ValueError):
+            continue
+        paths = [Path(name) for name in found]
+        suffixes = {*VIDEO_SUFFIXES, Path(pattern).suffix.lower()} - {""}
+        if taken := [path for path in paths if path.suffix.lower() in suffixes or path.is_dir()]:
+            return taken
+    return []
 
 
 def _listed(path: Path) -> list[str]:
@@ -68,7 +123,9 @@ def _listed(path: Path) -> list[str]:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         raise SourceError(f"list must be text in UTF-8, got {error} in {path.name!r}; save it so") from error
-    names = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    names = [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
+    if not names:
+        raise SourceError(f"list must hold names, got {path.name!r} with none; write one a line")
     if inner := [name for name in names if name.lower().endswith(LIST_SUFFIX)]:
         raise SourceError(f"list must hold videos and folders, got the list {inner[0]!r}; name it beside {path.name!r}")
     return [str(path.parent / name) for name in names]
@@ -76,6 +133,8 @@ def _listed(path: Path) -> list[str]:
 
 def is_season(names: Sequence[str], output: str) -> bool:
     """Whether the output is a folder of results; else it is the result of one file."""
-    is_one_file = len(names) == 1 and Path(names[0]).suffix.lower() != LIST_SUFFIX and not Path(names[0]).is_dir()
-    is_folder = output.endswith(("/", "\\")) or Path(output).is_dir() or not Path(output).suffix
-    return is_folder or not is_one_file or (not Path(names[0]).exists() and glob.has_magic(names[0]))
+    if output.endswith(("/", "\\")) or os.path.isdir(output) or not Path(output).suffix or len(names) > 1:
+        return True
+    name = names[0]
+    is_list = Path(name).suffix.lower() == LIST_SUFFIX
+    return is_list or os.path.isdir(name) or (not os.path.exists(name) and bool(_matches(name)))
