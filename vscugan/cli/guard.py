@@ -156,6 +156,6 @@ def guarded(command: str, function: Callable[[], int], *, as_json: bool = False)
         text, code = _message_of(error)
         event = {"event": "error", "message": text, "code": code}
     if as_json:
-        print(json.dumps(event, ensure_ascii=False), flush=True)
+        print(json.dumps(event), flush=True)
     print_error(command, text)
     return code

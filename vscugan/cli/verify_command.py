@@ -44,7 +44,7 @@ def _verify(arguments: argparse.Namespace) -> int:
                 seed=arguments.seed, least_psnr=arguments.psnr)
     )  # fmt: skip
     if arguments.json:
-        print(json.dumps(report, ensure_ascii=False))
+        print(json.dumps(report))
         return 0 if report["is_right"] else DIFFERS
     print(f"file: sha256 {'as in the certificate' if report['file_is_same'] else 'DIFFERS from the certificate'}")
     for difference in report["wrong"]:
