@@ -42,7 +42,8 @@ def connect(address: str) -> None:
             raise ArgumentError(
                 f"cluster must be auto, host:port, ray://host:port or local:N, got {address}; see vscugan cluster"
             )
-        ray.init(num_cpus=int(count), resources={CPU_SLOT: int(count)}, include_dashboard=False, **quiet)
+        own = {"address": "local", "num_cpus": int(count), "resources": {CPU_SLOT: int(count)}}
+        ray.init(include_dashboard=False, **own, **quiet)
         return
     try:
         _check_port(address)
