@@ -68,6 +68,7 @@ def encode(count: int, seconds: dict[str, float], size: int = 20_000) -> float:
         (folder / "chunks").mkdir()
         journal = Journal(folder / "journal.jsonl")
         journal.append({"kind": "begin", "plan": {}, "facts": {"source": {}, "versions": {}, "made_by": {}}})
+        journal.append({"kind": "chunk", "chunk": -1, "header_sha256": ""})  # the first, which would be decoded
         context = _context(folder, journal)
         progress = ProgressMeter(lambda event, /, **fields: None, frames=count * CHUNK_FRAMES, done=0)
         work = {"seconds": seconds, "bytes": size}

@@ -66,10 +66,12 @@ def test_a_shipped_source_gives_the_frames_of_one_machine(cluster: Cluster, fold
     source = media.plain(folder / "short.mkv", frames=24)
     own = ("--model", "fast", "--segment", 12, "--chunk", 0.5, "--encoder", "x264")
     for name, argv in (("here.mkv", ()), ("shipped.mkv", ("--cluster", cluster.address, "--ship", "--same-bits"))):
-        call = media.command("encode", source, "-o", folder / name, *own, *argv)
+        call = media.command("encode", source, "-o", folder / name, "--json", *own, *argv)
         out = subprocess.run(call, capture_output=True, text=True, check=False)
         assert out.returncode == 0, out.stderr
-    assert " in flight on 1 node: " in out.stdout
+    progress = [event for event in map(json.loads, out.stdout.splitlines()) if event["event"] == "progress"][-1]
+    assert progress["cluster"]["nodes"].keys() == {socket.gethostname()}
+    assert progress["cluster"]["chunks"] == 0
     assert media.frame_hashes(folder / "shipped.mkv") == media.frame_hashes(folder / "here.mkv")
     here, shipped = (certified(folder, name) for name in ("here.mkv", "shipped.mkv"))
     assert [chunk["frames"] for chunk in shipped] == [chunk["frames"] for chunk in here]

@@ -35,8 +35,6 @@ NEEDS: Mapping[str, Mapping[str, Any]] = {
 }
 #: how often a chunk is begun anew where its process or its node has died
 RETRIES = 5
-#: tasks that wait on the cluster, for each that is in work: the next one begins without asking here
-WAITING_SHARE = 0.5
 PIECE_BYTES = 64 << 20
 LOOK_S = 0.5
 #: what may be another on each node: it decides on the last bits alone
@@ -82,11 +80,14 @@ class Cluster:
                 self._keep(chunk, self._result(chunk, reference))
 
     def _submit(self, waiting: deque[Chunk]) -> None:
-        """Keep each kind of slot busy, with some tasks waiting."""
-        busy = Counter(kind for _, kind in self._in_flight.values())
-        for kind, count in slots().items():
-            most = count + -int(-count * WAITING_SHARE // 1)
-            for _ in range(min(most - busy[kind], len(waiting))):
+        """Keep each slot busy, and let as many tasks wait, so that the next ones begin without asking here.
+
+        Towards the end none waits for slow slots where fast ones of the other kind become free.
+        """
+        counts, busy = slots(), Counter(kind for _, kind in self._in_flight.values())
+        ahead = 1 if all(counts.values()) and len(waiting) < sum(counts.values()) else 2
+        for kind, count in counts.items():
+            for _ in range(min(ahead * count - busy[kind], len(waiting))):
                 chunk = waiting.popleft()
                 self._in_flight[self._tasks[kind].remote(self._work, chunk)] = chunk, kind
 
