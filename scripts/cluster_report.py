@@ -44,13 +44,14 @@ def stand_in(work: Any, chunk: Chunk) -> Any:
     """
     seconds = work["seconds"]
     time.sleep(seconds.get(ray.get_runtime_context().get_node_id(), seconds.get("any", 0.0)))
-    content = os.urandom(work["bytes"])
+    content, digits = os.urandom(work["bytes"]), os.urandom(24 * CHUNK_FRAMES).hex()
     entry = {
         "kind": "chunk", "chunk": chunk.number, "start": chunk.start, "stop": chunk.stop,
         "file": f"{chunk.number:06d}.mkv", "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest(),
         "codec": "h264", "header_sha256": "", "order": list(range(CHUNK_FRAMES)),
-        "frames": [os.urandom(8).hex() for _ in range(CHUNK_FRAMES)],
-        "sketches": [os.urandom(16).hex() for _ in range(CHUNK_FRAMES)], "hardware": {}, "tile": None, "seconds": 0.0,
+        "frames": [digits[48 * k : 48 * k + 16] for k in range(CHUNK_FRAMES)],
+        "sketches": [digits[48 * k + 16 : 48 * k + 48] for k in range(CHUNK_FRAMES)],
+        "hardware": {}, "tile": None, "seconds": 0.0,
     }  # fmt: skip
     return SimpleNamespace(entry=entry, content=content, node="stand-in", made_by={})
 
@@ -112,7 +113,7 @@ def _wake(count: int) -> None:
     """Let so many processes be there: starting hundreds on a few cores takes minutes, and is not what is measured."""
     barrier = ray.remote(num_cpus=0)(_Barrier).remote(count)
     wait = ray.remote(num_cpus=0, resources={CPU_SLOT: 1})(_arrive)
-    ray.get([wait.remote(barrier) for _ in range(count)])
+    ray.get([wait.remote(barrier, chunk) for chunk in chunks(count)])
 
 
 class _Barrier:
@@ -128,7 +129,8 @@ class _Barrier:
         return self.missing <= 0
 
 
-def _arrive(barrier: Any) -> None:
+def _arrive(barrier: Any, chunk: Chunk) -> None:
+    """Wait for all others; a chunk's module is imported now."""
     ray.get(barrier.arrive.remote())
     while not ray.get(barrier.is_open.remote()):
         time.sleep(5.0)

@@ -74,8 +74,9 @@ class Cluster:
             if not self._in_flight:  # no node is left, for now
                 time.sleep(LOOK_S)
                 continue
-            ready, _ = self._ray.wait(list(self._in_flight), num_returns=1, timeout=LOOK_S)
-            for reference in ready:
+            references = list(self._in_flight)
+            self._ray.wait(references, timeout=LOOK_S)  # for one; many may be there by now
+            for reference in self._ray.wait(references, num_returns=len(references), timeout=0)[0]:
                 chunk, _ = self._in_flight.pop(reference)
                 self._keep(chunk, self._result(chunk, reference))
 
