@@ -48,7 +48,7 @@ def connect(address: str) -> None:
     try:
         _check_port(address)
         ray.init(address=address, **quiet)
-    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+    except (ImportError, OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise ArgumentError(
             f"cluster must answer, got {str(error).splitlines()[0]} from {address}; see vscugan cluster"
         ) from error
