@@ -31,7 +31,7 @@ from ray.cluster_utils import Cluster
 #: VSCUGAN_KILLS=30 makes more of them
 KILLS = int(os.environ.get("VSCUGAN_KILLS", "5"))
 NODES = 3
-CHUNKS = 6 * KILLS
+CHUNKS = 8 * KILLS
 NODE = {"num_cpus": 1, "resources": {"vscugan": 1}, "object_store_memory": 80 << 20, "include_dashboard": False}
 
 
@@ -93,6 +93,7 @@ def _encoders() -> list[psutil.Process]:
     return found
 
 
+@pytest.mark.timeout(900)
 def test_kills_lose_nothing_and_make_nothing_twice(cluster: Cluster, folder: Path) -> None:
     rng = random.Random(18)
     kinds = ["worker", "node", "driver", "all", "encoder"]

@@ -32,8 +32,6 @@ def connect(address: str) -> None:
     kind, _, count = address.partition(":")
     if kind == "local":
         os.environ[REACHABLE] = "0"  # read when ray is imported
-    elif (Path.home() / ".ray" / "auth_token").exists():  # which Ray uses by itself only for auto
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
     try:
         import ray
     except ImportError as error:
