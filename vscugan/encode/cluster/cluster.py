@@ -111,16 +111,8 @@ class Cluster:
 
         Raises: ConflictError, WorkerError, EncoderError, DiskError.
         """
-        ours, theirs = (
-            {name: value for name, value in facts.items() if name not in self._may_differ}
-            for facts in (made.made_by if self._made_by is None else self._made_by, made.made_by)
-        )
-        if changed := differences(ours, theirs):
-            what = "pictures" if self._may_differ else "bits"
-            raise ConflictError(
-                f"nodes must compute the same {what}, got a difference on {made.node}: {'; '.join(changed)}; leave "
-                f"{'that node' if self._may_differ else '--same-bits or that node'} out"
-            )
+        if self._made_by is not None:
+            self._refuse_other_pictures(self._made_by, made)
         if hashlib.sha256(made.content).hexdigest() != made.entry["sha256"]:
             raise WorkerError(
                 f"chunk {chunk.number} must arrive whole, got other bytes from {made.node}; run the same command again"
@@ -132,6 +124,19 @@ class Cluster:
         speeds = {node: round(count / elapsed, 3) for node, count in sorted(self._frames_by_node.items())}
         self._progress.finished(int(made.entry["bytes"]))
         self._progress.frames(chunk.frames, cluster={"nodes": speeds, "chunks": len(self._in_flight)})
+
+    def _refuse_other_pictures(self, ours: Mapping[str, str], made: Made) -> None:
+        """Raise ConflictError for a chunk that something else has made than what computes here."""
+        before, after = (
+            {name: value for name, value in facts.items() if name not in self._may_differ}
+            for facts in (ours, made.made_by)
+        )
+        if changed := differences(before, after):
+            what = "pictures" if self._may_differ else "bits"
+            raise ConflictError(
+                f"nodes must compute the same {what}, got a difference on {made.node}: {'; '.join(changed)}; leave "
+                f"{'that node' if self._may_differ else '--same-bits or that node'} out"
+            )
 
 
 def encode_on_cluster(
@@ -149,9 +154,9 @@ def encode_on_cluster(
 
     try:
         named = [name for name in (job.script, job.options.get("weights")) if name]
-        files = [*named, *(() if job.ship else (job.source,))]
-        nodes, here = probe_nodes(files), probe(files)
-        refuse_other_nodes(nodes, here)
+        source = {} if job.ship else {job.source: facts["source"]["sha256"]}
+        nodes, here = probe_nodes([*named, *source]), probe(named)
+        refuse_other_nodes(nodes, replace(here, files=here.files | source))
         if different := processors(nodes):
             if job.same_bits:
                 raise ConflictError(
@@ -159,8 +164,7 @@ def encode_on_cluster(
                 )
             context.emit("note", text=f"nodes have different processors, and so other last bits: {different}")
         work = Work(
-            job=replace(job, cluster=""), stream_format=context.stream_format, encoder=facts["encoder"],
-            here=replace(here, files={name: here.files[name] for name in named}),
+            job=replace(job, cluster=""), stream_format=context.stream_format, encoder=facts["encoder"], here=here,
             source_sha256=facts["source"]["sha256"], pieces=tuple(_pieces(Path(job.source))) if job.ship else (),
         )  # fmt: skip
         Cluster(context, work, None if job.script else made_by, progress, same_bits=job.same_bits).encode(chunks)
