@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-import onnx.reference
 from numpy.typing import NDArray
 
 from vscugan.models.weights import Weights
@@ -15,6 +16,11 @@ from vscugan.runtime.graph_runtime import Arrays, GraphRuntime, Session
 from vscugan.runtime.workspace import Workspace
 
 
+def package(name: str = "onnx.reference") -> Any:
+    """The library, imported when it is first needed."""
+    return importlib.import_module(name)
+
+
 class ReferenceRuntime(GraphRuntime):
     """ONNX's reference in numpy."""
 
@@ -22,7 +28,7 @@ class ReferenceRuntime(GraphRuntime):
 
     def load(self, model: bytes, outputs: Sequence[str], shapes: Mapping[str, Sequence[int]] | None) -> Session:
         """See ``GraphRuntime``."""
-        evaluator = onnx.reference.ReferenceEvaluator(onnx.load_from_string(model))
+        evaluator = package().ReferenceEvaluator(package("onnx").load_from_string(model))
 
         def run(inputs: Mapping[str, NDArray[np.float32]], workspace: Workspace) -> Arrays:
             return dict(zip(outputs, evaluator.run(list(outputs), dict(inputs)), strict=True))
@@ -40,7 +46,7 @@ ROWS = (
         package="onnx",
         distributions=("onnx",),
         devices={"cpu": ("fp32",)},
-        load=lambda: onnx.reference,
+        load=package,
         make=_make,
         native_precisions=lambda device: (),
     ),
