@@ -10,11 +10,12 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from textwrap import wrap
+from textwrap import fill, indent
 
 from report import markdown, replace_between
 
 from vscugan.__main__ import COMMANDS, command_parser
+from vscugan.cli.profiles import config_file
 from vscugan.encode.encoders.encoder_rows import ENCODERS, HARDWARE
 from vscugan.errors import ArgumentError
 from vscugan.exits import EXIT_CODES
@@ -27,7 +28,7 @@ DOCS = ROOT / "docs"
 LINE_LENGTH = 100
 #: what an argument may be whose row has neither names to choose from nor limits
 KINDS = {
-    "clip": "a clip",
+    "clip": "a clip of constant format and size",
     "alpha_clip": "a gray clip",
     "weights": "a path",
     "format": "a format's id",
@@ -46,6 +47,8 @@ def _code(names: Sequence[str]) -> str:
 
 def _limits(name: str) -> str:
     """What the message for a value that is too small says."""
+    if name not in OPTIONS:
+        return ""
     try:
         validate(**{name: -1})
     except ArgumentError as error:
@@ -62,18 +65,14 @@ def values(name: str, option: Option) -> str:
     return KINDS.get(name, "{choices}" if choices else "{limits}").format(choices=choices, limits=_limits(name))
 
 
-def _plain_default(name: str) -> object:
-    """The value of an argument that is left out, None where other arguments or the machine decide."""
+def _default(name: str, quote: str) -> str:
+    """The value of an argument that is left out, empty where other arguments or the machine decide."""
     value = getattr(Settings, name, None)
-    return value[0] if isinstance(value, tuple) else value
-
-
-def default(name: str) -> str:
-    """The same for the page, empty for None."""
-    value = _plain_default(name)
     if value is None:
         return ""
-    return f"{value:g}" if isinstance(value, int | float) else f"`{value}`"
+    if isinstance(value, int | float):
+        return f"{value:g}"
+    return f"{quote}{value if isinstance(value, str) else ', '.join(value)}{quote}"
 
 
 def _value_line(found: re.Match[str]) -> str:
@@ -81,15 +80,16 @@ def _value_line(found: re.Match[str]) -> str:
     if name not in ARGUMENTS:
         raise SystemExit(f"headings of docs/reference/upscale.md must be arguments, got {name}; rename or remove it")
     line = f"**Values:** {values(name, ARGUMENTS[name])}."
-    if text := default(name):
+    if text := _default(name, '`'):
         line += f" **Default:** {text}."
     return f"### `{name}`\n\n{line}\n\n"
 
 
 def signature() -> str:
     """The arguments in their order, as Python writes them."""
-    text = ", ".join("clip" if name == "clip" else f"{name}={_plain_default(name)!r}" for name in ARGUMENTS)
-    return "\n".join(["```text", "core.cugan.Upscale(", *(f"    {line}" for line in wrap(text, LINE_LENGTH)), ")", "```"])
+    text = ", ".join("clip" if name == "clip" else f"{name}={_default(name, '"') or None}" for name in ARGUMENTS)
+    lines = indent(fill(text, LINE_LENGTH), "    ")
+    return f"```text\ncore.cugan.Upscale(\n{lines}\n)\n```"
 
 
 def model_table() -> str:
@@ -104,21 +104,35 @@ def model_table() -> str:
         usual = default_noise(model)
         for has, own in levels.items():
             names = ", ".join(f"**{name}**" if name == usual else name for name in has)
-            table.append([f"`{model}`", ", ".join(own), names or "none", f"the extra `{extra}`" if extra else "vscugan"])
+            installed_by = f"the extra `{extra}`" if extra else "vscugan"
+            table.append([f"`{model}`", ", ".join(own), names or "none", installed_by])
     return markdown(table)
 
 
 def options_of(command: str) -> str:
     """The options of a command but those of Upscale, as its help has them."""
     table = [["option", "meaning"]]
-    for action in command_parser(command)._actions:
-        if action.dest == "help" or (action.dest in OPTIONS and f"--{action.dest}" in action.option_strings):
-            continue
-        names = ", ".join(action.option_strings) or str(action.metavar or action.dest)
-        value = "" if action.nargs == 0 or not action.option_strings else f" {action.metavar or action.dest.upper()}"
-        help_text = (action.help or "") % {"default": action.default}
-        table.append([f"`{names}{value}`", re.sub(r"(--[a-z][a-z-]+)", r"`\1`", help_text)])
-    return markdown(table)
+    parser = command_parser(command)
+    for group in parser._action_groups:
+        for action in group._group_actions if group.title != "Upscale" else ():
+            if action.dest != "help":
+                table.append([f"`{_call(action)}`", re.sub(r"(--[a-z][a-z-]+)", r"`\1`", _help(action))])
+    return markdown(table) if len(table) > 1 else "It has no options."
+
+
+def _call(action: argparse.Action) -> str:
+    """An option with its value, or a positional argument."""
+    choices = ", ".join(map(str, action.choices or ()))
+    value = choices or str(action.metavar or action.dest.upper())
+    if not action.option_strings:
+        return choices or str(action.metavar or action.dest)
+    return ", ".join(action.option_strings) + ("" if action.nargs == 0 else f" {value}")
+
+
+def _help(action: argparse.Action) -> str:
+    """The help of an option, with no path of this machine."""
+    usual = config_file()
+    return (action.help or "").replace("%%", "%").replace(str(usual), f"{usual.name} in your folder of settings")
 
 
 def encoder_table() -> str:
@@ -160,7 +174,7 @@ def presets_page(text: str, where: Path) -> str:
     for script in sorted((ROOT / "examples").glob("*.vpy")):
         if script.name != "demo.vpy":
             block = f"```vpy\n{script.read_text(encoding='utf-8').rstrip()}\n```"
-            text = replace_between(text, script.name, block, where)
+            text = replace_between(text, script.name, f"<!-- not run: tests/test_vspipe.py runs it -->\n{block}", where)
     return text
 
 

@@ -87,9 +87,9 @@ def test_a_backends_row_agrees_with_what_users_read(name: str) -> None:
     assert set(row.devices) <= set(settings.DEVICES)
     assert set(row.precisions) <= set(settings.OPTIONS["precision"].names)
     assert set(row.extras) <= set(row.devices)
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    table = readme[readme.index("## Runtimes") : readme.index("## Precision")]
+    docs = Path(__file__).parents[2] / "docs"
+    page = (docs / "explanation" / "runtimes-and-precision.md").read_text(encoding="utf-8")
     for extra in row.extras.values():
-        assert f'".[{extra}]"' in table, f"add the extra {extra} to README.md"
+        assert f"\n| `{extra}`" in page, f"add the extra {extra} to docs/explanation/runtimes-and-precision.md"
         needs = [need for need in requires("vscugan") or [] if need.endswith(f'extra == "{extra}"')]
         assert any(need.startswith(row.distributions) for need in needs), f"add the extra {extra} to pyproject.toml"
