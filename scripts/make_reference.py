@@ -21,7 +21,7 @@ from vscugan.errors import ArgumentError
 from vscugan.exits import EXIT_CODES
 from vscugan.models.registry import default_noise, models, rows, scales
 from vscugan.option_row import Option
-from vscugan.settings import ARGUMENTS, DEVICES, OPTIONS, Settings, validate
+from vscugan.settings import ARGUMENTS, OPTIONS, Settings, validate
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -59,8 +59,7 @@ def _limits(name: str) -> str:
 def values(name: str, option: Option) -> str:
     """What an argument may be."""
     if name == "device":
-        kinds = [f"{kind}{suffix}" for kind, several in DEVICES.items() for suffix in ("", ":N")[: 1 + several]]
-        return f"{_code(kinds)}, or a list of these"
+        return f"{_code(option.help.partition(', or several')[0].split(', '))}, or a list of these"
     choices = _code(option.names)
     return KINDS.get(name, "{choices}" if choices else "{limits}").format(choices=choices, limits=_limits(name))
 
@@ -181,7 +180,7 @@ def presets_page(text: str, where: Path) -> str:
 PAGES: Mapping[Path, Callable[[str, Path], str]] = {
     DOCS / "reference" / "upscale.md": upscale_page,
     DOCS / "reference" / "command-line.md": command_page,
-    DOCS / "guide" / "presets.md": presets_page,
+    **dict.fromkeys(sorted(DOCS.rglob("presets.md")), presets_page),  # also in other languages
 }
 
 
