@@ -12,8 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from textwrap import fill, indent
 
-from report import markdown, replace_between
-
 from vscugan.__main__ import COMMANDS, command_parser
 from vscugan.cli.profiles import config_file
 from vscugan.encode.encoders.encoder_rows import ENCODERS, HARDWARE
@@ -23,7 +21,10 @@ from vscugan.models.registry import default_noise, models, rows, scales
 from vscugan.option_row import Option
 from vscugan.settings import ARGUMENTS, OPTIONS, Settings, validate
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / "scripts"))
+from report import markdown, replace_between  # noqa: E402
+
 DOCS = ROOT / "docs"
 LINE_LENGTH = 100
 #: what an argument may be whose row has neither names to choose from nor limits

@@ -37,6 +37,17 @@ def test_every_page_is_on_the_site_and_loads_nothing_from_elsewhere(site: Path) 
         assert not UNREAD.search(html), f"{page} shows a list or a table as text: put an empty line before it"
 
 
+@pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")), ids=lambda page: page.name)
+def test_links_of_pages_that_are_not_on_the_site_lead_somewhere(page: Path, site: Path) -> None:
+    """mkdocs checks those of docs/."""
+    for target, anchor in re.findall(r"\]\((?!\w+:)([^)#]+)#?([^)]*)\)", page.read_text(encoding="utf-8")):
+        file = ROOT / target
+        assert file.exists(), f"{page.name} links to {target}, which is not there"
+        if anchor:
+            html = (site / file.relative_to(DOCS).with_suffix("") / "index.html").read_text(encoding="utf-8")
+            assert f'id="{anchor}"' in html, f"{page.name} links to {target}#{anchor}, which is not there"
+
+
 def test_the_functions_are_described_from_their_docstrings(site: Path) -> None:
     html = (site / "reference" / "python" / "index.html").read_text(encoding="utf-8")
     for name in ("vscugan.upscale", "vscugan.describe"):
