@@ -1,9 +1,9 @@
 """Our runtimes beside every peer, frame by frame in turn, in one run.
 
 ``benchmark.py [--sizes 320x180 ...] [--scales 2 4] [--rounds 3] [--only NAME ...]`` prints a table, appends to
-docs/speed.csv, and writes docs/speed.md with a table and a plot for each CPU; ``--draw`` only does that. It needs
-``pip install ".[benchmark]"``. Each contestant is a process of its own that
-stays up and waits for its turn, so that libraries do not meet, and pays its start-up before the clock runs.
+docs/figures/speed.csv, and writes docs/figures/speed.md with a table and a plot for each CPU; ``--draw`` only does
+that. It needs ``pip install ".[benchmark]"``. Each contestant is a process of its own that stays up and waits for its
+turn, so that libraries do not meet, and pays its start-up before the clock runs.
 The peers' plugins are looked for in out/peers:
 
     pip install --no-deps --target out/peers vapoursynth-mlrt-ort vapoursynth-mlrt-ov vapoursynth-mlrt-ncnn
@@ -33,8 +33,8 @@ from contestants import CONTESTANTS, FRAMES_KEPT  # noqa: E402
 from report import decibels, markdown, write_between  # noqa: E402
 
 PEERS = ROOT / "out" / "peers" / "vapoursynth" / "plugins"
-ROWS = ROOT / "docs" / "speed.csv"
-REPORT = ROOT / "docs" / "speed.md"
+ROWS = ROOT / "docs" / "figures" / "speed.csv"
+REPORT = ROOT / "docs" / "figures" / "speed.md"
 #: whom the others are compared with, in fp32
 REFERENCE = "torch"
 
@@ -212,7 +212,7 @@ def latest() -> dict[str, list[dict[str, Any]]]:
 
 
 def report() -> None:
-    """Write a heading, a plot and a table for each machine into docs/speed.md."""
+    """Write a heading, a plot and a table for each machine into docs/figures/speed.md."""
     parts = []
     for machine, rows in latest().items():
         plot = REPORT.with_name(f"speed-{re.sub('[^a-z0-9]+', '-', machine.lower()).strip('-')}.svg")
@@ -251,7 +251,7 @@ def main() -> None:
     parser.add_argument("--scales", nargs="+", type=int, default=[2, 4])
     parser.add_argument("--rounds", type=int, default=3, choices=range(1, (FRAMES_KEPT - WARM_UP) // 2))
     parser.add_argument("--only", nargs="+", default=list(CONTESTANTS), choices=list(CONTESTANTS))
-    parser.add_argument("--draw", action="store_true", help="only write docs/speed.md again")
+    parser.add_argument("--draw", action="store_true", help="only write docs/figures/speed.md again")
     parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))

@@ -1,4 +1,4 @@
-"""The sheets and figures of docs/lineage.md: ``lineage.py [models] [sheets] [figures]``, or all.
+"""The sheets and figures of docs/figures/lineage.md: ``lineage.py [models] [sheets] [figures]``, or all.
 
 waifu2x, Real-ESRGAN and Real-CUGAN on the same crops of real art, clean and made worse, through ``core.cugan.Upscale``.
 """
@@ -23,7 +23,7 @@ from lineage_pictures import DEGRADATIONS, SUBJECTS, source, truth  # noqa: E402
 from lineage_sheet import cell, drawn_sheet  # noqa: E402
 from report import write_table  # noqa: E402
 
-DOCS = ROOT / "docs"
+DOCS = ROOT / "docs" / "figures"
 SHOWN = ("waifu2x", "realesrgan-anime", "realesrgan-animevideo", "se")
 MEASURED = ("waifu2x", "waifu2x-anime", "waifu2x-photo", "realesrgan-anime", "realesrgan-animevideo", "se", "pro")
 TABLED = ("", *SHOWN, "pro")
@@ -46,7 +46,7 @@ def likeness(degradation: str, *subjects: str) -> Column:
     return lambda values: f"{psnr(values)}, {ssim(values)}" if (degradation, subjects[0], "PSNR") in values else ""
 
 
-#: of each table of docs/lineage.md
+#: of each table of docs/figures/lineage.md
 COLUMNS: Mapping[str, Mapping[str, Column]] = {
     "likeness": {d: likeness(d, FLOOR, FACE, TEXT, BOKEH) for d in DEGRADATIONS}
     | {VERY_LOW: likeness("clean", VERY_LOW)},
@@ -62,7 +62,7 @@ COLUMNS: Mapping[str, Mapping[str, Column]] = {
 
 
 def draw_sheets() -> None:
-    """docs/lineage-NAME.png for each degradation."""
+    """docs/figures/lineage-NAME.png for each degradation."""
     for degradation in DEGRADATIONS:
         rows = {("original", ""): [cell(truth(s), *SUBJECTS[s].shown) for s in SUBJECTS]}
         for system in (System(), *systems(*SHOWN)):
@@ -75,7 +75,7 @@ def draw_sheets() -> None:
 
 
 def measure() -> None:
-    """docs/lineage.csv, and the tables of docs/lineage.md."""
+    """docs/figures/lineage.csv, and the tables of docs/figures/lineage.md."""
     found: dict[System, list[Row]] = {}
     for system in (System(), *systems(*MEASURED)):
         found[system] = list(figures(system))
@@ -90,7 +90,7 @@ def measure() -> None:
 
 
 def tables(found: Mapping[System, Sequence[Row]]) -> dict[str, list[list[str]]]:
-    """The tables of docs/lineage.md by their marks, a row for each system; upconv 7 is in lineage.csv only."""
+    """The tables of docs/figures/lineage.md by their marks, a row for each system; upconv 7 is in lineage.csv only."""
     heads = {name: ["model", "noise", *columns] for name, columns in COLUMNS.items()}
     made = {name: [head] for name, head in heads.items()}
     for system, measured in found.items():

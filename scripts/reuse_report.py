@@ -1,4 +1,4 @@
-"""Measure what reuse saves and what it changes: the tables of docs/reuse.md, on real clips of 640x360, 2x.
+"""Measure what reuse saves and what it changes: the tables of docs/explanation/reuse.md, on real clips of 640x360, 2x.
 
 ``reuse_report.py [--backend auto] [--only figures thresholds gates]``. Frames are computed with ``reuse="off"`` and
 with reuse in turn (A B A B), through ``core.cugan.Upscale``, RGBS out. Takes about 20 minutes on two cores.
@@ -26,7 +26,7 @@ sys.path += [str(ROOT / "scripts"), str(ROOT / "tests")]
 from report import array_of, decibels, write_table  # noqa: E402
 from support import motion  # noqa: E402
 
-REPORT = ROOT / "docs" / "reuse.md"
+REPORT = ROOT / "docs" / "explanation" / "reuse.md"
 DATA = ROOT / "tests" / "data"
 SCALE = 2
 THRESHOLD = 3.0
