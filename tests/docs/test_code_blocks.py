@@ -26,6 +26,7 @@ from support.media import FAST, ffmpeg, picture, plain, sound
 SUBTITLES = "1\n00:00:00,100 --> 00:00:00,900\nhello\n"
 #: blocks that change nothing and stand in many pages: the first one is run
 DOCTOR = ("vscugan doctor\n", "python -m vscugan doctor\n")
+SCRIPT = 'import vapoursynth as vs\nvs.core.bs.VideoSource("episode.mkv").set_output()\n'
 CHAPTERS = ";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=500\ntitle=one\n"
 BLOCKS = {page: list(blocks_of(page.read_text(encoding="utf-8"))) for page in PAGES}
 REPEATED = [id(block) for page in PAGES for block in BLOCKS[page] if block.code in DOCTOR][1:]
@@ -34,7 +35,7 @@ WITH_CODE = [page for page in PAGES if any(b.kind in RUN and not b.skipped for b
 
 @pytest.fixture(scope="module")
 def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files that pages may name: ``episode.mkv``, a season of two, and ``picture.png``."""
+    """The files that pages may name: ``episode.mkv``, a season of two, ``picture.png``, and ``in.vpy``."""
     folder = tmp_path_factory.mktemp("media")
     (folder / "season").mkdir()
     (folder / "a.srt").write_text(SUBTITLES)
@@ -47,6 +48,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).unlink()
     for name in ("01.mkv", "02.mkv"):
         plain(folder / "season" / name, frames=6)
+    (folder / "in.vpy").write_text(SCRIPT)
     Image.radial_gradient("L").resize((64, 48)).convert("RGB").save(folder / "picture.png")
     return folder
 
