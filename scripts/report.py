@@ -16,15 +16,20 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
+def replace_between(text: str, name: str, new: str, where: Path) -> str:
+    """A text with ``new`` between ``<!-- name -->`` and its end; ``where`` is the file for the message."""
+    start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+    before, found, rest = text.partition(start)
+    if not found or end not in rest:
+        raise SystemExit(f"{where} must hold the marks {start.strip()} and {end}; put them where the table belongs")
+    return before + start + new + "\n" + end + rest.partition(end)[2]
+
+
 def write_between(report: Path, name: str, text: str) -> None:
     """Print a text, and put it between ``<!-- name -->`` and its end."""
     print(text, flush=True)
-    start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
-    before, found, rest = report.read_text(encoding="utf-8").partition(start)
-    if not found or end not in rest:
-        raise SystemExit(f"{report} must hold the marks {start.strip()} and {end}; put them where the table belongs")
-    after = rest.partition(end)[2]
-    report.write_text(before + start + text + "\n" + end + after, encoding="utf-8")
+    written = replace_between(report.read_text(encoding="utf-8"), name, text, report)
+    report.write_text(written, encoding="utf-8")
 
 
 def write_table(report: Path, name: str, rows: Sequence[Sequence[str]]) -> None:
