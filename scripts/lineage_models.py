@@ -30,6 +30,7 @@ NAMES = {
     "realesrgan-animevideo": ("Real-ESRGAN", "animevideo"),
     "se": ("Real-CUGAN", ""),
     "pro": ("Real-CUGAN Pro", ""),
+    "fast": ("fast", ""),
 }
 
 
