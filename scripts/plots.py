@@ -15,6 +15,7 @@ from typing import Any
 
 import matplotlib
 from matplotlib import pyplot
+from matplotlib.text import Annotation
 from matplotlib.ticker import FixedLocator, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
@@ -136,9 +137,10 @@ def draw_speed(scale: int) -> None:
     names = dict(sorted(names.items(), key=lambda named: -len(named[1])))
     heights = [len(shown) + 2.6 for shown in names.values()]
     figure = pyplot.figure(figsize=(WIDTH_IN, 0.2 * sum(heights) + 0.4), layout="constrained")
-    figure.suptitle(f"Frames per second at {scale}x", x=0.01, y=0.99, ha="left", weight="bold", fontsize=11)
-    for x, colour, word in ((0.34, BLUE, "vscugan"), (0.445, GREY, "others")):
-        figure.text(x, 0.99, word, color=colour, weight="bold", fontsize=11, va="top")
+    title: Any = figure.suptitle(f"Frames per second at {scale}x", x=0.01, ha="left", weight="bold", fontsize=11)
+    for right_pt, colour, word in ((20, BLUE, "vscugan"), (84, GREY, "others")):
+        place = {"xycoords": title, "xytext": (right_pt, 0), "textcoords": "offset points", "in_layout": False}
+        figure.add_artist(Annotation(word, (1, 0), color=colour, va="bottom", weight="bold", fontsize=11, **place))
     columns = max(map(len, fps.values()))
     parts = figure.subfigures(len(fps), 1, height_ratios=heights, squeeze=False)[:, 0]
     for part, (machine, shown) in zip(parts, names.items(), strict=True):
