@@ -22,8 +22,7 @@ from matplotlib.transforms import ScaledTranslation
 from vscugan.models.registry import default_noise
 
 sys.path.append(str(Path(__file__).resolve().parent))
-from lineage_models import NAMES
-from report import FIGURES, Record, machine_of, read_records
+from report import FIGURES, MODEL_NAMES, Record, machine_of, read_records
 
 matplotlib.use("svg")
 #: text stays text, and a run gives the same bytes as the one before
@@ -171,7 +170,7 @@ def figures_of(records: Sequence[Record], measure: str, degradations: Sequence[s
 
 
 def name_of(model: str) -> str:
-    return " ".join(part for part in NAMES[model] if part)
+    return " ".join(part for part in MODEL_NAMES[model] if part)
 
 
 def default_level(model: str) -> str:

@@ -19,6 +19,18 @@ FIGURES = ROOT / "docs" / "figures"
 #: the widest instructions that decide on speed, by what Linux calls them
 INSTRUCTIONS = {"amx_tile": "AMX", "avx512_vnni": "AVX-512 VNNI", "avx512f": "AVX-512", "avx_vnni": "AVX2 VNNI"}
 PACKAGES = ("vscugan", "torch", "openvino", "onnxruntime", "ncnn")
+#: of each model as people know it, and which of its kind it is where it has no levels
+MODEL_NAMES = {
+    "": ("Spline36", ""),
+    "waifu2x": ("waifu2x", ""),
+    "waifu2x-anime": ("waifu2x anime", ""),
+    "waifu2x-photo": ("waifu2x photo", ""),
+    "realesrgan-anime": ("Real-ESRGAN", "anime"),
+    "realesrgan-animevideo": ("Real-ESRGAN", "animevideo"),
+    "se": ("Real-CUGAN", ""),
+    "pro": ("Real-CUGAN Pro", ""),
+    "fast": ("fast", ""),
+}
 
 Record = dict[str, Any]  # a line of a CSV by its columns; what is read is text
 
