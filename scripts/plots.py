@@ -29,6 +29,7 @@ matplotlib.use("svg")
 STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "vscugan",
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],  # the first is measured with, and is matplotlib's own
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.titlelocation": "left",
