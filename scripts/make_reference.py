@@ -26,7 +26,7 @@ sys.path.append(str(ROOT / "scripts"))
 from report import markdown, replace_between  # noqa: E402
 
 DOCS = ROOT / "docs"
-LINE_LENGTH = 100
+LINE_LENGTH = 72
 #: what an argument may be whose row has neither names to choose from nor limits
 KINDS = {
     "clip": "a clip of constant format and size",

@@ -1,12 +1,82 @@
-"""Shared by the scripts that measure: tables in docs/, each between two marks; frames as arrays; PSNR."""
+"""Shared by scripts that measure: rows in CSV, tables in docs/ between marks, the machine, frames as arrays, PSNR."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+#: where the scripts keep what they have measured
+FIGURES = ROOT / "docs" / "figures"
+#: the widest instructions that decide on speed, by what Linux calls them
+INSTRUCTIONS = {"amx_tile": "AMX", "avx512_vnni": "AVX-512 VNNI", "avx512f": "AVX-512", "avx_vnni": "AVX2 VNNI"}
+PACKAGES = ("vscugan", "torch", "openvino", "onnxruntime", "ncnn")
+#: of each model as people know it, and which of its kind it is where it has no levels
+MODEL_NAMES = {
+    "": ("Spline36", ""),
+    "waifu2x": ("waifu2x", ""),
+    "waifu2x-anime": ("waifu2x anime", ""),
+    "waifu2x-photo": ("waifu2x photo", ""),
+    "realesrgan-anime": ("Real-ESRGAN", "anime"),
+    "realesrgan-animevideo": ("Real-ESRGAN", "animevideo"),
+    "se": ("Real-CUGAN", ""),
+    "pro": ("Real-CUGAN Pro", ""),
+    "fast": ("fast", ""),
+}
+
+Record = dict[str, Any]  # a line of a CSV by its columns; what is read is text
+
+
+def read_records(path: Path) -> list[Record]:
+    """The lines of a CSV with a head."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def write_records(path: Path, records: Sequence[Mapping[str, Any]], *, append: bool = False) -> None:
+    """Records of the same columns as a CSV with a head, or after those that are there."""
+    goes_on = append and path.exists()
+    with path.open("a" if goes_on else "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(records[0]), lineterminator="\n")
+        if not goes_on:
+            writer.writeheader()
+        writer.writerows(records)
+
+
+def describe_machine() -> Record:
+    """What the records of one run have in common, its time and commit first."""
+
+    def installed(package: str) -> str:
+        try:
+            return version(package)
+        except PackageNotFoundError:
+            return ""
+
+    info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    cpu = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in info.splitlines())}
+    has = cpu["flags"].split()
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT)
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
+        "commit": commit.stdout.strip(),
+        "cpu": cpu["model name"],
+        "instructions": next((words for flag, words in INSTRUCTIONS.items() if flag in has), "AVX2"),
+        "threads": os.cpu_count(),
+        **{name: installed(name) for name in PACKAGES},
+    }
+
+
+def machine_of(record: Record) -> str:
+    """Records of different machines never share a table or an axis."""
+    return f"{record['cpu']}, {record['instructions']}, {record['threads']} threads"
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:
