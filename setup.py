@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import sysconfig
 from glob import glob
 from pathlib import Path
 from typing import Any
@@ -26,22 +25,13 @@ import vapoursynth
 
 sys.path.insert(0, str(Path(__file__).parent))  # an isolated build leaves it out
 
+from scripts.cross import zig_build
 from vscugan import settings
 
-#: platforms that zig builds for, by their wheel tags: zig's names, with the oldest system that is served
-ZIG_TARGETS = {
-    "win_amd64": "x86_64-windows-gnu",
-    "macosx_11_0_arm64": "aarch64-macos.11.0",
-    "macosx_11_0_x86_64": "x86_64-macos.11.0",
-    "manylinux_2_28_x86_64": "x86_64-linux-gnu.2.28",
-    "manylinux_2_28_aarch64": "aarch64-linux-gnu.2.28",
-}
+#: the wheel tag of another platform, for which zig builds
 PLATFORM = os.environ.get("VSCUGAN_PLATFORM", "")
-if PLATFORM and PLATFORM not in ZIG_TARGETS:
-    sys.exit(f"VSCUGAN_PLATFORM must be one of {', '.join(ZIG_TARGETS)}, got {PLATFORM}")
-SYSTEM = {"win": "win32", "macosx": "darwin", "manylinux": "linux"}.get(PLATFORM.partition("_")[0], sys.platform)
+SYSTEM = zig_build.system_of(PLATFORM) if PLATFORM else sys.platform
 SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(SYSTEM, ".so")
-BRIDGE = Path("vscugan", "bridge")
 GNU_OPTIONS = ["-std=c++17", "-fvisibility=hidden", "-Wall", "-Wextra"]
 #: What the plugin must know of its arguments; the rest is Python's.
 HEADER = """\
@@ -81,32 +71,12 @@ class BuildPlugin(build_ext):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "upscale_arguments.h").write_text(arguments_header(), encoding="utf-8")
         ext.include_dirs.append(str(folder))
-        if PLATFORM:
-            self.build_by_zig(ext)
-        else:
+        if not PLATFORM:
             super().build_extension(ext)
-
-    def build_by_zig(self, ext: Extension) -> None:
-        """For PLATFORM. Of this machine only the headers of Python and VapourSynth are used."""
-        build, cross, zig = Path(self.build_temp), BRIDGE / "cross", [sys.executable, "-m", "ziglang"]
-        headers = shutil.copytree(sysconfig.get_path("include"), build / "python", dirs_exist_ok=True)
-        shutil.copy(cross / "pyconfig.h", headers)
-        options = ["-shared", "-O2", "-DNDEBUG", "-s", *ext.extra_compile_args, *ext.extra_link_args]
-        options += [f"-D{name}={value}" for name, value in ext.define_macros]
-        options += [f"-I{folder}" for folder in (*ext.include_dirs, headers)]
-        options += [f"-l{name}" for name in ext.libraries]
-        inputs = list(ext.sources)
-        if SYSTEM == "darwin":
-            inputs.append(str(cross / "operators.cpp"))
-            options += ["-Wl,-x", "-Wl,-install_name,@rpath/vscugan.dylib"]
-            options += ["-fvisibility-global-new-delete=force-hidden", "-D_LIBCPP_OVERRIDABLE_FUNC_VIS="]
-        if SYSTEM == "win32":
-            inputs.append(str(build / "libpython3.a"))
-            self.spawn([*zig, "dlltool", "-m", "i386:x86-64", "-d", str(cross / "python3.def"), "-l", inputs[-1]])
-        linked, output = build / f"vscugan{SUFFIX}", Path(self.get_ext_fullpath(ext.name))
-        self.spawn([*zig, "c++", "-target", ZIG_TARGETS[PLATFORM], *options, *inputs, "-o", str(linked)])
+            return
+        output = Path(self.get_ext_fullpath(ext.name))
         output.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(linked, output)  # alone: for Windows zig writes an import library beside it
+        shutil.copy(zig_build.build_plugin(PLATFORM, ext, folder, output.name, self.spawn), output)
 
     def copy_extensions_to_source(self) -> None:
         """An editable installation holds the plugin all the same: VapourSynth looks for it in its own folder only."""
@@ -144,7 +114,7 @@ def plugin() -> Extension:
         SYSTEM,
         {
             "extra_compile_args": GNU_OPTIONS,
-            "extra_link_args": [f"-Wl,--version-script={BRIDGE / 'exports.map'}"],
+            "extra_link_args": ["-Wl,--version-script=vscugan/bridge/exports.map"],
             "libraries": ["dl"],  # dlopen is in a library of its own before glibc 2.34
         },
     )

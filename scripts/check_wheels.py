@@ -13,7 +13,6 @@ from zipfile import ZipFile
 
 from plugin_facts import PluginFacts, read_plugin
 
-ROOT = Path(__file__).resolve().parent.parent
 ENTRY_POINT = "VapourSynthPluginInit2"
 LARGEST_PLUGIN_BYTES = 400_000
 GLIBC = (2, 28)
@@ -53,7 +52,7 @@ class WheelError(Exception):
 
 def python_symbols() -> frozenset[str]:
     """Those of the stable ABI that the plugin may use: python3.dll's import library has no others."""
-    lines = (ROOT / "vscugan" / "bridge" / "cross" / "python3.def").read_text(encoding="utf-8").splitlines()
+    lines = (Path(__file__).resolve().parent / "cross" / "python3.def").read_text(encoding="utf-8").splitlines()
     return frozenset(line.split()[0] for line in lines[2:])
 
 
