@@ -14,7 +14,6 @@ import argparse
 import gzip
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -88,8 +87,9 @@ def publish(files: Mapping[str, Path]) -> None:
     for old in (*DIST.glob("vscugan-*.whl"), *DIST.glob("vscugan-*.tar.gz")):
         old.unlink()
     for path in files.values():
-        copy = shutil.copy(path, DIST)
-        print(f"{copy.relative_to(ROOT)}  {copy.stat().st_size} bytes  sha256 {hashlib.sha256(copy.read_bytes()).hexdigest()}")
+        content = path.read_bytes()
+        (DIST / path.name).write_bytes(content)
+        print(f"dist/{path.name}  {len(content)} bytes  sha256 {hashlib.sha256(content).hexdigest()}")
 
 
 def main() -> None:
