@@ -26,7 +26,7 @@ import vapoursynth
 sys.path.insert(0, str(Path(__file__).parent))  # an isolated build leaves it out
 
 from scripts.cross import zig_build
-from vscugan import settings
+from vscugan import __version__, settings
 
 #: the wheel tag of another platform, for which zig builds
 PLATFORM = os.environ.get("VSCUGAN_PLATFORM", "")
@@ -35,12 +35,13 @@ SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(SYSTEM, ".so")
 GNU_OPTIONS = ["-std=c++17", "-fvisibility=hidden", "-Wall", "-Wextra"]
 #: What the plugin must know of its arguments; the rest is Python's.
 HEADER = """\
-// Made by setup.py from the rows in vscugan/settings.py.
+// Made by setup.py from the rows in vscugan/settings.py, and the version in vscugan/__init__.py.
 
 #pragma once
 
 #include <string_view>
 
+constexpr int kMajorVersion = {major}, kMinorVersion = {minor};
 constexpr const char *kArguments =
 {arguments};
 // those that may be lists
@@ -100,8 +101,12 @@ class PlatformWheel(bdist_wheel):
 def arguments_header() -> str:
     lists = (name for name, option in settings.ARGUMENTS.items() if option.type.endswith("[]"))
     parts = settings.SIGNATURE.removesuffix(";").split(";")
+    major, minor = map(int, __version__.split(".")[:2])
     return HEADER.format(
-        arguments="\n".join(f'    "{part};"' for part in parts), lists=", ".join(f'"{name}"' for name in lists)
+        major=major,
+        minor=minor,
+        arguments="\n".join(f'    "{part};"' for part in parts),
+        lists=", ".join(f'"{name}"' for name in lists),
     )
 
 
@@ -121,7 +126,11 @@ def plugin() -> Extension:
     return Extension(
         "vapoursynth.plugins.vscugan",
         sorted(glob("vscugan/bridge/*.cpp")),
-        depends=[*glob("vscugan/bridge/*.h"), *glob("vscugan/option_*.py"), "vscugan/settings.py", "setup.py"],
+        depends=[
+            *glob("vscugan/bridge/*.h"),
+            *glob("vscugan/option_*.py"),
+            *("vscugan/settings.py", "vscugan/__init__.py", "setup.py"),
+        ],
         include_dirs=[vapoursynth.get_include()],
         define_macros=[("Py_LIMITED_API", "0x030C0000")],
         py_limited_api=True,

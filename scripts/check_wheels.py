@@ -111,7 +111,8 @@ def check_wheel(platform: str, wheel: Path, sdist: Path) -> None:
     plugin = f"vapoursynth/plugins/vscugan{rule.suffix}"
     names = [name for name in members if not name.startswith(("vscugan/", "vscugan-"))]
     if names != [plugin]:
-        raise WheelError(f"{wheel.name}: beside vscugan/ there must be {plugin} alone, got {', '.join(names) or 'nothing'}")
+        got_names = ", ".join(names) or "nothing"
+        raise WheelError(f"{wheel.name}: beside vscugan/ there must be {plugin} alone, got {got_names}")
     modules = {name for name in sdist_names(sdist) if name.startswith("vscugan/") and name.endswith(".py")}
     if missing := sorted(modules - members.keys()):
         raise WheelError(f"{wheel.name}: must have {', '.join(missing)}; add the package to pyproject.toml")
@@ -132,12 +133,14 @@ def check_together(wheels: Mapping[str, Path]) -> None:
         common = {
             name: content
             for name, content in members.items()
-            if not name.startswith("vapoursynth/plugins/") and not name.endswith((".dist-info/WHEEL", ".dist-info/RECORD"))
+            if not name.startswith("vapoursynth/plugins/")
+            and not name.endswith((".dist-info/WHEEL", ".dist-info/RECORD"))
         }
         if first is None:
             first = wheel.name, common
         elif different := differing(first[1], common):
-            raise WheelError(f"{first[0]} and {wheel.name} must have the same files, these differ: {', '.join(different)}")
+            names = ", ".join(different)
+            raise WheelError(f"{first[0]} and {wheel.name} must have the same files, these differ: {names}")
 
 
 def check_equal(first: Path, second: Path) -> None:

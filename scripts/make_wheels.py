@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import hashlib
+import io
 import os
 import subprocess
 import sys
@@ -49,15 +50,14 @@ def build(folder: Path, kind: str, output: Path, environment: Mapping[str, str])
 
 def normalise(sdist: Path, epoch: int) -> None:
     """Write an sdist again: members by name, one date, no owner, and permissions that depend on no umask."""
-    with tarfile.open(sdist) as source, tarfile.open(sdist.with_suffix(".tar"), "w", format=tarfile.PAX_FORMAT) as target:
+    content = io.BytesIO()
+    with tarfile.open(sdist) as source, tarfile.open(fileobj=content, mode="w", format=tarfile.PAX_FORMAT) as target:
         for member in sorted(source.getmembers(), key=lambda member: member.name):
             kept = tarfile.TarInfo(member.name)
             kept.type, kept.size, kept.mtime = member.type, member.size, epoch
             kept.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
             target.addfile(kept, source.extractfile(member) if member.isfile() else None)
-    content = sdist.with_suffix(".tar").read_bytes()
-    sdist.write_bytes(gzip.compress(content, mtime=epoch))
-    sdist.with_suffix(".tar").unlink()
+    sdist.write_bytes(gzip.compress(content.getvalue(), mtime=epoch))
 
 
 def make(platforms: Sequence[str], folder: Path) -> dict[str, Path]:
@@ -94,7 +94,10 @@ def publish(files: Mapping[str, Path]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=RULES, default=list(RULES), metavar="PLATFORM", help=", ".join(RULES))
+    platforms = list(RULES)
+    parser.add_argument(
+        "--only", nargs="+", choices=platforms, default=platforms, metavar="PLATFORM", help=", ".join(platforms)
+    )
     parser.add_argument("--once", action="store_true", help="do not build a second time to compare")
     parser.add_argument("--wine", action="store_true", help="load the plugin for Windows by wine")
     arguments = parser.parse_args()

@@ -54,17 +54,21 @@ def _of_elf(binary: lief.ELF.Binary, size_bytes: int) -> PluginFacts:
     symbols = [symbol for symbol in binary.dynamic_symbols if symbol.name]
     undefined = [symbol for symbol in symbols if symbol.shndx == 0]
     requirements = [row for library in binary.symbols_version_requirement for row in library.get_auxiliary_symbols()]
-    versioned = {id(symbol) for symbol in undefined if symbol.has_version and symbol.symbol_version.has_auxiliary_version}
     return PluginFacts(
         format="ELF",
         machine=binary.header.machine_type.name,
         exports=frozenset(str(symbol.name) for symbol in symbols if symbol.shndx != 0),
         libraries=frozenset(str(name) for name in binary.libraries),
-        host_symbols=frozenset(str(symbol.name) for symbol in undefined if id(symbol) not in versioned),
+        host_symbols=frozenset(str(symbol.name) for symbol in undefined if not _is_versioned(symbol)),
         versions=frozenset(str(row.name) for row in requirements),
         is_stripped=not any(str(section.name).startswith((".debug", ".symtab")) for section in binary.sections),
         size_bytes=size_bytes,
     )
+
+
+def _is_versioned(symbol: lief.ELF.Symbol) -> bool:
+    version = symbol.symbol_version
+    return version is not None and version.has_auxiliary_version
 
 
 def _of_pe(binary: lief.PE.Binary, size_bytes: int) -> PluginFacts:
@@ -83,7 +87,7 @@ def _of_pe(binary: lief.PE.Binary, size_bytes: int) -> PluginFacts:
 def _of_macho(binary: lief.MachO.Binary, size_bytes: int) -> PluginFacts:
     info, build = binary.dyld_info, binary.build_version
     if info is None or build is None:
-        raise ValueError("a Mach-O file must say what it binds and for which system, got neither; look how it was built")
+        raise ValueError("a Mach-O file must say what it binds, and for which system; look how it was built")
     bindings = [row for row in info.bindings if row.library_ordinal == WHOLE_PROCESS]
     exports = {str(row.symbol.name) for row in info.exports if row.symbol is not None}
     names = [str(symbol.name) for symbol in binary.symbols if symbol.category == lief.MachO.Symbol.CATEGORY.LOCAL]
