@@ -44,8 +44,9 @@ def _check(wheel: Path, folder: Path, environment: dict[str, str]) -> None:
     alone = _run(host, environment)
     _stand_in_python(host)
     found = _run(host, environment)
-    version = subprocess.run(["wine", "--version"], capture_output=True, text=True, check=True).stdout.split("\n")[0]
-    print(f"{version}, VapourSynth {found['VapourSynth']}, without a python3.dll: LoadPlugin: {alone['LoadPlugin']}")
+    version = subprocess.run(["wine", "--version"], capture_output=True, text=True, check=True)
+    print(f"{version.stdout.splitlines()[0]}, VapourSynth {found['VapourSynth']}")
+    print(f"without a python3.dll: LoadPlugin: {alone['LoadPlugin']}")
     print(f"with one that runs no Python: cugan.Upscale is registered; Upscale: {found.get('Upscale')}")
     if found["LoadPlugin"] != "ok" or not found["cugan.Upscale"].startswith("clip:vnode;"):
         raise WheelError(f"the plugin must register cugan.Upscale, got {found}")

@@ -85,7 +85,7 @@ def test_vscugan_itself_comes_from_where_it_came(
 def test_a_release_comes_from_the_index_and_another_wheel_from_its_file(
     version: str, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url = {"url": "file:///a/vscugan-0.2.0.dev0-py3-none-any.whl", "archive_info": {}}
+    url: dict[str, object] = {"url": "file:///a/vscugan-0.2.0.dev0-py3-none-any.whl", "archive_info": {}}
     monkeypatch.setattr(importlib.metadata, "distribution", lambda name: Installed(url))
     monkeypatch.setattr(Path, "exists", lambda path: True)
     monkeypatch.setattr("vscugan.install.__version__", version)

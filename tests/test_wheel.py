@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", folder, ROOT]
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", str(folder), str(ROOT)]
     subprocess.run(command, check=True, capture_output=True)
     return next(folder.glob("*.whl"))
 
@@ -48,12 +48,11 @@ def test_a_new_environment_without_a_compiler_uses_the_wheel(wheel: Path, tmp_pa
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
     python = environment / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     site = Path(sysconfig.get_path("purelib", vars={"base": str(environment)}))
-    (site / "others.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
-    shutil.copytree(
-        Path(vs.__file__).parent, site / "vapoursynth", ignore=shutil.ignore_patterns("plugins", "__pycache__")
-    )
-    pip = [sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps", "--no-index", wheel]
-    subprocess.run(pip, check=True, capture_output=True)
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "-q", "--no-deps", "--no-index"]
+    subprocess.run([*pip, str(wheel)], check=True, capture_output=True)
+    (site / "others.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")  # pip must not see their vscugan
+    ignored = shutil.ignore_patterns("plugins", "__pycache__")
+    shutil.copytree(Path(vs.__file__).parent, site / "vapoursynth", ignore=ignored, dirs_exist_ok=True)
     variables = {name: value for name, value in os.environ.items() if name not in ("CC", "CXX", "PYTHONPATH")}
     run = subprocess.run(
         [python, "-P", "-c", USE],
