@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import tomllib
 from pathlib import Path
 
 import pytest
+import vapoursynth as vs
 
+from vscugan import __version__
 from vscugan.exits import describe_exit
 from vscugan.install import how_to_install, how_to_reinstall, how_to_repair, why_not
 
@@ -49,7 +52,7 @@ def test_no_message_names_a_package_index_that_does_not_have_us() -> None:
 @pytest.mark.parametrize(
     ("direct_url", "what"),
     [
-        (None, "vscugan"),
+        (None, ". in a clone of vscugan"),
         ({"url": "file:///nowhere/vscugan", "dir_info": {}}, ". in a clone of vscugan"),
         ({"url": "file://{here}", "dir_info": {}}, "'{here}'"),
         ({"url": "file://{here}", "dir_info": {"editable": True}}, "--editable '{here}'"),
@@ -65,7 +68,35 @@ def test_vscugan_itself_comes_from_where_it_came(
     if direct_url:
         direct_url = direct_url | {"url": str(direct_url["url"]).format(here=str(here).replace(" ", "%20"))}
     monkeypatch.setattr(importlib.metadata, "distribution", lambda name: Installed(direct_url))
+    monkeypatch.setattr("vscugan.install.__version__", "0.2.0.dev0")
     assert how_to_reinstall() == f"run pip install --force-reinstall --no-deps {what.format(here=here)}"
+
+
+@pytest.mark.parametrize(
+    ("version", "what"),
+    [
+        ("0.2.0", "vscugan==0.2.0"),
+        ("1.0", "vscugan==1.0"),
+        ("0.2.0.dev0", "/a/vscugan-0.2.0.dev0-py3-none-any.whl"),
+        ("0.2.0rc1", "/a/vscugan-0.2.0.dev0-py3-none-any.whl"),
+        ("0.2.0+local", "/a/vscugan-0.2.0.dev0-py3-none-any.whl"),
+    ],
+)
+def test_a_release_comes_from_the_index_and_another_wheel_from_its_file(
+    version: str, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url: dict[str, object] = {"url": "file:///a/vscugan-0.2.0.dev0-py3-none-any.whl", "archive_info": {}}
+    monkeypatch.setattr(importlib.metadata, "distribution", lambda name: Installed(url))
+    monkeypatch.setattr(Path, "exists", lambda path: True)
+    monkeypatch.setattr("vscugan.install.__version__", version)
+    assert how_to_reinstall() == f"run pip install --force-reinstall --no-deps {what}"
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == __version__
+    plugin = vs.core.cugan.version
+    assert (plugin.major, plugin.minor) == tuple(map(int, __version__.split(".")[:2]))
 
 
 def test_another_openvino_in_the_process_is_named() -> None:

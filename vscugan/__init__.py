@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from vscugan.clip.upscale import describe, upscale
     from vscugan.vsmlrt import CUGAN
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 __all__ = ["CUGAN", "__version__", "describe", "upscale"]
 
 

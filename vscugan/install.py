@@ -14,9 +14,13 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from vscugan import __version__
+
 PACKAGE = "vscugan"
 #: a package with an OpenVINO of its own, which can't be loaded beside ours, and a part of the error that then comes
 RIVAL, RIVAL_ERROR = "vapoursynth-mlrt-ov", "versions_compatible"
+#: a version that is on the package index: no .dev, no rc, no +local
+_RELEASE = re.compile(r"[0-9]+(\.[0-9]+)*")
 _NAME, _TOO_NEW = re.compile(r"[A-Za-z0-9._-]+"), re.compile(r"<[0-9.]+")
 
 
@@ -68,14 +72,16 @@ def how_to_install(extra: str) -> str:
 
 
 def _origin() -> str:
-    """pip's argument for vscugan itself: where this copy came from (PEP 610), or a clone where that is gone."""
-    clone = ". in a clone of vscugan"
+    """pip's argument for vscugan itself: a release is on the index, other copies are where they came from (PEP 610)."""
+    if _RELEASE.fullmatch(__version__):
+        return f"{PACKAGE}=={__version__}"
+    clone = ". in a clone of vscugan"  # where the origin is gone or was not written down
     try:
         text = importlib.metadata.distribution(PACKAGE).read_text("direct_url.json")
     except importlib.metadata.PackageNotFoundError:
         return clone
     if text is None:
-        return PACKAGE  # from an index
+        return clone
     content = json.loads(text)
     url = urlsplit(content["url"])
     if "vcs_info" in content:

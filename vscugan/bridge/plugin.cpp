@@ -129,7 +129,7 @@ void VS_CC upscale(const VSMap *in, VSMap *out, void *, VSCore *core, const VSAP
 } // namespace cugan
 
 VS_EXTERNAL_API(void) VapourSynthPluginInit2(VSPlugin *plugin, const VSPLUGINAPI *vspapi) {
-    vspapi->configPlugin("io.github.vscugan", "cugan", "Real-CUGAN upscaling for anime", VS_MAKE_VERSION(0, 1),
-                         VAPOURSYNTH_API_VERSION, 0, plugin);
+    vspapi->configPlugin("io.github.vscugan", "cugan", "Real-CUGAN upscaling for anime",
+                         VS_MAKE_VERSION(kMajorVersion, kMinorVersion), VAPOURSYNTH_API_VERSION, 0, plugin);
     vspapi->registerFunction("Upscale", kArguments, "clip:vnode;", cugan::upscale, nullptr, plugin);
 }
