@@ -101,6 +101,8 @@ def main() -> None:
     parser.add_argument("--once", action="store_true", help="do not build a second time to compare")
     parser.add_argument("--wine", action="store_true", help="load the plugin for Windows by wine")
     arguments = parser.parse_args()
+    if arguments.wine and "win_amd64" not in arguments.only:
+        parser.error("--wine needs win_amd64 among the platforms; add it to --only")
     os.umask(0o022)  # setuptools writes files' permissions into the wheels
     if git("status", "--porcelain", "--untracked-files=no"):
         print("note: there are changes that are not committed; they are not in the wheels")
