@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
+from support.tensors import tensors_of
 from support.weight_files import ALONE, MEND, SE, peak_bytes, refusal, zipped
 
 from vscugan.models.weights import load_released
@@ -39,7 +40,7 @@ def test_a_pickle_that_would_run_code_does_not(protocol: int | None, tmp_path: P
 
 
 def test_hostile_state_dicts(tmp_path: Path) -> None:
-    good = dict(load_released(SE).tensors)
+    good = tensors_of(load_released(SE))
     path = tmp_path / "x.pth"
     mend = "use a file of Real-CUGAN, waifu2x or Real-ESRGAN"
     name = "unet2.conv5.bias"

@@ -81,18 +81,19 @@ class OpenVinoRuntime(GraphRuntime):
         if shapes is not None:
             graph.reshape({name: list(shape) for name, shape in shapes.items()})
         compiled = self._core.compile_model(graph, self._device, self._options)
+        arrays = self.arrays  # not self, which has this session
         fixed = {} if shapes is None else {name: tuple(compiled.output(name).shape) for name in outputs}
 
         def run(inputs: Mapping[str, NDArray[np.float32]], workspace: Workspace) -> NamedArrays:
             request = workspace.request(run, compiled.create_infer_request)
-            written = {name: self.arrays.new_picture(shape, workspace) for name, shape in fixed.items()}
+            written = {name: arrays.new_picture(shape, workspace) for name, shape in fixed.items()}
             for name, values in (*inputs.items(), *written.items()):
                 request.set_tensor(name, package().Tensor(values, shared_memory=True))
             request.infer()
             for name in outputs:
                 if name not in written:  # the request writes there again
                     values = request.get_tensor(name).data
-                    written[name] = self.arrays.new_picture(values.shape, workspace)
+                    written[name] = arrays.new_picture(values.shape, workspace)
                     np.copyto(written[name], values)
             return written
 
