@@ -43,12 +43,15 @@ class Gpu:
 
 
 def torch_count(kind: str) -> int:
-    """How many devices of a kind torch sees; it is loaded only where it may see any."""
+    """How many devices of a kind torch sees, none where it does not load; it is loaded only where it may see any."""
     if kind == "cpu":
         return 1
     if not may_see(kind):
         return 0
-    torch = importlib.import_module("torch")
+    try:
+        torch = importlib.import_module("torch")
+    except Exception:  # whatever a broken installation raises; doctor says it
+        return 0
     if kind == "mps":
         return int(torch.backends.mps.is_available())
     module = {"cuda": torch.cuda, "xpu": torch.xpu}[kind]

@@ -73,6 +73,8 @@ class Device:
 
 CPU = Device("cpu")
 
+PROCESSORS = Path("/sys/devices/system/cpu")  #: of Linux
+
 #: Of x86, the widest first: what torch asks of a CPU, in NumPy's words.
 INSTRUCTION_SETS = {"avx512": ("AVX512VL", "AVX512BW", "AVX512DQ", "FMA3"), "avx2": ("AVX2", "FMA3")}
 
@@ -100,7 +102,7 @@ def cpu_threads() -> int:
         return os.cpu_count() or 1
     processors = os.sched_getaffinity(0)
     with suppress(OSError):  # two processors that share a core have the same list
-        files = [Path(f"/sys/devices/system/cpu/cpu{n}/topology/thread_siblings_list") for n in processors]
+        files = [PROCESSORS / f"cpu{n}/topology/thread_siblings_list" for n in processors]
         return len({file.read_text(encoding="ascii") for file in files})
     return len(processors)
 
