@@ -75,7 +75,7 @@ def may_see(kind: str) -> bool:
         return True  # it is loaded anyway
     try:
         build = torch_build()
-    except ValueError:
+    except Exception:  # what is installed does not say, or is broken
         return True
     if build is None:
         return False
