@@ -1,8 +1,8 @@
 """Our runtimes beside every peer, frame by frame in turn, in one run.
 
 ``benchmark.py [--sizes 320x180 ...] [--scales 2 4] [--rounds 3] [--only NAME ...]`` prints a table, appends to
-docs/speed.csv, and writes docs/speed.md with a table and a plot for each CPU; ``--draw`` only does that. It needs
-``pip install ".[benchmark]"``. Each contestant is a process of its own that
+docs/figures/speed.csv, and writes docs/figures/speed.md with a table for each CPU; ``--table`` only does that, and
+``plots.py speed`` draws the rows. It needs ``pip install ".[benchmark]"``. Each contestant is a process of its own that
 stays up and waits for its turn, so that libraries do not meet, and pays its start-up before the clock runs.
 The peers' plugins are looked for in out/peers:
 
@@ -12,29 +12,35 @@ The peers' plugins are looked for in out/peers:
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 from typing import IO, Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.append(str(ROOT / "scripts"))
-from contestants import CONTESTANTS, FRAMES_KEPT  # noqa: E402
-from report import decibels, markdown, write_between  # noqa: E402
+sys.path.append(str(Path(__file__).resolve().parent))
+from contestants import CONTESTANTS, FRAMES_KEPT
+from report import (
+    FIGURES,
+    ROOT,
+    Record,
+    decibels,
+    describe_machine,
+    machine_of,
+    markdown,
+    read_records,
+    write_between,
+    write_records,
+)
 
 PEERS = ROOT / "out" / "peers" / "vapoursynth" / "plugins"
-ROWS = ROOT / "docs" / "speed.csv"
-REPORT = ROOT / "docs" / "speed.md"
+ROWS = FIGURES / "speed.csv"
+REPORT = FIGURES / "speed.md"
 #: whom the others are compared with, in fp32
 REFERENCE = "torch"
 
@@ -114,7 +120,7 @@ class Contestant:
         self._process.communicate()
 
 
-def compare(names: list[str], width: int, height: int, scale: int, rounds: int) -> list[dict[str, Any]]:
+def compare(names: list[str], width: int, height: int, scale: int, rounds: int) -> list[Record]:
     """One row for each contestant, frames computed in turn."""
     import numpy as np
 
@@ -155,34 +161,7 @@ def compare(names: list[str], width: int, height: int, scale: int, rounds: int) 
     return rows
 
 
-#: the widest instructions that decide on speed, by what Linux calls them
-INSTRUCTIONS = {"amx_tile": "AMX", "avx512_vnni": "AVX-512 VNNI", "avx512f": "AVX-512", "avx_vnni": "AVX2 VNNI"}
-
-
-def describe_machine() -> dict[str, Any]:
-    """What the rows of one run have in common, its time and commit first."""
-
-    def installed(package: str) -> str:
-        try:
-            return version(package)
-        except PackageNotFoundError:
-            return ""
-
-    info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    cpu = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in info.splitlines())}
-    has = cpu["flags"].split()
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT)
-    return {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
-        "commit": commit.stdout.strip(),
-        "cpu": cpu["model name"],
-        "instructions": next((words for flag, words in INSTRUCTIONS.items() if flag in has), "AVX2"),
-        "threads": os.cpu_count(),
-        **{name: installed(name) for name in ("vscugan", "torch", "openvino", "onnxruntime", "ncnn")},
-    }
-
-
-def table(rows: list[dict[str, Any]]) -> list[list[str]]:
+def table(rows: list[Record]) -> list[list[str]]:
     """A head and one row for each contestant; speed is relative to our torch in the same run of the same case."""
     head = ["in, scale", "contestant", "s a frame", "fps", "speed, our torch = 1", "first frame, s"]
     lines = [[*head, "peak, MiB", "PSNR, dB"]]
@@ -195,54 +174,22 @@ def table(rows: list[dict[str, Any]]) -> list[list[str]]:
     return lines
 
 
-def machine_of(row: dict[str, Any]) -> str:
-    """Rows of different machines never share a table."""
-    return f"{row['cpu']}, {row['instructions']}, {row['threads']} threads"
-
-
-def latest() -> dict[str, list[dict[str, Any]]]:
+def latest() -> dict[str, list[Record]]:
     """The newest row of each contestant, size and scale, by machine."""
-    with ROWS.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    newest = {(machine_of(r), r["size"], r["scale"], r["contestant"]): r for r in rows}
-    machines: dict[str, list[dict[str, Any]]] = {}
+    newest = {(machine_of(r), r["size"], r["scale"], r["contestant"]): r for r in read_records(ROWS)}
+    machines: dict[str, list[Record]] = {}
     for key in sorted(newest, key=lambda k: (k[0], int(k[2]), int(k[1].split("x")[0]), list(CONTESTANTS).index(k[3]))):
         machines.setdefault(key[0], []).append(newest[key])
     return machines
 
 
 def report() -> None:
-    """Write a heading, a plot and a table for each machine into docs/speed.md."""
+    """Write a heading and a table for each machine into docs/figures/speed.md."""
     parts = []
     for machine, rows in latest().items():
-        plot = REPORT.with_name(f"speed-{re.sub('[^a-z0-9]+', '-', machine.lower()).strip('-')}.svg")
-        draw(rows, plot)
         versions = ", ".join(f"{name} {rows[-1][name]}" for name in ("torch", "openvino", "onnxruntime", "ncnn"))
-        parts.append(f"## {machine}\n\n{versions}\n\n![frames per second]({plot.name})\n\n{markdown(table(rows))}\n")
+        parts.append(f"## {machine}\n\n{versions}\n\n{markdown(table(rows))}\n")
     write_between(REPORT, "speed", "\n".join(parts))
-
-
-def draw(rows: list[dict[str, Any]], plot: Path) -> None:
-    """Frames a second of one machine, by scale and size."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "vscugan"
-    from matplotlib import pyplot
-
-    cases = list(dict.fromkeys((r["scale"], r["size"]) for r in rows))
-    names = [n for n in CONTESTANTS if any(r["contestant"] == n for r in rows)]
-    figure, axes = pyplot.subplots(1, len(cases), figsize=(3 * len(cases), 0.32 * len(names) + 1), sharey=True)
-    for axis, (scale, size) in zip(axes if len(cases) > 1 else [axes], cases, strict=True):
-        fps = {r["contestant"]: float(r["fps"]) for r in rows if (r["size"], r["scale"]) == (size, scale)}
-        values = [fps.get(name, 0.0) for name in names[::-1]]
-        own = [name.split(",")[0] in ("openvino", "onnxruntime", "ncnn", "torch") for name in names[::-1]]
-        axis.barh(names[::-1], values, color=["#2a6f97" if o else "#b0b0b0" for o in own])
-        axis.set_title(f"{size}, {scale}x")
-        axis.set_xlabel("frames per second")
-    figure.tight_layout()
-    figure.savefig(plot, metadata={"Date": None})
-    pyplot.close(figure)
 
 
 def main() -> None:
@@ -251,7 +198,7 @@ def main() -> None:
     parser.add_argument("--scales", nargs="+", type=int, default=[2, 4])
     parser.add_argument("--rounds", type=int, default=3, choices=range(1, (FRAMES_KEPT - WARM_UP) // 2))
     parser.add_argument("--only", nargs="+", default=list(CONTESTANTS), choices=list(CONTESTANTS))
-    parser.add_argument("--draw", action="store_true", help="only write docs/speed.md again")
+    parser.add_argument("--table", action="store_true", help="only write docs/figures/speed.md again")
     parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
@@ -260,17 +207,12 @@ def main() -> None:
         width, height = map(int, size.split("x"))
         work(name, width, height, int(scale))
         return
-    if not arguments.draw:
+    if not arguments.table:
         for scale in arguments.scales:
             for size in arguments.sizes:
                 width, height = map(int, size.split("x"))
                 rows = compare(arguments.only, width, height, scale, arguments.rounds)
-                new = not ROWS.exists()
-                with ROWS.open("a", encoding="utf-8", newline="") as file:
-                    writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-                    if new:
-                        writer.writeheader()
-                    writer.writerows(rows)
+                write_records(ROWS, rows, append=True)
                 for line in table(rows):
                     print(*line, sep="\t", flush=True)
     report()

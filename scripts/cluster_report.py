@@ -1,4 +1,4 @@
-"""Measure how chunks are spread over a cluster, and write docs/cluster.md: ``cluster_report.py [scale mixed memory]``.
+"""Measure how chunks are spread over a cluster, for docs/guide/cluster.md: ``cluster_report.py [scale mixed memory]``.
 
 A stand-in for the chunk sleeps: what is measured is the driver and Ray, not the one machine that all of it runs on.
 """
@@ -28,7 +28,7 @@ from vscugan.encode.cluster.cluster import Cluster
 from vscugan.encode.cluster.nodes import CPU_SLOT
 from vscugan.encode.job.journal import Journal
 
-REPORT = Path(__file__).resolve().parent.parent / "docs" / "cluster.md"
+REPORT = Path(__file__).resolve().parent.parent / "docs" / "guide" / "cluster.md"
 WORKERS, ROUNDS, CHUNK_S = (8, 64, 256), 4, 10.0
 #: two nodes of so many slots each, and how long a chunk takes on each, in s
 MIXED_SLOTS, MIXED_S, MIXED_CHUNKS = 4, (4.0, 1.0), 300

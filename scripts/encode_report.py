@@ -1,4 +1,4 @@
-"""Write docs/encode.md: ``encode_report.py [kept speed estimate]``, all three without a name.
+"""Write docs/figures/encode.md: ``encode_report.py [kept speed estimate]``, all three without a name.
 
 What is kept of every container fixture, what the pipeline costs beside its parts, and how good an estimate is.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 from report import write_table
 
 ROOT = Path(__file__).resolve().parent.parent
-DOC = ROOT / "docs" / "encode.md"
+DOC = ROOT / "docs" / "figures" / "encode.md"
 SAMPLE = ROOT / "tests" / "data" / "sylvie_vn_640x360_crf23.mkv"
 CODEC = "x264"
 ARGUMENTS = ["--preset", "veryfast", "--crf", "18"]

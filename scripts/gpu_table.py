@@ -1,6 +1,6 @@
-"""The README's tables of what ran on which GPU, from the files that gpu_check has written.
+"""The tables of docs/guide/gpu.md of what ran on which GPU, from the files that gpu_check has written.
 
-``gpu_table.py FILE ...`` prints them; ``--write`` puts them into the README, and takes those of GPUs only.
+``gpu_table.py FILE ...`` prints them; ``--write`` puts them into the page, and takes those of GPUs only.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "guide" / "gpu.md"
 sys.path.append(str(ROOT / "scripts"))
 from report import markdown, write_between  # noqa: E402
 
@@ -125,7 +125,7 @@ def described(report: Report) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="+", type=Path)
-    parser.add_argument("--write", action="store_true", help="into the README")
+    parser.add_argument("--write", action="store_true", help="into the page")
     arguments = parser.parse_args()
     reports = [json.loads(path.read_text(encoding="utf-8")) for path in arguments.files]
     text = "\n\n".join(map(described, reports))
@@ -135,7 +135,7 @@ def main() -> None:
     for path, report in zip(arguments.files, reports, strict=True):
         if report["device"] == "cpu" or report["small"]:
             parser.error(f"{path} must come from a GPU and from frames of full size, got a rehearsal; run gpu_check")
-    write_between(README, "gpu", text)
+    write_between(PAGE, "gpu", text)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What is measured on the results of models; docs/lineage.md says in words what each figure is."""
+"""What is measured on the results of models; docs/figures/lineage.md says in words what each figure is."""
 
 from __future__ import annotations
 

@@ -16,21 +16,11 @@ from vscugan.models.registry import rows
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "scripts"))
 from quality import Picture, clip_of, core, picture_of, spline36  # noqa: E402
+from report import MODEL_NAMES  # noqa: E402
 
 KEPT = ROOT / "out" / "lineage"
 #: levels from the gentlest to the strongest, as tables list them
 LEVELS = ("conservative", "no-denoise", "denoise0x", "denoise1x", "denoise2x", "denoise3x", None)
-#: of each model as people know it, and which of its kind it is where it has no levels
-NAMES = {
-    "": ("Spline36", ""),
-    "waifu2x": ("waifu2x", ""),
-    "waifu2x-anime": ("waifu2x anime", ""),
-    "waifu2x-photo": ("waifu2x photo", ""),
-    "realesrgan-anime": ("Real-ESRGAN", "anime"),
-    "realesrgan-animevideo": ("Real-ESRGAN", "animevideo"),
-    "se": ("Real-CUGAN", ""),
-    "pro": ("Real-CUGAN Pro", ""),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +33,7 @@ class System:
     @property
     def label(self) -> tuple[str, str]:
         """Its name, and its level or kind."""
-        name, kind = NAMES[self.model]
+        name, kind = MODEL_NAMES[self.model]
         return name, self.noise or kind
 
     @property

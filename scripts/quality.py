@@ -1,4 +1,4 @@
-"""Figures of picture quality, written as tables into docs/quality.md: ``quality.py [truth] [routes] [models]``.
+"""Figures of picture quality, written as tables into docs/figures/quality.md: ``quality.py [truth] [routes] [models]``.
 
 Every picture is real art: the 1280x720 clip of tests/data as ground truth, its 640x360 release as source.
 """
@@ -30,7 +30,7 @@ from report import array_of, write_table  # noqa: E402
 Picture = NDArray[np.float32]  # (3, H, W), RGB in 0..1
 
 DATA = ROOT / "tests" / "data"
-REPORT = ROOT / "docs" / "quality.md"
+REPORT = ROOT / "docs" / "figures" / "quality.md"
 FRAMES = (10, 40, 70, 100, 130)
 LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 EDGES = 2000

@@ -2,7 +2,7 @@
 
 ``make`` calibrates on pictures of one set of scenes and writes vscugan/models/int8.json; ``measure`` compares whole
 held-out frames, of other scenes, with fp32; ``speed`` takes the time of a frame, also with OpenVINO held to what
-CPUs without AMX have. The last two write docs/int8.md, and measure puts the figures into the table.
+CPUs without AMX have. The last two write docs/figures/int8.md, and measure puts the figures into the table.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from report import write_table  # noqa: E402
 
 DATA = ROOT / "tests" / "data"
 TABLE = ROOT / "vscugan" / "models" / "int8.json"
-REPORT = ROOT / "docs" / "int8.md"
+REPORT = ROOT / "docs" / "figures" / "int8.md"
 CLIP, LARGE_CLIP = "sylvie_vn_640x360_crf23.mkv", "sylvie_vn_1280x720_crf8_reference.mkv"
 #: Frames of the clip's second scene, and of the dissolve to it.
 HELD_FRAMES = (84, 104, 140)

@@ -1,7 +1,8 @@
-"""Measure what reuse saves and what it changes: the tables of docs/reuse.md, on real clips of 640x360, 2x.
+"""Measure what reuse saves and what it changes, on real clips of 640x360, 2x.
 
-``reuse_report.py [--backend auto] [--only figures thresholds gates]``. Frames are computed with ``reuse="off"`` and
-with reuse in turn (A B A B), through ``core.cugan.Upscale``, RGBS out. Takes about 20 minutes on two cores.
+``reuse_report.py [--backend auto] [--only figures thresholds gates]`` writes docs/figures/reuse.csv, and from it the
+tables of docs/explanation/reuse.md; ``--table`` only does that. Frames are computed with ``reuse="off"`` and with reuse
+in turn (A B A B), through ``core.cugan.Upscale``, RGBS out. Takes about 20 minutes on two cores.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import batched
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +25,24 @@ from vscugan.reuse.changes import CELL_PX, changed, differences
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path += [str(ROOT / "scripts"), str(ROOT / "tests")]
-from report import array_of, decibels, write_table  # noqa: E402
+from report import (  # noqa: E402
+    FIGURES,
+    Record,
+    array_of,
+    decibels,
+    describe_machine,
+    read_records,
+    write_records,
+    write_table,
+)
 from support import motion  # noqa: E402
 
-REPORT = ROOT / "docs" / "reuse.md"
+REPORT = ROOT / "docs" / "explanation" / "reuse.md"
+RECORDS = FIGURES / "reuse.csv"
 DATA = ROOT / "tests" / "data"
+#: what is measured, and the table of it
+TABLES = ("figures", "thresholds", "gates")
+HEAD = ["speed", "computed", "mean", "worst frame", "flicker, full / reuse", "grid energy, cells, blocks"]
 SCALE = 2
 THRESHOLD = 3.0
 THRESHOLDS = (1.0, 2.0, 3.0, 4.0)
@@ -35,6 +50,8 @@ PITCHES_PX = (CELL_PX * SCALE, 4 * CELL_PX * SCALE)
 
 Picture = NDArray[np.float32]
 Clips = dict[str, Callable[[], vs.VideoNode]]
+Way = dict[str, Any]  # options of Upscale
+Table = list[list[str]]
 
 
 def opened(path: Path, format: int = vs.RGBS) -> vs.VideoNode:
@@ -110,8 +127,12 @@ def sources(clip: vs.VideoNode) -> Iterator[tuple[int, NDArray[np.bool_] | None]
         before = source
 
 
-def compare(clip: vs.VideoNode, backend: str, ways: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """Speed and PSNR of a clip with reuse, in each of the ways, beside the full result: a row of the table for each."""
+def compare(clip: vs.VideoNode, backend: str, ways: Sequence[Way]) -> list[Record]:
+    """A clip upscaled in each of the ways, beside the full result: a record for each.
+
+    ``speed`` is relative to the full result, ``computed`` a share of the pixels, PSNR to the full result (``inf`` where
+    all is bit-identical), flicker in codes of 8 bit, the grid's energy relative to that of the full result.
+    """
     nodes = [upscaled(clip, backend, reuse="off"), *(upscaled(clip, backend, **way) for way in ways)]
     totals = [Totals() for _ in nodes]
     quality, reused = [list[float]() for _ in nodes], [list[float]() for _ in nodes]
@@ -128,40 +149,21 @@ def compare(clip: vs.VideoNode, backend: str, ways: Sequence[dict[str, Any]]) ->
             same[k] &= np.array_equal(result, results[0])
     full = totals[0]
     return [
-        [
-            f"{full.seconds / totals[k].seconds:.2f} x",
-            f"{1 - np.mean(reused[k]):.0%}",
-            "bit-identical" if same[k] else f"{np.mean(quality[k]):.1f} dB",
-            "" if same[k] else f"{min(quality[k]):.1f} dB",
-            f"{full.flicker:.3f} / {totals[k].flicker:.3f}",
-            ", ".join(f"{y / x - 1:+.1%}" for x, y in zip(full.grid, totals[k].grid, strict=True)),
-        ]
-        for k in range(1, len(nodes))
+        {
+            "reuse": way["reuse"],
+            "gates": way.get("gates", "frame"),
+            "threshold": f"{way.get('threshold', THRESHOLD):g}",
+            "speed": f"{full.seconds / totals[k].seconds:.3f}",
+            "computed": f"{1 - np.mean(reused[k]):.4f}",
+            "psnr_dB": "inf" if same[k] else f"{np.mean(quality[k]):.2f}",
+            "worst_dB": "inf" if same[k] else f"{min(quality[k]):.2f}",
+            "flicker_full": f"{full.flicker:.5f}",
+            "flicker": f"{totals[k].flicker:.5f}",
+            "grid_cells": f"{totals[k].grid[0] / full.grid[0] - 1:.5f}",
+            "grid_blocks": f"{totals[k].grid[1] / full.grid[1] - 1:.5f}",
+        }
+        for k, way in enumerate(ways, 1)
     ]
-
-
-HEAD = ["speed", "computed", "mean", "worst frame", "flicker, full / reuse", "grid energy, cells, blocks"]
-
-
-def figures(clips: Clips, backend: str) -> None:
-    """The first table: each clip as users have it."""
-    rows = [["clip (640x360, 2x)", "reuse", *HEAD]]
-    for name, clip in clips.items():
-        reuse = "exact" if "lossless" in name else "still"
-        rows.append([name, reuse, *compare(clip(), backend, [{"reuse": reuse}])[0]])
-        print(" | ".join(rows[-1]), flush=True)
-    write_table(REPORT, "figures", rows)
-
-
-def thresholds(clips: Clips, backend: str) -> None:
-    """The second table: thresholds of 1 to 4 codes."""
-    rows = [["clip", "threshold", *HEAD]]
-    for name in ("Sylvie lossy, frames 0-59", "talking head, x264 crf 18"):
-        ways = [{"reuse": "still", "threshold": threshold} for threshold in THRESHOLDS]
-        for threshold, row in zip(THRESHOLDS, compare(clips[name]()[:60], backend, ways), strict=True):
-            rows.append([name.partition(",")[0], f"{threshold:g}", *row])
-            print(" | ".join(rows[-1]), flush=True)
-    write_table(REPORT, "thresholds", rows)
 
 
 def blinking(clip: vs.VideoNode) -> vs.VideoNode:
@@ -173,40 +175,76 @@ def blinking(clip: vs.VideoNode) -> vs.VideoNode:
     return vs.core.std.FrameEval(clip, lambda n: captioned if n // 6 % 2 else clip)
 
 
-def gates(clips: Clips, backend: str) -> None:
-    """The third table: flicker in still areas, by the gates."""
-    head = clips["talking head, x264 crf 18"]()[:36]
-    rows = [["clip", "gates=frame", "gates=scene", "reuse=still", "gates=scene to gates=frame"]]
-    for name, clip in (("talking head", head), ("talking head with a caption that blinks", blinking(head))):
-        nodes = {
-            "frame": upscaled(clip, backend, reuse="off"),
-            "scene": upscaled(clip, backend, reuse="off", gates="scene"),
-            "still": upscaled(clip, backend, reuse="still"),
-        }
-        totals = {kind: Totals() for kind in nodes}
-        quality = []
-        for n, still in sources(clip):
-            frames = {kind: timed(node, n)[0] for kind, node in nodes.items()}
-            for kind, frame in frames.items():
-                totals[kind].add(frame, 0, still)
-            quality.append(decibels(frames["scene"], frames["frame"]))
-        flickers = [f"{s.flicker:.4f}" for s in totals.values()]
-        rows.append([name, *flickers, f"{np.mean(quality):.1f} dB, worst {min(quality):.1f}"])
-        print(" | ".join(rows[-1]), flush=True)
-    write_table(REPORT, "gates", rows)
+def cases(table: str, clips: Clips) -> Iterator[tuple[str, vs.VideoNode, list[Way]]]:
+    """What a table compares: names of clips, and the ways to upscale each."""
+    if table == "figures":  # each clip as users have it
+        for name, clip in clips.items():
+            yield name, clip(), [{"reuse": "exact" if "lossless" in name else "still"}]
+    elif table == "thresholds":
+        for name in ("Sylvie lossy, frames 0-59", "talking head, x264 crf 18"):
+            ways: list[Way] = [{"reuse": "still", "threshold": threshold} for threshold in THRESHOLDS]
+            yield name.partition(",")[0], clips[name]()[:60], ways
+    else:
+        head = clips["talking head, x264 crf 18"]()[:36]
+        for name, clip in (("talking head", head), ("talking head with a caption that blinks", blinking(head))):
+            yield name, clip, [{"reuse": "off", "gates": "scene"}, {"reuse": "still"}]
 
 
-PARTS = {"figures": figures, "thresholds": thresholds, "gates": gates}
+def measure(table: str, clips: Clips, backend: str) -> list[Record]:
+    """The records of a table."""
+    machine, records = describe_machine(), list[Record]()
+    for name, clip, ways in cases(table, clips):
+        for record in compare(clip, backend, ways):
+            records.append(machine | {"table": table, "clip": name} | record)
+            print(*list(records[-1].values())[len(machine) :], sep=" | ", flush=True)
+    return records
+
+
+def cells(record: Record) -> list[str]:
+    """What the first two tables say of speed and likeness."""
+    mean, worst = float(record["psnr_dB"]), float(record["worst_dB"])
+    same = mean == float("inf")
+    return [
+        f"{float(record['speed']):.2f} x",
+        f"{float(record['computed']):.0%}",
+        "bit-identical" if same else f"{mean:.1f} dB",
+        "" if same else f"{worst:.1f} dB",
+        f"{float(record['flicker_full']):.3f} / {float(record['flicker']):.3f}",
+        f"{float(record['grid_cells']):+.1%}, {float(record['grid_blocks']):+.1%}",
+    ]
+
+
+def tables(records: Sequence[Record]) -> dict[str, Table]:
+    """The tables of docs/explanation/reuse.md by their marks."""
+    found = {"figures": [["clip (640x360, 2x)", "reuse", *HEAD]], "thresholds": [["clip", "threshold", *HEAD]]}
+    for record in records:
+        if record["table"] in found:
+            way = record["reuse" if record["table"] == "figures" else "threshold"]
+            found[record["table"]].append([record["clip"], way, *cells(record)])
+    gates = [["clip", "gates=frame", "gates=scene", "reuse=still", "gates=scene to gates=frame"]]
+    for scene, still in batched((r for r in records if r["table"] == "gates"), 2):
+        flickers = [f"{float(v):.4f}" for v in (scene["flicker_full"], scene["flicker"], still["flicker"])]
+        near = f"{float(scene['psnr_dB']):.1f} dB, worst {float(scene['worst_dB']):.1f}"
+        gates.append([scene["clip"], *flickers, near])
+    return found | {"gates": gates}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backend", default="auto")
-    parser.add_argument("--only", nargs="+", default=list(PARTS), choices=list(PARTS))
+    parser.add_argument("--only", nargs="+", default=TABLES, choices=TABLES)
+    parser.add_argument("--table", action="store_true", help="only write the tables of docs/explanation/reuse.md again")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        for part in arguments.only:
-            PARTS[part](real_and_drawn_clips(Path(folder)), arguments.backend)
+    records = read_records(RECORDS)
+    if not arguments.table:
+        with tempfile.TemporaryDirectory() as folder:
+            clips = real_and_drawn_clips(Path(folder))
+            for name in arguments.only:
+                others = [record for record in records if record["table"] != name]
+                records = [*others, *measure(name, clips, arguments.backend)]
+                write_records(RECORDS, records)
+    for name, table in tables(records).items():
+        write_table(REPORT, name, table)
 
 
 if __name__ == "__main__":

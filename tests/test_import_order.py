@@ -26,6 +26,9 @@ ORDER = (
     "engine",
     "reuse",
     "clip",
+    "vsmlrt_backends",
+    "vsmlrt",
+    "vsscale",
     "encode",
     "encode.encoders",
     "encode.container",
@@ -63,7 +66,7 @@ def test_a_module_imports_only_what_stands_before_it() -> None:
                 if name.startswith("vscugan."):
                     assert rank(name.removeprefix("vscugan.")) <= rank(module), (module, name)
                 if name.split(".")[0] == "vapoursynth":
-                    assert module.startswith(("clip", "encode", "image", "cli")), module
+                    assert module.startswith(("clip", "vsmlrt", "vsscale", "encode", "image", "cli")), module
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
                 assert module.startswith("cli"), f"print in {module}"
 

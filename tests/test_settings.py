@@ -1,8 +1,7 @@
-"""The rows of the options: what is checked, what it becomes, and what the README says of it."""
+"""The rows of the options: what is checked, and what it becomes."""
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -18,7 +17,6 @@ from vscugan.models import registry
 from vscugan.settings import ARGUMENTS, OPTIONS, SIGNATURE, Settings, validate
 
 ROOT = Path(__file__).parent.parent
-README = ROOT / "README.md"
 
 
 def message(**given: Any) -> str:
@@ -144,43 +142,3 @@ def test_a_batch_of_pictures_is_known_by_the_same_options_as_ever() -> None:
         "scale", "width", "height", "noise", "strength", "model", "alpha", "kernel", "linear", "overshoot", "halo",
         "precision",
     )  # fmt: skip
-
-
-def readme() -> dict[str, tuple[str, str]]:
-    """Values and default of each argument in the README's table."""
-    section = README.read_text(encoding="utf-8").partition("## Arguments\n")[2].partition("\n## ")[0]
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:3] == "| `"]
-    return {name.strip("` "): (row[1], row[2]) for row in rows for name in row[0].split(",")}
-
-
-def test_the_readme_has_a_row_for_each_argument() -> None:
-    assert set(readme()) == set(ARGUMENTS) - {"clip"}, "add the row to README.md"
-
-
-@pytest.mark.parametrize("name", sorted(OPTIONS.keys() - {"width", "height", "weights", "device", "format"}))
-def test_the_readme_has_the_values_that_the_row_allows(name: str) -> None:
-    """Names, or the numbers in what the message says; the others have no limits that are numbers."""
-    values, option = readme()[name][0], OPTIONS[name]
-    if option.choices:
-        assert re.findall("`(.+?)`", values) == list(option.names)
-    else:
-        allowed = message(**{name: -1}).partition(", got ")[0]
-        assert re.findall(r"\d+", values) == re.findall(r"\d+", allowed)
-
-
-@pytest.mark.parametrize("name", OPTIONS)
-def test_the_readme_has_the_default_of_the_row(name: str) -> None:
-    text, default = readme()[name][1], getattr(Settings, name)
-    if default is None:
-        assert not re.fullmatch(r"`[^`]*`|\d+", text)
-    elif isinstance(default, int | float):
-        assert text == f"{default:g}"
-    else:  # there may be another one that goes with other options
-        assert text.startswith(f"`{default if isinstance(default, str) else ', '.join(default)}`")
-
-
-def test_the_readme_names_every_kind_of_device() -> None:
-    named = re.findall("`(.+?)`", readme()["device"][0])
-    for device in named:
-        assert validate(device=device.replace("N", "0")).device
-    assert ", ".join(named) in OPTIONS["device"].help

@@ -1,4 +1,4 @@
-"""Measure ``fast`` on held-out pictures and clips for docs/fast.md: ``evaluate.py [distance] [edges] ...``, or all.
+"""Measure ``fast`` on held-out pictures and clips for docs/figures/fast.md: ``evaluate.py [distance] [edges] ...``.
 
 ``--weights FILE`` measures another file, which may become the released one: tables are then printed only, and the sheet
 is written into the working folder. The teacher's pictures are kept in ``--cache``; the first run takes some minutes.
@@ -20,7 +20,7 @@ from held_out import Fast  # noqa: E402
 from report import write_between  # noqa: E402
 from sheet import drawn  # noqa: E402
 
-REPORT = ROOT / "docs" / "fast.md"
+REPORT = ROOT / "docs" / "figures" / "fast.md"
 SHEET = "sheet"
 FIGURES: Mapping[str, Callable[[Fast], Iterator[Part]]] = {
     "distance": distance,

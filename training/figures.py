@@ -1,4 +1,4 @@
-"""What is measured of the pictures of ``fast``; docs/fast.md says in words what each figure is."""
+"""What is measured of the pictures of ``fast``; docs/figures/fast.md says in words what each figure is."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from quality import FRAMES, SCORES, Picture, averaged, clip_of, core, frames_of,
 from report import decibels, markdown  # noqa: E402
 
 Table = list[list[str]]
-Part = tuple[str, str]  # a mark of docs/fast.md, and what stands there
+Part = tuple[str, str]  # a mark of docs/figures/fast.md, and what stands there
 EDGES_OF = "lines of a face"
 TRUTH_LEVELS = ("conservative", "no-denoise")
 STEPS = tuple(step / 2 for step in range(2 * len(STRENGTHS) - 1))

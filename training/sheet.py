@@ -1,4 +1,4 @@
-"""The sheet of docs/fast.md: parts of held-out pictures, each pixel drawn as four, beside the teacher's."""
+"""The sheet of docs/figures/fast.md: parts of held-out pictures, each pixel drawn as four, beside the teacher's."""
 
 from __future__ import annotations
 

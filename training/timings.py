@@ -18,11 +18,10 @@ from vscugan.cli.turns import make_ready, moving_clip, seconds_a_frame, warm_fra
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path += [str(ROOT / "scripts"), str(ROOT / "tests"), str(ROOT / "training")]
-from benchmark import describe_machine, machine_of  # noqa: E402
 from figures import Part, Table  # noqa: E402
 from held_out import Fast, held_out  # noqa: E402
 from measure import alternate, upscaling  # noqa: E402
-from report import decibels, markdown  # noqa: E402
+from report import decibels, describe_machine, machine_of, markdown  # noqa: E402
 from reuse_report import opened  # noqa: E402
 from support import motion  # noqa: E402
 

@@ -12,26 +12,14 @@ from vscugan import __version__
 from vscugan.cli.guard import guarded, leave, prepare_process
 from vscugan.cli.parser import Parser, suggestion
 from vscugan.errors import ArgumentError
+from vscugan.exits import EXIT_CODES
 
 #: commands, each a module ``vscugan.cli.<name>_command`` with HELP, add_arguments(parser) and run(parser, argv)
 COMMANDS = ("encode", "image", "preview", "verify", "cluster", "profiles", "models", "doctor", "cache", "benchmark")
-EPILOG = """vscugan help COMMAND shows the options of a command.
-
-exit codes:
-  0    done
-  1    a difference or a fault was found, or a frame could not be computed
-  2    an argument is wrong, or a package or weight file is missing
-  3    the source can't be read
-  4    refused
-  5    another run works on this output
-  6    the encoder failed
-  7    the disk is full or not writable
-  8    the finished file is not what it must be
-  9    the worker was killed
-  70   internal error
-  129  SIGHUP (the terminal was closed)
-  130  Ctrl-C
-  143  SIGTERM"""
+EPILOG = "\n".join(
+    ["vscugan help COMMAND shows the options of a command.", "", "exit codes:"]
+    + [f"  {code:<4} {meaning}" for code, meaning in EXIT_CODES.items()]
+)
 
 
 def _module(command: str) -> Any:
@@ -51,6 +39,14 @@ def _overview_parser() -> Parser:
     return parser
 
 
+def command_parser(name: str) -> Parser:
+    """The parser of one of the commands."""
+    module = _module(name)
+    parser = Parser(prog=f"vscugan {name}", description=module.HELP)
+    module.add_arguments(parser)
+    return parser
+
+
 def _run_command(argv: Sequence[str]) -> int:
     """Run the command that stands first; returns the exit code."""
     if not argv or argv[0].startswith("-"):
@@ -63,10 +59,7 @@ def _run_command(argv: Sequence[str]) -> int:
         listed = f"{', '.join(COMMANDS[:-1])} or {COMMANDS[-1]}"
         hint = suggestion(name, COMMANDS) or "run vscugan help to see what each does"
         raise ArgumentError(f"command must be {listed}, got {name}; {hint}")
-    module = _module(name)
-    parser = Parser(prog=f"vscugan {name}", description=module.HELP)
-    module.add_arguments(parser)
-    return int(module.run(parser, argv[1:]))
+    return int(_module(name).run(command_parser(name), argv[1:]))
 
 
 def _run(argv: Sequence[str]) -> int:

@@ -1,18 +1,18 @@
 """The errors that vscugan raises on purpose.
 
-CuganError
-├── ArgumentError (ValueError)    an argument is wrong, or contradicts another
-├── ClipError (ValueError)        the clip, or one of its frames, is of a kind that is not supported
-├── WeightsError (ValueError)     a weight file is missing, damaged, hostile or of another network
-├── DeviceError (RuntimeError)    the device is missing, or has too little memory for the smallest tile
-├── FrameError (RuntimeError)     a frame could not be computed
-├── SourceError (ValueError)      the source file is missing, unreadable, damaged or of a kind that is refused
-├── ConflictError (ValueError)    the request contradicts what exists: the output, or a run before
-├── LockedError (RuntimeError)    another run works in the same folder
-├── EncoderError (RuntimeError)   the encoder is missing, failed, or wrote other frames than it was given
-├── DiskError (RuntimeError)      a file can't be written
-├── ResultError (RuntimeError)    the finished file is not what it must be
-└── WorkerError (RuntimeError)    the worker process ended without a message
+    CuganError
+    ├── ArgumentError (ValueError)    an argument is wrong, or contradicts another
+    ├── ClipError (ValueError)        the clip, or one of its frames, is of a kind that is not supported
+    ├── WeightsError (ValueError)     a weight file is missing, damaged, hostile or of another network
+    ├── DeviceError (RuntimeError)    the device is missing, or has too little memory for the smallest tile
+    ├── FrameError (RuntimeError)     a frame could not be computed
+    ├── SourceError (ValueError)      the source file is missing, unreadable, damaged or of a kind that is refused
+    ├── ConflictError (ValueError)    the request contradicts what exists: the output, or a run before
+    ├── LockedError (RuntimeError)    another run works in the same folder
+    ├── EncoderError (RuntimeError)   the encoder is missing, failed, or wrote other frames than it was given
+    ├── DiskError (RuntimeError)      a file can't be written
+    ├── ResultError (RuntimeError)    the finished file is not what it must be
+    └── WorkerError (RuntimeError)    the worker process ended without a message
 
 A message reads ``<subject> must be <allowed>, got <value>; <next step>``. Inner code leaves the
 function's name out; the clip layer puts ``cugan.Upscale: `` before it and raises ``vs.Error``, and the

@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Mapping
 
 #: exit code of an internal error, as sysexits.h numbers it; each class of errors has its own
 UNEXPECTED = 70
 #: exit codes after signals that end a process in order, as shells count them: 128 and the signal's number
 INTERRUPTED = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
+#: what each exit code means, for the help and docs/reference/command-line.md
+EXIT_CODES: Mapping[int, str] = {
+    0: "done",
+    1: "a difference or a fault was found, or a frame could not be computed",
+    2: "an argument is wrong, or a package or weight file is missing",
+    3: "the source can't be read, or is of a kind that is refused",
+    4: "refused: the output exists, something can't be kept, or a run before differs",
+    5: "another run works on this output",
+    6: "the encoder is missing or failed",
+    7: "the disk is full or not writable",
+    8: "the finished file is not what it must be; its chunks are kept",
+    9: "the worker was killed; run the same command again",
+    UNEXPECTED: "internal error; report it with what was printed, and with the log if there is one",
+    INTERRUPTED["SIGHUP"]: "SIGHUP, the terminal was closed",
+    INTERRUPTED["SIGINT"]: "Ctrl-C",
+    INTERRUPTED["SIGTERM"]: "SIGTERM",
+}
 #: the usual cause of a signal that ended a process, by the signal's name
 CAUSES = {
     "SIGABRT": "a native library gave up",

@@ -1,8 +1,8 @@
 """The options of Upscale: one row each, and the one place where they are checked.
 
-To add an option, add a row to ``Settings``. Tests say what follows by hand: the parameter of ``vscugan.upscale``, the
-README's row, and ``python scripts/make_stub.py``. setup.py reads the rows, too, so this module and what it imports
-need no other package.
+To add an option, add a row to ``Settings``. Tests say what follows by hand: the parameter of ``vscugan.upscale``, a
+section in docs/reference/upscale.md, and ``python scripts/make_stub.py``. setup.py reads the rows, too, so this module
+and what it imports need no other package.
 """
 
 # no `from __future__ import annotations`: rows stand in annotations, and must not be texts

@@ -17,6 +17,8 @@ from vscugan.runtime.backends import pick_backend
 from vscugan.runtime.device import CPU, Device
 from vscugan.settings import validate
 
+PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "runtimes-and-precision.md"
+
 
 @pytest.mark.parametrize(
     ("instructions", "order"),
@@ -87,9 +89,8 @@ def test_a_backends_row_agrees_with_what_users_read(name: str) -> None:
     assert set(row.devices) <= set(settings.DEVICES)
     assert set(row.precisions) <= set(settings.OPTIONS["precision"].names)
     assert set(row.extras) <= set(row.devices)
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    table = readme[readme.index("## Runtimes") : readme.index("## Precision")]
+    table = PAGE.read_text(encoding="utf-8").partition("## What an extra brings\n")[2].partition("\n## ")[0]
     for extra in row.extras.values():
-        assert f'".[{extra}]"' in table, f"add the extra {extra} to README.md"
+        assert f"| `{extra}` |" in table, f"add the extra {extra} to {PAGE.name}"
         needs = [need for need in requires("vscugan") or [] if need.endswith(f'extra == "{extra}"')]
         assert any(need.startswith(row.distributions) for need in needs), f"add the extra {extra} to pyproject.toml"

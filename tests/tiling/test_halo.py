@@ -13,7 +13,7 @@ from vscugan.engine.engine import Engine
 from vscugan.errors import ArgumentError
 from vscugan.settings import validate
 
-#: In codes of 8 bit: what docs/lineage.md says of tiles of RRDBNet.
+#: In codes of 8 bit: what docs/figures/lineage.md says of tiles of RRDBNet.
 BOUND = 0.5
 
 

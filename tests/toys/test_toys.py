@@ -91,6 +91,7 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         released_rows = registry.read_manifest()
         patch.setattr(registry, "read_manifest", lambda: (*released_rows, *more))
         patch.setitem(BACKENDS, "toy", "toys.toy_runtime")
+        patch.setitem(BACKENDS, "reference", "toys.reference_runtime")
         yield
 
 
@@ -225,6 +226,15 @@ def test_a_runtime_refuses_what_its_row_does_not_have(art_clip: Any) -> None:
     assert str(error.value) == (
         "cugan.Upscale: precision must be fp32 for backend=toy, got bf16; choose one of these, or backend=torch"
     )
+
+
+@pytest.mark.parametrize(("toy", "tile"), [(SAME, 0), (VALID, 32)], ids=["whole", "tiles"])
+def test_a_runtime_that_executes_graphs_agrees(toy: Architecture, tile: int, art_clip: Any) -> None:
+    wanted = frames(art_clip(48, 40), model=model_of(toy), backend="torch", tile=0)
+    up = vs.core.cugan.Upscale(art_clip(48, 40), model=model_of(toy), backend="reference", tile=tile, report=1)
+    with up.get_frame(0) as frame:
+        assert frame.props["CuganRuntime"] == "reference"
+        assert furthest(wanted, [np.stack(planes(frame))]) < 2e-5
 
 
 def test_the_rows_follow_from_the_layers() -> None:

@@ -1,7 +1,7 @@
 """RRDBNet (ESRGAN, Real-ESRGAN x4plus and x4plus anime): residual-in-residual dense blocks, then two steps of 2x.
 
 It looks hundreds of px around each place, but little of what it makes depends on more than the nearest:
-``tile_halo_px`` is what tiles are given, and docs/lineage.md has what that costs.
+``tile_halo_px`` is what tiles are given, and docs/figures/lineage.md has what that costs.
 
 Source: the layers of BasicSR's ``rrdbnet_arch.py`` (XPixelGroup/BasicSR, Apache-2.0), as Real-ESRGAN uses it.
 """

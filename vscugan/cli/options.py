@@ -56,7 +56,7 @@ def add_upscale(parser: argparse.ArgumentParser, *, of_clips: bool = True, sever
     Without ``of_clips`` those are missing that make no sense for single pictures. With ``several_noises`` noise is a
     list.
     """
-    group = parser.add_argument_group("Upscale", "see the README's table; left out is the default")
+    group = parser.add_argument_group("Upscale", "the arguments of core.cugan.Upscale; left out is the default")
     for name, option in UPSCALE.items():
         text = _help(name, option)
         if name == "noise" and several_noises:

@@ -39,13 +39,19 @@ def upscale(
     halo: int | None = None,
     strength: float | None = None,
 ) -> vs.VideoNode:
-    """Upscale a clip with Real-CUGAN or one of its relatives; see the README's table for the arguments.
+    """Upscale a clip with Real-CUGAN or one of its relatives: ``core.cugan.Upscale`` with types, by keywords.
 
-    Takes any constant-format YUV, RGB or gray clip (8 to 16 bit, half, single) and returns it ``scale``
-    times as wide and high, or ``width`` x ``height`` px, in its own format or in ``format``. Alpha, in
-    ``alpha_clip`` or attached to the frames, comes back attached (``_Alpha``). Arguments left out take the
-    defaults.
-    Raises: vs.Error, as ``cugan.Upscale: <argument> must be <allowed>, got <value>; <next step>``.
+    The arguments are those of the plugin, and None is one that is left out.
+
+    Args:
+        clip: Any clip of constant format and size: YUV, RGB or gray, in 8 to 16 bit, half or single float.
+
+    Returns:
+        The clip, ``scale`` times as wide and high, or ``width`` x ``height`` px, in its own format or in ``format``.
+            Alpha, in ``alpha_clip`` or attached to the frames, comes back attached (``_Alpha``).
+
+    Raises:
+        vs.Error: As ``cugan.Upscale: <argument> must be <allowed>, got <value>; <next step>``.
     """
     arguments = dict(locals())  # before there are other names: these are the plugin's
     if not isinstance(clip, vs.VideoNode):
@@ -60,9 +66,13 @@ def upscale(
 def describe(clip: vs.VideoNode) -> dict[str, str]:
     """What computes a clip that ``Upscale(..., report=1)`` made, as its first frame reports it.
 
-    Returns runtime, device, precision, tile and weights (sha256), the last two for each pass of the network; and of
-    files with all noise levels the noise of each pass, as a level's name or ``strength=1.5``.
-    Raises: vs.Error where the frame reports nothing.
+    Returns:
+        ``runtime``, ``device``, ``precision``, ``tile`` and ``weights`` (sha256), the last two for each pass of the
+            network; of files with all noise levels also ``noise``, as a level's name or ``strength=1.5``; where tiles
+            are not exact, also ``halo``, in px.
+
+    Raises:
+        vs.Error: Where the frame reports nothing.
     """
     with clip.get_frame(0) as frame:
         report = read_report(frame.props)

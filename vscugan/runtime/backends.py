@@ -38,7 +38,7 @@ class Backend:
     ``extras``: what installs it, for each kind of device. ``lacks``: what is missing for a device although the package
     is there, None where nothing is. ``out_of_memory``: what its errors say then, where they are not Python's or torch's
     own. ``streams``: frames at once by default on a kind of device, else 1. ``speed``: times as fast as torch in a
-    precision, where that was measured (docs/speed.md), by kind of device or, for a CPU, by its instruction set:
+    precision, where that was measured (docs/figures/speed.md), by kind of device or, for a CPU, by its instruction set:
     ``auto`` takes the fastest. ``adapters``: the GPUs that it reaches by itself, in its own order; does not raise.
     ``plugin_of``: the packages that its own is a plugin of; they compute, too.
     ``takes``: the forms of weights that it runs.

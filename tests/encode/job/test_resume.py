@@ -49,22 +49,24 @@ def test_values_of_encoder_arguments_are_taken_from_the_folder() -> None:
     [
         ({"encoder": 3}, "parameters must be those of encode, got encoder of another type; give them on the command "
                          "line"),
-        ({"options": {"scale": "2"}}, "options must be those of Upscale, got scale of another type; see the README's "
-                                      "table"),
-        ({"options": {"alpha_clip": 1}}, "options must be those of Upscale, got alpha_clip; see the README's table"),
-        ({"options": {"report": 0}}, "options must be those of Upscale, got report; see the README's table"),
+        ({"options": {"scale": "2"}}, "options must be those of Upscale, got scale of another type; "
+                                      "run vscugan help encode to see them"),
+        ({"options": {"alpha_clip": 1}}, "options must be those of Upscale, got alpha_clip; "
+                                         "run vscugan help encode to see them"),
+        ({"options": {"report": 0}}, "options must be those of Upscale, got report; "
+                                     "run vscugan help encode to see them"),
         ({"options": {"noise": "loud"}}, "noise must be conservative, no-denoise, denoise0x, denoise1x, denoise2x, "
                                          "denoise3x or -1 to 3, got loud; -1 is no-denoise, and 0 is conservative, "
                                          "as in vs-mlrt, or waifu2x's denoise0x"),
-        ({"options": {"segment": 24.5}}, "options must be those of Upscale, got segment of another type; see the "
-                                         "README's table"),
-        ({"options": {"segment": None}}, "options must be those of Upscale, got segment of another type; see the "
-                                         "README's table"),
+        ({"options": {"segment": 24.5}}, "options must be those of Upscale, got segment of another type; "
+                                         "run vscugan help encode to see them"),
+        ({"options": {"segment": None}}, "options must be those of Upscale, got segment of another type; "
+                                         "run vscugan help encode to see them"),
         ({"chunk_s": float("nan")}, "chunk must be above 0 and at most 3600 s, got nan; leave it out for 10"),
         ({"chunk_s": 10**400}, "parameters must be those of encode, got chunk_s of another type; give them on the "
                                "command line"),
-        ({"options": {"scale": 10**400}}, "options must be those of Upscale, got scale of another type; see the "
-                                          "README's table"),
+        ({"options": {"scale": 10**400}}, "options must be those of Upscale, got scale of another type; "
+                                          "run vscugan help encode to see them"),
         ({"script_arguments": {"a b": "c"}}, "arg must be NAME=VALUE, got 'a b'; write it as for vspipe -a"),
         ([], "parameters must be those of encode, got no source; give them on the command line"),
     ],

@@ -20,7 +20,7 @@ from vscugan.encode.source.source import Source
 
 #: dB of a computed frame to that of another device, by their sketches, for the precision that the options name.
 #: Measured on real art: fp32 of three runtimes and two instruction sets 84, fp16 beside fp32 62 (cuDNN's fp32 may round
-#: to as few bits), bf16 52, int8 44 (docs/int8.md); another noise level 32 to 40.
+#: to as few bits), bf16 52, int8 44 (docs/figures/int8.md); another noise level 32 to 40.
 LEAST_COMPUTED_PSNR = {"auto": 55.0, "fp32": 55.0, "fp16": 55.0, "bf16": 45.0, "int8": 38.0}
 #: of the computed frame's detail, in the coded one: nearer to the network's frame than to a plain enlargement.
 #: Measured: three encoders at CRF 30 and the like 0.76 or more, x264 at 36 (31 dB) 0.58; no network 0.27 at most.

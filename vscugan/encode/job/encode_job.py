@@ -122,9 +122,9 @@ def _check_options(options: Mapping[str, Any]) -> None:
     hints = {name: option.value_type for name, option in OPTIONS.items() if option.on_command_line}
     hints |= {name: hints[name] | None for name in NULLABLE} | {"format": str}
     if unknown := sorted(options.keys() - hints.keys()):
-        raise ArgumentError(f"options must be those of Upscale, got {unknown[0]}; see the README's table")
+        raise ArgumentError(f"options must be those of Upscale, got {unknown[0]}; run vscugan help encode to see them")
     if fault := misfit(options, {name: hints[name] for name in options}):
-        raise ArgumentError(f"options must be those of Upscale, got {fault}; see the README's table")
+        raise ArgumentError(f"options must be those of Upscale, got {fault}; run vscugan help encode to see them")
     validate(**{name: value for name, value in options.items() if name != "format"})
 
 
