@@ -37,10 +37,10 @@ def command(name: str, folder: str) -> str:
         ([RTX], CPU, "win32", command("RTX 4090", "cu130") + OTHER),
         ([RTX], None, "linux", command("RTX 4090", "cu130") + OTHER),
         ([RTX], XPU, "linux", command("RTX 4090", "cu130") + OTHER),
-        ([RADEON], CUDA, "linux", command("Radeon RX 7900", "rocm6.4")),
+        ([RADEON], CUDA, "linux", command("Radeon RX 7900", "rocm7.2")),
         ([RADEON], CPU, "win32", ""),  # PyTorch has no wheels for it
         ([ARC], CPU, "win32", command("Arc B580", "xpu")),
-        ([ARC, RADEON], CPU, "linux", f"{command('Arc B580', 'xpu')}; {command('Radeon RX 7900', 'rocm6.4')}"),
+        ([ARC, RADEON], CPU, "linux", f"{command('Arc B580', 'xpu')}; {command('Radeon RX 7900', 'rocm7.2')}"),
         ([RTX, RTX], CPU, "linux", command("RTX 4090", "cu130") + OTHER),  # once
         ([card("UHD 770", 0x8086, is_integrated=True), card("llvmpipe", 0x10005, is_software=True)], CPU, "linux", ""),
         ([card("Apple M4", 0x106B)], CPU, "darwin", ""),

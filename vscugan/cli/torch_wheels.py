@@ -40,7 +40,7 @@ MAKERS = (
         wheels={"linux": "cu130", "win32": "cu130"},
         older=" (with cu126 in its place for a GTX 10 or older, or a driver before 580)",
     ),
-    Maker(name="AMD", vendor=0x1002, build="rocm", kind="cuda", wheels={"linux": "rocm6.4"}),
+    Maker(name="AMD", vendor=0x1002, build="rocm", kind="cuda", wheels={"linux": "rocm7.2"}),
     Maker(name="Intel", vendor=0x8086, build="xpu", kind="xpu", wheels={"linux": "xpu", "win32": "xpu"}),
 )
 
