@@ -73,7 +73,7 @@ class Arrays(Protocol):
         """What of (1, C, H, W) lies outside of 0..1, enlarged; bilinear, which adds no rings around hard edges."""
 
     def is_finite(self, x: Array) -> Any:
-        """Whether there is no NaN or Inf, as a scalar that the device may not have computed yet."""
+        """Whether (N, C, H, W) holds no NaN or Inf, as a scalar that the device may not have computed yet."""
 
     def sums(self, part: Array) -> Array:
         """(1, C, h, w) -> (1, C) sums: rows in fp32, columns in fp64 where the device has that."""
@@ -144,7 +144,7 @@ class HostArrays:
     def is_finite(self, x: Array) -> Any:
         """See ``Arrays``."""
         with np.errstate(all="ignore"):  # what overflows, or is none, is the answer
-            return np.isfinite(x.sum())
+            return np.isfinite(x.sum((0, 1, 2)).sum())  # rows are added in vectors: half the time of one long sum
 
     def sums(self, part: Array) -> Array:
         """See ``Arrays``; by torch, whose rounding NumPy does not have."""
