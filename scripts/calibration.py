@@ -19,6 +19,7 @@ from vscugan.engine.padding import network_input, picture_of
 from vscugan.models.int8 import Quantisation, Range, prepared, scaled
 from vscugan.models.weights import Weights
 from vscugan.runtime.gates import GateLayers
+from vscugan.runtime.torch_arrays import TorchArrays
 
 #: How much of the way each channel's activations are brought to like ranges, the rest is left to the weights:
 #: of 0.5, 0.75 and 1, the one with the best worst picture on most 2x models.
@@ -31,6 +32,8 @@ WINDOW_PX = 96
 
 #: The time it takes to round a skip for its convolution alone, in multiply-adds of fp32 for each element, as measured.
 SKIP_WORK = 400
+
+ARRAYS = TorchArrays(torch.device("cpu"), torch.float32, torch.contiguous_format)
 
 Seen = Callable[[str, Tensor], None]
 
@@ -49,11 +52,11 @@ class Emulation:
 
     def __post_init__(self) -> None:
         self.architecture = self.weights.architecture
-        self._gates = GateLayers(self.architecture, self.weights.tensors, torch.device("cpu"))
+        self._gates = GateLayers(self.architecture, self.weights.tensors)
         self._kernels = {layer: self._kernel(layer) for layer in convolutions(self.weights)}
 
     def _kernel(self, layer: str) -> Tensor:
-        weight = self.weights.tensors[f"{layer}.weight"]
+        weight = _tensor(self.weights, f"{layer}.weight")
         if layer in self.ranges:
             others = [a for a in range(4) if a != self.architecture.layer[layer].output_axis]
             level = weight.abs().amax(others, keepdim=True) / 127
@@ -72,7 +75,7 @@ class Emulation:
             self.before(layer, x)
         if layer in self.ranges:
             x = rounded(x, self.ranges[layer])
-        y = self.convolve(layer, x, self.weights.tensors[f"{layer}.bias"])
+        y = self.convolve(layer, x, _tensor(self.weights, f"{layer}.bias"))
         if self.after is not None:
             self.after(layer, y)
         slope = self.architecture.layer[layer].slope
@@ -95,10 +98,15 @@ class Emulation:
 
     def run(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) in 0..1, H and W multiples of 4 -> (N, 3, scale*H, scale*W) in 0..1."""
-        padded, _ = network_input(self.architecture, x)
+        padded, _ = network_input(self.architecture, ARRAYS, x)
         padded = padded.contiguous(memory_format=torch.channels_last)
         y: Tensor = run_network(self.architecture.stages, self, padded, make_gate=self.gate).maps["output"]
-        return picture_of(self.architecture, y).clamp(0, 1)
+        shown: Tensor = picture_of(self.architecture, y).clamp(0, 1)
+        return shown
+
+
+def _tensor(weights: Weights, name: str) -> Tensor:
+    return torch.from_numpy(weights.tensors[name])
 
 
 def rounded(x: Tensor, levels: Range) -> Tensor:
@@ -135,7 +143,7 @@ def like_ranges(networks: Sequence[Weights], pictures: Sequence[Tensor], layers:
     def largest_weights(layer: str) -> Tensor:
         """Of each channel that the layer reads."""
         axis = 1 - architecture.layer[layer].output_axis
-        kernels = [weights.tensors[f"{layer}.weight"].abs().transpose(0, axis).flatten(1) for weights in networks]
+        kernels = [_tensor(weights, f"{layer}.weight").abs().transpose(0, axis).flatten(1) for weights in networks]
         return torch.cat(kernels, 1).amax(1)
 
     exponents = {}
@@ -197,7 +205,7 @@ def corrected_biases(weights: Weights, ranges: Mapping[str, Range], pictures: Te
         if layer in ranges:
             missing = means[layer] - y.mean((0, 2, 3))
             y += missing[:, None, None]
-            biases[layer] = [float(f"{b:.6g}") for b in weights.tensors[f"{layer}.bias"] + missing]
+            biases[layer] = [float(f"{b:.6g}") for b in _tensor(weights, f"{layer}.bias") + missing]
 
     Emulation(weights=weights, ranges=ranges, after=correct).run(pictures)
     return biases
@@ -236,7 +244,7 @@ def costs(weights: Weights, ranges: Mapping[str, Range], pictures: Sequence[Tens
     work: dict[str, float] = {}
 
     def see(layer: str, y: Tensor) -> None:
-        work[layer] = y[0, 0].numel() * weights.tensors[f"{layer}.weight"].numel()
+        work[layer] = y[0, 0].numel() * weights.tensors[f"{layer}.weight"].size
         if layer in weights.architecture.skips:
             skips[weights.architecture.skips[layer]] = y[0].numel() * SKIP_WORK
 

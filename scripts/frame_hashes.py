@@ -18,7 +18,7 @@ import numpy as np
 import vapoursynth as vs
 from PIL import Image
 
-from vscugan.runtime import torch_runtime
+from vscugan.runtime import torch_backend
 
 PICTURE = Path(__file__).resolve().parent.parent / "tests" / "data" / "sylvie_green_uni_640x360.png"
 FRAMES = 4
@@ -76,7 +76,7 @@ def planes(frame: vs.VideoFrame) -> list[np.ndarray]:
 def calls() -> Iterator[tuple[str, list[np.ndarray]]]:
     """The name of each call, and the planes of all its frames."""
     # bf16 wherever it runs, as slow as it may be
-    torch_runtime.native_precisions = lambda device: ("fp16", "bf16")
+    torch_backend.native_precisions = lambda device: ("fp16", "bf16")
     for backend in ("torch", "openvino"):
         for format, width, height, arguments in CALLS:
             name = f"{vs.core.get_video_format(format).name} {width}x{height} {arguments} {backend}"

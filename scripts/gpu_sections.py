@@ -164,8 +164,8 @@ def planned(engine: Engine, x: NDArray[np.float32], plan: TilePlan) -> NDArray[n
     """(3, H, W) in 0..1 by a plan of ours, as NetworkPass runs it."""
     runtime = engine.passes[0].runtime
     with torch.inference_mode():
-        padded, inner = network_input(runtime.architecture, torch.from_numpy(x)[None])
-        padded = padded.to(runtime.device, runtime.dtype)
+        padded, inner = network_input(runtime.architecture, runtime.arrays, runtime.arrays.upload(x[None]))
+        padded = runtime.arrays.as_map(padded)
         result = run_tiles(runtime, padded, plan, inner, Workspace(), PassOptions())
         assert result is not None  # it is finite
         return np.array(result[0].cpu())

@@ -179,7 +179,7 @@ def bare(job: Job, case: Case, contestant: Contestant) -> None:
     def on_device(x: torch.Tensor) -> torch.Tensor:
         return x.to(job.device, dtype, memory_format=torch.channels_last if x.dim() == 4 else torch.preserve_format)
 
-    weights = {name: on_device(each) for name, each in tensors.items()}
+    weights = {name: on_device(torch.from_numpy(each)) for name, each in tensors.items()}
     noise = on_device(torch.rand((1, 3, height, width), generator=torch.Generator().manual_seed(0)))
     compute = partial(plain_upcunet, weights, noise, scale=SCALE, pro=model == "pro")
     contestant.run = timed(job, captured(compute) if contestant.name == BARE_GRAPH else compute)

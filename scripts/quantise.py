@@ -32,6 +32,7 @@ from vscugan.engine.padding import network_input, picture_of
 from vscugan.models import int8
 from vscugan.models.registry import ModelRow, rows
 from vscugan.models.weights import Weights, load_released
+from vscugan.runtime.arrays import HostArrays
 from vscugan.runtime.device import CPU
 from vscugan.runtime.openvino_runtime import OpenVinoRuntime, native_precisions
 from vscugan.runtime.protocol import PassOptions
@@ -163,10 +164,10 @@ def runtime(weights: Weights, row: dict[str, Any], precision: str) -> OpenVinoRu
 
 def whole(network: OpenVinoRuntime, weights: Weights, x: Tensor) -> Tensor:
     """(3, scale*H, scale*W) in 0..1."""
-    padded, shown = network_input(weights.architecture, x)
+    padded, shown = network_input(weights.architecture, network.arrays, x.numpy())
     y, _ = network.run_network(padded, Workspace(), PassOptions())
-    y = y[0, :, *shown.enlarged(weights.scale).index].clone()
-    return picture_of(weights.architecture, y).clamp_(0, 1)
+    y = y[0, :, *shown.enlarged(weights.scale).index].copy()
+    return torch.from_numpy(picture_of(weights.architecture, y)).clamp_(0, 1)
 
 
 def measure(levels: Sequence[ModelRow], made: dict[str, Any]) -> dict[str, Any]:
@@ -187,7 +188,7 @@ def measure(levels: Sequence[ModelRow], made: dict[str, Any]) -> dict[str, Any]:
 def times(name: str) -> dict[str, float]:
     """Seconds a frame of 320x180, and the median ratios to int8 in turns."""
     weights = load_released(entries()[name][0])
-    x, _ = network_input(weights.architecture, halved(png(HELD_PICTURE)))
+    x, _ = network_input(weights.architecture, HostArrays(), halved(png(HELD_PICTURE)).numpy())
     precisions = ["fp32", *(p for p in native_precisions(CPU) if p == "bf16"), "int8"]
     networks = {p: runtime(weights, read_table()[name], p) for p in precisions}
     workspaces: dict[str, Workspace] = {p: Workspace() for p in precisions}

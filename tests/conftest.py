@@ -11,7 +11,7 @@ import vapoursynth as vs
 from PIL import Image
 from support.frames import DATA, painted
 
-from vscugan.runtime import torch_runtime
+from vscugan.runtime import torch_backend
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +23,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 @pytest.fixture
 def every_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     """torch computes in every precision, as on a GPU, whatever the CPU has instructions for."""
-    monkeypatch.setattr(torch_runtime, "native_precisions", lambda device: ("fp16", "bf16"))
+    monkeypatch.setattr(torch_backend, "native_precisions", lambda device: ("fp16", "bf16"))
 
 
 @pytest.fixture(scope="session")

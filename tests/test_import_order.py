@@ -45,6 +45,14 @@ ORDER = (
     "cli",
 )
 
+#: what computes by torch, or reads its files, and imports it: other modules import these in functions alone, so that
+#: a CPU computes without torch, which takes seconds and half a GiB
+WITH_TORCH = {
+    "runtime.torch_arrays", "runtime.torch_runtime", "runtime.torch_transfer", "runtime.module_runtime",
+    "runtime.cuda_graphs", "runtime.gates", "models.torch_files", "models.spandrel_file", "models.onnx_file",
+    "models.probe", "clip.transparency", "clip.area_average",
+}  # fmt: skip
+
 
 def rank(module: str) -> int:
     return max(
@@ -80,6 +88,18 @@ def test_importing_vscugan_loads_nothing_heavy() -> None:
     code = "import sys, vscugan; print(sorted({'torch', 'vapoursynth', 'numpy'} & set(sys.modules)))"
     out = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout == "[]\n"
+
+
+def test_torch_is_imported_where_it_computes_and_nowhere_else() -> None:
+    with_torch = set()
+    for path in (ROOT / "vscugan").rglob("*.py"):
+        module = ".".join(path.relative_to(ROOT / "vscugan").with_suffix("").parts)
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            if any(name.split(".")[0] == "torch" or name.removeprefix("vscugan.") in WITH_TORCH for name in names):
+                with_torch.add(module)
+    assert with_torch == WITH_TORCH
 
 
 def test_no_shell_is_given_a_string() -> None:

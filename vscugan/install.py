@@ -15,8 +15,10 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from vscugan import __version__
+from vscugan.errors import DeviceError
 
 PACKAGE = "vscugan"
+TORCH_HINT = "run pip install torch"
 #: a package with an OpenVINO of its own, which can't be loaded beside ours, and a part of the error that then comes
 RIVAL, RIVAL_ERROR = "vapoursynth-mlrt-ov", "versions_compatible"
 #: a version that is on the package index: no .dev, no rc, no +local
@@ -47,6 +49,17 @@ def openvino() -> Any:
             del sys.modules["openvino_telemetry"]
         else:
             sys.modules["openvino_telemetry"] = telemetry
+
+
+def require_torch(needed_by: str) -> Any:
+    """torch itself, for the few things here that only it computes or reads.
+
+    Raises: DeviceError where it does not load.
+    """
+    try:
+        return importlib.import_module("torch")
+    except Exception as error:  # whatever a broken installation raises
+        raise DeviceError(f"{needed_by} must have torch, got {why_not('torch', error)}; {TORCH_HINT}") from None
 
 
 def _requirements(extra: str) -> dict[str, str]:
@@ -110,4 +123,6 @@ def why_not(package: str, error: Exception) -> str:
 
 def how_to_repair(extra: str, why: str) -> str:
     """What to do about the reason that ``why_not`` gave."""
+    if extra == "torch":
+        return TORCH_HINT
     return f"run pip uninstall {RIVAL} where it is not needed" if RIVAL in why else how_to_install(extra)

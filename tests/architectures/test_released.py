@@ -18,6 +18,7 @@ from support.frames import upscale as through
 from support.plain_halfnet import HalfNet
 from support.plain_upcunet import plain_upcunet
 from support.published_networks import Compact, CUNet, RRDBNet, UpConv7, read
+from support.tensors import TENSORS
 from torch import nn
 
 from vscugan.architectures import ARCHITECTURES
@@ -46,14 +47,14 @@ def by_ncnn(row: ModelRow, x: np.ndarray) -> np.ndarray:
     assert net.load_model(str(folder / row.file)) == 0
     architecture = ARCHITECTURES[row.architecture]
     height, width = x.shape[1:]
-    padded, _ = network_input(architecture, torch.from_numpy(x)[None])
+    padded, _ = network_input(architecture, TENSORS, torch.from_numpy(x)[None])
     extractor = net.create_extractor()
     extractor.input(net.input_names()[0], ncnn.Mat(np.ascontiguousarray(padded[0].numpy())))
     _, mat = extractor.extract(net.output_names()[0])
     out = np.array(mat)[:, : height * row.scale, : width * row.scale]
     if row.architecture == "upcunet-4x":  # the file ends before the enlarged input is added
         out = out + x.repeat(4, axis=1).repeat(4, axis=2)
-    return picture_of(architecture, torch.from_numpy(out)).clamp(0, 1).numpy()
+    return np.asarray(picture_of(architecture, out).clip(0, 1))
 
 
 BACKENDS = ("torch", "openvino", "onnxruntime")

@@ -18,7 +18,8 @@ from vscugan.encode.encoders import programs as encoders
 from vscugan.engine import device_choice
 from vscugan.install import how_to_reinstall
 from vscugan.runtime import backends, openvino_runtime
-from vscugan.runtime.device import Adapter
+from vscugan.runtime.device import Adapter, cpu_threads
+from vscugan.runtime.torch_build import TorchBuild
 
 
 def test_doctor_finds_everything_well(capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,12 +112,10 @@ def test_doctor_says_the_way_out_of_what_is_broken(
         "FAIL  source filter: core.bs is missing; run pip install --force-reinstall vapoursynth-bestsource",
     ]
     monkeypatch.delitem(sys.modules, "torch")
-    assert said("torch", "device", "weights", "runtimes") == [
-        "FAIL  torch: OSError: libtorch.so: bad; run pip install --force-reinstall torch",
-        "FAIL  device: torch does not load; see the line about torch",
-        "FAIL  weights: torch does not load; see the line about torch",
-        "FAIL  runtimes: torch does not load; see the line about torch",
-    ]
+    assert said("torch") == ["FAIL  torch: OSError: libtorch.so: bad; run pip install --force-reinstall torch"]
+    monkeypatch.setattr(device_choice, "backend_rows", lambda: ())
+    assert doctor_command.device() == f"cpu with {cpu_threads()} threads"
+    assert doctor_command.weights() == "51 models, sha256 right"
 
 
 def test_doctor_names_every_device(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,14 +134,35 @@ def test_doctor_names_every_device(monkeypatch: pytest.MonkeyPatch) -> None:
         SimpleNamespace(name="webgpu", adapters=lambda: [radeon, old]),
     ]
     monkeypatch.setattr(device_choice, "backend_rows", lambda: rows)
-    threads = torch.get_num_threads()
     assert doctor_command.device() == (
         "cuda:0 or gpu:0 A (reached by torch), cuda:1 or gpu:1 B (reached by torch and ncnn, NVIDIA 580.95, 7168 MiB "
         "free), xpu:0 or gpu:2 C (reached by torch), gpu:3 Radeon (reached by ncnn and webgpu, radv Mesa 25.0.7, 15360 "
         "MiB free), gpu:4 Old (refused by webgpu: No supported adapters, hasvk Mesa 22.3.6), gpu:5 llvmpipe (reached "
         "by ncnn, llvmpipe Mesa 25.0.7, in software), "
-        f"cpu with {threads} threads"
+        f"cpu with {cpu_threads()} threads"
     )
+
+
+def test_doctor_does_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the CPU needs is well; the line about torch says what it would be for."""
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setattr(doctor_command, "advice", lambda build: "")
+    with pytest.raises(doctor_command.Absent) as error:
+        doctor_command.torch()
+    assert str(error.value) == (
+        "torch not installed, needed for backend=torch, its GPUs and .pth files; run pip install torch"
+    )
+    assert doctor_command.device().endswith(f"cpu with {cpu_threads()} threads")
+    assert doctor_command.weights() == "51 models, sha256 right"
+    assert "on this CPU torch computes" not in doctor_command.runtimes()
+
+
+def test_doctor_says_what_torch_is_for_and_what_would_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    build = TorchBuild(version="2.9.1+cpu")
+    monkeypatch.setattr(doctor_command, "torch_build", lambda: build)
+    for advice, expected in (("", "2.9.1+cpu for CPU"), ("for A run b", "2.9.1+cpu for CPU; for A run b")):
+        monkeypatch.setattr(doctor_command, "advice", lambda build, advice=advice: advice)
+        assert doctor_command.torch() == expected
 
 
 def test_doctor_names_every_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,11 +27,12 @@ from vscugan.engine import network_pass, slots
 from vscugan.engine.engine import Engine
 from vscugan.engine.memory import release_memory
 from vscugan.engine.route import find_route
-from vscugan.engine.transfer import PinnedTransfer, pinned
 from vscugan.errors import FrameError
 from vscugan.runtime import cuda_graphs
 from vscugan.runtime.cuda_graphs import FRAMES_BEFORE_CAPTURE
+from vscugan.runtime.torch_arrays import TorchArrays
 from vscugan.runtime.torch_runtime import TorchRuntime
+from vscugan.runtime.torch_transfer import PinnedTransfer, pinned
 from vscugan.settings import validate
 from vscugan.tiling.geometry import Rectangle, Span
 
@@ -54,7 +55,7 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
         yield _engine
         return
     with stand_in(monkeypatch):
-        monkeypatch.setattr(engine_module, "transfer_for", lambda device: PinnedTransfer())
+        monkeypatch.setattr(TorchArrays, "new_transfer", lambda self: PinnedTransfer(self.device))
         monkeypatch.setattr(engine_module, "new_stream", lambda device: torch.cuda.Stream())  # type: ignore[no-untyped-call]
         yield _engine
         for runtime in list(network_pass._runtimes.values()):  # somebody may have them still
@@ -148,7 +149,7 @@ def test_given_gates_parts_and_several_passes(make: Make, picture: np.ndarray) -
         results.append([*wholes, *pictures, *(gate for of_pass in gates for gate in of_pass)])
     assert len(engine.passes) == 2
     assert graphs_of(engine) == [4]  # of each pass with its own gates and with given ones; none of parts
-    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(*results, strict=True))
 
 
 def test_out_of_memory_frees_the_graphs_of_all_slots(make: Make, picture: np.ndarray) -> None:

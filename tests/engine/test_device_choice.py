@@ -9,6 +9,7 @@ from functools import partial
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from vscugan.engine import device_choice
 from vscugan.engine.device_choice import gpus, pick_device
@@ -40,7 +41,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         )
         for kind in ("cuda", "xpu"):
             named = SimpleNamespace(get_device_name=lambda n, kind=kind: of_torch[kind][n])
-            monkeypatch.setattr(device_choice.torch, kind, named)
+            monkeypatch.setattr(torch, kind, named)
 
     return make
 

@@ -16,7 +16,7 @@ from vscugan.engine import route
 from vscugan.engine.engine import Engine
 from vscugan.models.registry import ModelRow
 from vscugan.models.weights import Weights
-from vscugan.runtime import torch_runtime
+from vscugan.runtime import torch_backend
 from vscugan.runtime.backends import pick_backend
 from vscugan.runtime.device import CPU, Device
 from vscugan.settings import validate
@@ -78,7 +78,7 @@ def test_devices_of_several_kinds_compute_in_one_precision(monkeypatch: pytest.M
     assert precision([cuda, cuda]) == "fp16"
     assert precision([cuda, cpu]) == "fp32"
     assert precision([cuda], backend="onnxruntime") == "fp32"
-    monkeypatch.setattr(torch_runtime, "native_precisions", lambda device: ("fp16",) if device.kind == "cuda" else ())
+    monkeypatch.setattr(torch_backend, "native_precisions", lambda device: ("fp16",) if device.kind == "cuda" else ())
     assert precision([cuda, cuda], precision="fp16", backend="torch") == "fp16"
     assert notes == []
     assert precision([cuda, cpu], precision="fp16", backend="torch") == "fp32"

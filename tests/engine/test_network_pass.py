@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from support.frames import upscale
+from support.tensors import tensors_of
 
 from vscugan.engine import network_pass, planner
 from vscugan.engine.engine import Engine
@@ -46,7 +47,7 @@ def test_nan_in_fp16_is_computed_again_in_fp32(picture: np.ndarray, monkeypatch:
     real = network_pass.run_tiles
 
     def overflows(runtime: Runtime, *rest: Any) -> object:
-        return real(runtime, *rest) if runtime.dtype == torch.float32 else None
+        return real(runtime, *rest) if runtime.arrays.item_bytes == 4 else None
 
     monkeypatch.setattr(network_pass, "run_tiles", overflows)
     assert np.array_equal(upscale(engine, x), wanted)
@@ -107,7 +108,7 @@ def test_where_features_wait_changes_nothing(
 @pytest.mark.usefixtures("every_precision")
 def test_weights_that_overflow_fp16_still_give_the_picture(picture: np.ndarray, tmp_path: Path) -> None:
     """One layer's output scaled by 2^16 and the next layer's input by 2^-16: the same network, but not in fp16."""
-    tensors = dict(load_released(find(model="se", scale=2, noise="no-denoise")).tensors)
+    tensors = tensors_of(load_released(find(model="se", scale=2, noise="no-denoise")))
     for kind in ("weight", "bias"):
         tensors[f"unet1.conv1.conv.0.{kind}"] = tensors[f"unet1.conv1.conv.0.{kind}"] * 2.0**16
     tensors["unet1.conv1.conv.2.weight"] = tensors["unet1.conv1.conv.2.weight"] * 2.0**-16

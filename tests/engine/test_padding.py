@@ -8,6 +8,7 @@ from itertools import product
 
 import pytest
 import torch
+from support.tensors import TENSORS
 from toys.toy_architectures import SAME, VALID
 
 from vscugan.architectures import ARCHITECTURES
@@ -61,7 +62,7 @@ def test_a_part_is_a_window_of_the_padded_picture(architecture: Architecture, si
     x, pad, halo = random_picture(*size), architecture.pad_px, architecture.halo_px
     before, whole = x.clone(), padded_picture(architecture, x)
     for rows, columns in product(spans(size[0]), spans(size[1])):
-        y, inner = network_input(architecture, x, Rectangle(rows=rows, columns=columns))
+        y, inner = network_input(architecture, TENSORS, x, Rectangle(rows=rows, columns=columns))
         window = []
         axes = zip((rows, columns), (inner.rows, inner.columns), y.shape[2:], size, strict=True)
         for area, place, length, px in axes:
@@ -81,7 +82,7 @@ def test_a_part_is_a_window_of_the_padded_picture(architecture: Architecture, si
 def test_a_picture_is_padded_and_not_written_to(architecture: Architecture, size: tuple[int, int]) -> None:
     x = random_picture(*size)
     before = x.clone()
-    y, inner = network_input(architecture, x)
+    y, inner = network_input(architecture, TENSORS, x)
     assert inner == Rectangle(rows=Span(start=0, stop=size[0]), columns=Span(start=0, stop=size[1]))
     assert torch.allclose(y, padded_picture(architecture, x), rtol=0, atol=1e-6)
     y.zero_()
@@ -91,12 +92,12 @@ def test_a_picture_is_padded_and_not_written_to(architecture: Architecture, size
 @pytest.mark.parametrize("architecture", EACH, ids=lambda a: a.name)
 def test_the_networks_range_is_undone(architecture: Architecture) -> None:
     x = random_picture(12, 8)
-    y, _ = network_input(architecture, x)
+    y, _ = network_input(architecture, TENSORS, x)
     pad = architecture.pad_px
     got = picture_of(architecture, y)[:, :, pad : pad + 12, pad : pad + 8]
     assert torch.allclose(got, x.clamp(0, 1), rtol=0, atol=1e-6)
 
 
 def test_pro_takes_black_and_white_for_other_values() -> None:
-    y, _ = network_input(PRO, torch.tensor([0.0, 1.0]).expand(1, 3, 2, 2))
+    y, _ = network_input(PRO, TENSORS, torch.tensor([0.0, 1.0]).expand(1, 3, 2, 2))
     assert sorted(set(y.flatten().tolist())) == pytest.approx([0.15, 0.85])

@@ -14,6 +14,7 @@ from vscugan.models.registry import find
 from vscugan.models.weights import load_released
 from vscugan.runtime.device import CPU
 from vscugan.runtime.protocol import Runtime
+from vscugan.runtime.torch_arrays import TorchArrays
 from vscugan.tiling.tile_plan import FeatureStorage, TilePlan, stored_bytes, widest_map_bytes, working_bytes
 
 
@@ -43,8 +44,7 @@ def test_a_named_tile_stays_and_its_features_follow_the_budget() -> None:
     on_host = runtime_of("openvino")
     on_gpu: Any = SimpleNamespace(
         architecture=on_host.architecture,
-        dtype=torch.float32,
-        device=torch.device("cuda"),
+        arrays=TorchArrays(torch.device("cuda"), torch.float32, torch.channels_last),
         working_maps=3.0,
         preferred_tile_px=0,
         keeps_maps=True,

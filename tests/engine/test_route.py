@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from safetensors.torch import save_file
+from safetensors.numpy import save_file
 
 from vscugan.architectures import ARCHITECTURES
 from vscugan.engine import route as route_module

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from support.frames import upscale
+from support.tensors import TENSORS
 from support.user_networks import compact, convolutions, loaded, made_by_spandrel, onnx_network, saved
 
 from vscugan.cache import cache_folder
@@ -98,15 +99,15 @@ def test_parts_are_computed_as_the_whole_frame(make: Make, picture: np.ndarray, 
     x = crop(picture, 61, 99)
     engine = Engine(validate(weights=str(make(tmp_path))))
     pictures, gates = engine.render(x)
-    whole = pictures[-1].numpy().copy()
+    whole = pictures[-1].copy()
     areas = [
         Rectangle(rows=Span(start=8, stop=40), columns=Span(start=24, stop=48)),
         Rectangle(rows=Span(start=48, stop=61), columns=Span(start=88, stop=99)),
     ]
     for area in areas:
-        pictures[-1].numpy()[:, *area.enlarged(2).index] = 0
+        pictures[-1][:, *area.enlarged(2).index] = 0
     engine.repaint(pictures, x, areas, gates)
-    assert np.abs(pictures[-1].numpy() - whole).max() < BOUND
+    assert np.abs(pictures[-1] - whole).max() < BOUND
 
 
 @pytest.mark.parametrize("make", [small_compact, upconv7_onnx, spandrels("SwinIR")])
@@ -116,7 +117,7 @@ def test_pictures_of_any_size(make: Make, picture: np.ndarray, tmp_path: Path) -
     for size in ((1, 1), (5, 7), (20, 200)):
         x = crop(picture, *size)
         assert np.isfinite(upscale(engine, x)).all()
-        padded, _ = network_input(engine.architecture, torch.from_numpy(x)[None])
+        padded, _ = network_input(engine.architecture, TENSORS, torch.from_numpy(x)[None])
         least = engine.architecture.minimum_px + 2 * engine.architecture.pad_px
         assert min(padded.shape[2:]) >= least
 

@@ -8,12 +8,14 @@ import zipfile
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from support.tensors import tensors_of
 from support.weight_files import ALONE, MEND, SE, peak_bytes, refusal, zipped
 
-from vscugan.models.weights import load_released
+from vscugan.models.weights import load_file, load_released
 
 
 class RunsCode:
@@ -39,7 +41,7 @@ def test_a_pickle_that_would_run_code_does_not(protocol: int | None, tmp_path: P
 
 
 def test_hostile_state_dicts(tmp_path: Path) -> None:
-    good = dict(load_released(SE).tensors)
+    good = tensors_of(load_released(SE))
     path = tmp_path / "x.pth"
     mend = "use a file of Real-CUGAN, waifu2x or Real-ESRGAN"
     name = "unet2.conv5.bias"
@@ -154,3 +156,12 @@ def test_a_zip_bomb_is_not_unpacked(says: int, message: str, tmp_path: Path) -> 
     path.write_bytes(zipped({"a/data.pkl": b"\x80\x02}.", "a/data/0": bytes(16 << 20)}, file_size=says))
     assert peak_bytes(lambda: messages.append(refusal(path))) < 1 << 20
     assert messages == [message.format(path=path)]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str)
+def test_safetensors_are_read_as_torch_reads_them(dtype: torch.dtype, tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    tensors = {f"module.{name}": tensor.to(dtype) for name, tensor in tensors_of(load_released(SE)).items()}
+    save_file(tensors, path)
+    found = load_file(str(path)).tensors
+    assert all(np.array_equal(found[name.removeprefix("module.")], t.float().numpy()) for name, t in tensors.items())

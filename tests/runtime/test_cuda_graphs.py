@@ -11,6 +11,7 @@ import pytest
 import torch
 from support.cuda_stand_in import StandIn, Stream, stand_in
 from support.frames import upscale
+from support.tensors import TENSORS
 from torch import Tensor
 
 from vscugan.engine import network_pass
@@ -56,11 +57,14 @@ def crop(picture: np.ndarray, n: int, height: int = 32, width: int = 40) -> Tens
     return torch.from_numpy(picture)[None, :, 100 + n : 100 + n + height, 200 + 3 * n : 200 + 3 * n + width]
 
 
-def run(runtime: TorchRuntime, x: Tensor, workspace: Workspace, **options: object) -> tuple[Tensor, Gates]:
-    padded, inner = network_input(runtime.architecture, x)
+def run(
+    runtime: TorchRuntime, x: Tensor, workspace: Workspace, gates: Gates | None = None, **options: object
+) -> tuple[Tensor, Gates]:
+    given = gates and tuple(map(TENSORS.to_host, gates))
+    padded, inner = network_input(runtime.architecture, TENSORS, x)
     result = run_tiles(
-        runtime, padded.to(runtime.dtype), TilePlan(tile=(0, 0)), inner, workspace,
-        PassOptions(**options),  # type: ignore[arg-type]
+        runtime, runtime.arrays.as_map(padded), TilePlan(tile=(0, 0)), inner, workspace,
+        PassOptions(gates=given, **options),  # type: ignore[arg-type]
     )  # fmt: skip
     assert result is not None
     return result[0].clone(), tuple(gate.clone() for gate in result[1])
@@ -78,7 +82,7 @@ def test_the_whole_network_has_the_bits_of_stage_by_stage(
     runtime = runtime_for(model=model, scale=scale, dtype=dtype)
     runtime.uses_graphs = False
     with torch.inference_mode():
-        padded, _ = network_input(runtime.architecture, crop(picture, 0))
+        padded, _ = network_input(runtime.architecture, TENSORS, crop(picture, 0))
         for given in (None, tuple(gate * 0.9 for gate in run(runtime, crop(picture, 1), Workspace())[1])):
             wanted, gates = run(runtime, crop(picture, 0), Workspace(), alpha=0.8, gates=given)
             got, same = runtime.whole_network(padded.to(dtype), PassOptions(alpha=0.8, gates=given))
@@ -110,12 +114,12 @@ def test_gates_stay_when_another_graph_of_the_slot_writes_over_the_first_ones_me
 ) -> None:
     """As it does with a route of several passes, whose gates are read at its end."""
     workspace, x, other = Workspace(), crop(picture, 0), crop(picture, 30)
-    padded, _ = network_input(graphing.architecture, x)
+    padded, _ = network_input(graphing.architecture, TENSORS, x)
     for _ in range(FIRST + 1):
         y, gates = graphing.run_network(padded, workspace, PassOptions()) or (x, ())
     assert "replay" in device.calls
     before = [gate.clone() for gate in gates]
-    graphing.run_network(network_input(graphing.architecture, other)[0], workspace, PassOptions())
+    graphing.run_network(network_input(graphing.architecture, TENSORS, other)[0], workspace, PassOptions())
     assert not torch.equal(y, graphing.whole_network(padded, PassOptions())[0])  # it is overwritten
     assert before
     assert all(torch.equal(gate, kept) for gate, kept in zip(gates, before, strict=True))
@@ -304,7 +308,7 @@ def test_graphs_are_freed_before_the_tile_gets_smaller(
 
 def test_a_runtime_is_made_while_nothing_is_captured(device: StandIn) -> None:
     weights = load_released(find(model="se", scale=2, noise="denoise2x"))
-    runtime = shared_runtime("torch", weights, CPU, "fp32")
+    shared_runtime("torch", weights, CPU, "fp32")
     assert device.calls == []
-    cuda_graphs.synchronize(runtime.device)
+    cuda_graphs.synchronize(torch.device("cpu"))
     assert device.calls == ["synchronize"]

@@ -12,12 +12,15 @@ from vscugan.architectures.architecture import Architecture
 from vscugan.architectures.parts import Gate
 from vscugan.runtime.gates import GateLayers
 
-CPU = torch.device("cpu")
 EACH = [
     pytest.param(architecture, gate, id=f"{architecture.name}-{gate.name}")
     for architecture in (VALID, ARCHITECTURES["upcunet-2x"])
     for gate in architecture.gates
 ]
+
+
+def arrays_of(tensors: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    return {name: tensor.numpy() for name, tensor in tensors.items()}
 
 
 def plain_gate(tensors: dict[str, torch.Tensor], gate: Gate, mean: np.ndarray, alpha: float) -> np.ndarray:
@@ -38,7 +41,7 @@ def test_a_gate_is_that_of_numpy(architecture: Architecture, gate: Gate, alpha: 
     tensors = random_weights(architecture)
     channels = architecture.layer[gate.layers[0]].inputs
     mean = torch.randn((1, channels), generator=torch.Generator().manual_seed(2)).to(dtype)
-    got = GateLayers(architecture, tensors, CPU)(gate, mean, alpha)
+    got = GateLayers(architecture, arrays_of(tensors))(gate, mean, alpha)
     assert got.dtype == torch.float32
     assert got.shape == (1, channels, 1, 1)
     wanted = plain_gate(tensors, gate, mean[0].double().numpy(), alpha if gate.takes_alpha else 1.0)
@@ -47,7 +50,7 @@ def test_a_gate_is_that_of_numpy(architecture: Architecture, gate: Gate, alpha: 
 
 def test_alpha_is_for_the_gates_that_take_it() -> None:
     architecture = ARCHITECTURES["upcunet-2x"]
-    layers = GateLayers(architecture, random_weights(architecture), CPU)
+    layers = GateLayers(architecture, arrays_of(random_weights(architecture)))
     assert {gate.takes_alpha for gate in architecture.gates} == {True, False}
     for gate in architecture.gates:
         mean = torch.ones((1, architecture.layer[gate.layers[0]].inputs))

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from vscugan.engine.engine import FrameGates, Spent
 from vscugan.reuse.areas import BorderCost
@@ -30,24 +29,25 @@ class PlainEngine:
     def __init__(self) -> None:
         self.spent, self.rendered = Spent(), list[int]()
 
-    def _with(self, source: np.ndarray, gates: FrameGates) -> torch.Tensor:
-        return torch.add(torch.from_numpy(source), gates[0][0])
+    def _with(self, source: np.ndarray, gates: FrameGates) -> np.ndarray:
+        shown: np.ndarray = source + gates[0][0]
+        return shown
 
     def render(
         self, source: np.ndarray, n: int, gates: FrameGates | None = None, *, with_gates: bool = True
-    ) -> tuple[list[torch.Tensor], FrameGates]:
+    ) -> tuple[list[np.ndarray], FrameGates]:
         self.rendered.append(n)
-        gates = gates or ((torch.tensor(float(n)),),)
+        gates = gates or ((np.array(n, np.float32),),)
         return [self._with(source, gates)], gates if with_gates else ()
 
     def repaint(
-        self, results: list[torch.Tensor], source: np.ndarray, areas: Sequence[Rectangle], gates: FrameGates, n: int
+        self, results: list[np.ndarray], source: np.ndarray, areas: Sequence[Rectangle], gates: FrameGates, n: int
     ) -> None:
         for area in areas:
             results[0][:, *area.index] = self._with(source, gates)[:, *area.index]
 
-    def show(self, result: torch.Tensor, source: np.ndarray, planes: Sequence[np.ndarray], n: int) -> None:
-        for plane, values in zip(planes, result.numpy(), strict=True):
+    def show(self, result: np.ndarray, source: np.ndarray, planes: Sequence[np.ndarray], n: int) -> None:
+        for plane, values in zip(planes, result, strict=True):
             plane[:] = values
 
     def upscale(

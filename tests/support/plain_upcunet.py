@@ -7,13 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 
-def plain_upcunet(weights: Mapping[str, Tensor], x: Tensor, *, scale: int, pro: bool, alpha: float = 1.0) -> Tensor:
+def plain_upcunet(
+    tensors: Mapping[str, Tensor | NDArray[np.float32]], x: Tensor, *, scale: int, pro: bool, alpha: float = 1.0
+) -> Tensor:
     """(1, 3, H, W) in 0..1 -> (1, 3, scale*H, scale*W), not clamped; H and W larger than the pad."""
+    weights = {name: torch.as_tensor(each) for name, each in tensors.items()}
 
     def conv(name: str, x: Tensor, stride: int = 1) -> Tensor:
         return F.conv2d(x, weights[f"{name}.weight"], weights[f"{name}.bias"], stride=stride)

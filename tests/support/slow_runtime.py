@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vscugan.architectures.parts import Stage
-from vscugan.runtime import torch_runtime
+from vscugan.runtime import torch_backend, torch_runtime
 from vscugan.runtime.torch_runtime import TorchRuntime
 from vscugan.runtime.workspace import Workspace
 
@@ -42,7 +42,7 @@ class SlowRuntime(TorchRuntime):
 
 ROWS = (
     replace(
-        torch_runtime.ROWS[0],
+        torch_backend.ROWS[0],
         name="slow",
         make=lambda weights, device, precision: SlowRuntime(weights, device.tensors, torch_runtime.DTYPES[precision]),
         meanwhile="torch",

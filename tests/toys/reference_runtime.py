@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vscugan.models.weights import Weights
 from vscugan.runtime.backends import Backend
 from vscugan.runtime.device import Device
-from vscugan.runtime.graph_runtime import Arrays, GraphRuntime, Session
+from vscugan.runtime.graph_runtime import GraphRuntime, NamedArrays, Session
 from vscugan.runtime.workspace import Workspace
 
 
@@ -30,7 +30,7 @@ class ReferenceRuntime(GraphRuntime):
         """See ``GraphRuntime``."""
         evaluator = package().ReferenceEvaluator(package("onnx").load_from_string(model))
 
-        def run(inputs: Mapping[str, NDArray[np.float32]], workspace: Workspace) -> Arrays:
+        def run(inputs: Mapping[str, NDArray[np.float32]], workspace: Workspace) -> NamedArrays:
             return dict(zip(outputs, evaluator.run(list(outputs), dict(inputs)), strict=True))
 
         return run

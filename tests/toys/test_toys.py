@@ -249,20 +249,20 @@ def test_the_rows_follow_from_the_layers() -> None:
         row = next(row for row in registry.rows() if row.architecture == toy.name)
         weights = load_released(row)
         wanted = random_weights(toy)
-        assert all(torch.equal(weights.tensors[name], tensor) for name, tensor in wanted.items())
+        assert all(np.array_equal(weights.tensors[name], tensor.numpy()) for name, tensor in wanted.items())
 
 
-def test_gates_of_another_device_and_precision_are_taken(picture: np.ndarray) -> None:
-    """As in a list of devices: torch gives bf16 gates, and the next frame goes to OpenVINO."""
+def test_gates_of_another_device_are_taken(picture: np.ndarray) -> None:
+    """As in a list of devices, whose gates are kept on the host."""
     weights = load_released(next(row for row in registry.rows() if row.architecture == VALID.name))
-    x = torch.from_numpy(np.ascontiguousarray(picture[:, :32, :48]))[None]
+    x, gates = np.ascontiguousarray(picture[None, :, :32, :48]), (np.full((1, 8, 1, 1), 0.5, np.float32),)
     results = []
-    for backend, dtype in (("openvino", torch.bfloat16), ("openvino", torch.float32), ("torch", torch.bfloat16)):
-        runtime = backend_row(backend).make(weights, CPU, "fp32")
-        gates = (torch.full((1, 8, 1, 1), 0.5, dtype=dtype),)
-        padded, area = network_input(VALID, x)
+    for backend, precision in (("openvino", "fp32"), ("torch", "fp32"), ("torch", "bf16")):
+        runtime = backend_row(backend).make(weights, CPU, precision)
+        padded, area = network_input(VALID, runtime.arrays, runtime.arrays.upload(x))
+        padded = runtime.arrays.as_map(padded)
         result = run_tiles(runtime, padded, TilePlan(tile=(0, 0)), area, Workspace(), PassOptions(gates=gates))
         assert result is not None
-        results.append(result[0].clone())
-    assert torch.equal(results[0], results[1])
-    assert (results[0] - results[2]).abs().max() < 1e-4
+        results.append(runtime.arrays.to_host(runtime.arrays.copy(result[0])))
+    assert np.abs(results[0] - results[1]).max() < 1e-4
+    assert np.abs(results[0] - results[2]).max() < 2e-2

@@ -12,8 +12,18 @@ from pathlib import Path
 
 from vscugan.cache import cache_folder
 from vscugan.cli.parser import Parser
+from vscugan.cli.torch_wheels import advice
 from vscugan.exits import describe_exit
-from vscugan.install import how_to_install, how_to_reinstall, how_to_repair, packages_of, version, why_not
+from vscugan.install import (
+    TORCH_HINT,
+    how_to_install,
+    how_to_reinstall,
+    how_to_repair,
+    packages_of,
+    version,
+    why_not,
+)
+from vscugan.runtime.torch_build import torch_build
 
 #: less free space than this is a fault
 LEAST_FREE_BYTES = 1 << 30
@@ -103,28 +113,27 @@ def namespace() -> str:
 
 
 def torch() -> str:
-    """Torch imports."""
+    """Torch imports; which build it is, and which one would fit the graphics cards."""
     try:
         import torch as module
     except Exception as error:  # whatever a broken installation raises
+        if isinstance(error, ModuleNotFoundError) and error.name == "torch":
+            needed_for = "backend=torch, its GPUs and .pth files"
+            raise Absent(["torch"], needed_for, advice(None) or TORCH_HINT) from None
         raise CheckFailed(why_not("torch", error), "run pip install --force-reinstall torch") from None
-    return str(module.__version__)
-
-
-def _needs_torch() -> None:
-    """Raise CheckFailed where torch does not load, since the check can't run then."""
     try:
-        import torch as _  # noqa: F401
-    except Exception:
-        raise CheckFailed("torch does not load", "see the line about torch") from None
+        build = torch_build()
+    except ValueError:
+        return str(module.__version__)
+    assert build is not None
+    facts = [f"{build.version} for {build.what}", advice(build)]
+    return "; ".join(fact for fact in facts if fact)
 
 
 def device() -> str:
     """Every value of device=: the GPUs and what reaches them, and the CPU."""
-    _needs_torch()
-    import torch as module
-
     from vscugan.engine.device_choice import Gpu, gpus
+    from vscugan.runtime.device import cpu_threads
 
     def described(n: int, gpu: Gpu) -> str:
         adapter = gpu.adapter
@@ -138,12 +147,11 @@ def device() -> str:
         return f"{names} {adapter.name} ({', '.join(fact for fact in facts if fact)})"
 
     found = [described(n, gpu) for n, gpu in enumerate(gpus())]
-    return ", ".join([*found, f"cpu with {module.get_num_threads()} threads"])
+    return ", ".join([*found, f"cpu with {cpu_threads()} threads"])
 
 
 def weights() -> str:
     """Every released model is there and has the registry's sha256."""
-    _needs_torch()
     from vscugan.errors import WeightsError
     from vscugan.models.registry import is_installed, rows
     from vscugan.models.weights import load_released
@@ -180,7 +188,6 @@ def packages() -> str:
 
 def runtimes() -> str:
     """Which runtimes besides torch work in this process, beside the plugins that VapourSynth has loaded."""
-    _needs_torch()
     from vscugan.runtime.backends import backend_rows, pick_backend
     from vscugan.runtime.device import CPU
 

@@ -7,17 +7,15 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from vscugan.clip import colour
-from vscugan.clip.area_average import area_average
 from vscugan.clip.colour import Props, ResizeCall
 from vscugan.clip.error_text import translate_errors
-from vscugan.clip.transparency import bleed, within_neighbours
 from vscugan.clip.video_format import GRAYS, RGBS, Conversion, Downscale, VideoFormat
 from vscugan.engine.engine import Engine
 from vscugan.errors import ClipError
+from vscugan.install import require_torch
 from vscugan.reuse.deduplication_cache import DeduplicationCache, content_hash
 from vscugan.reuse.mode import Mode, SourceFrame, Target
 
@@ -91,6 +89,8 @@ class ColourUpscale(PixelStage):
         super().__init__(width * engine.scale, height * engine.scale, RGBS)
         self._mode, self._source, self._size = mode, conversion.source, conversion.source_size
         self._has_alpha, self._notify = has_alpha, notify
+        if has_alpha:
+            require_torch("alpha")
         self._report = engine.report if report else None
         self.reads_others, self.begin, self.end = mode.reads_others, mode.begin, mode.end
 
@@ -125,7 +125,9 @@ class ColourUpscale(PixelStage):
         for channel, plane in zip(rgb, arrays * (3 // len(arrays)), strict=True):
             channel[:] = plane
         if alpha is not None:
-            x, visible = torch.from_numpy(rgb)[None], torch.from_numpy(alpha.copy())[None, None]
+            from vscugan.clip.transparency import bleed
+
+            x, visible = (require_torch("alpha").from_numpy(each) for each in (rgb[None], alpha[None, None].copy()))
             rgb = bleed(x, visible)[0].numpy()
         cut = props.get("_SceneChangePrev")
         return SourceFrame(rgb=rgb, cut=None if cut is None else bool(cut))
@@ -162,7 +164,9 @@ class AlphaUpscale(PixelStage):
     def _upscale(self, n: int, alpha: NDArray[np.float32], out: NDArray[np.float32]) -> None:
         rgb = np.empty((3, *out.shape), np.float32)
         self._engine.upscale(np.stack([alpha] * 3), list(rgb), n)
-        x, enlarged = torch.from_numpy(alpha)[None, None], torch.from_numpy(rgb.mean(axis=0))[None, None]
+        from vscugan.clip.transparency import within_neighbours
+
+        x, enlarged = (require_torch("alpha").from_numpy(each[None, None]) for each in (alpha, rgb.mean(axis=0)))
         out[:] = within_neighbours(enlarged, x, self._engine.scale)[0, 0].numpy()
 
     def close(self) -> None:
@@ -177,6 +181,7 @@ class AreaDownscale(PixelStage):
     def __init__(self, downscale: Downscale, source: VideoFormat, format: VideoFormat) -> None:
         super().__init__(downscale.width, downscale.height, format)
         self._linear, self._source = downscale.linear and format == RGBS, source
+        require_torch("an area downscale")
 
     @translate_errors
     def prepare(self, n: int, props: Props) -> list[ResizeCall]:
@@ -188,8 +193,10 @@ class AreaDownscale(PixelStage):
         self, n: int, frames: Mapping[int, Frame], unreadable: Mapping[int, str], target: Planes, target_frame: object
     ) -> Answer:
         """Average."""
+        from vscugan.clip.area_average import area_average
+
         planes, _ = frames[n]
-        x = torch.from_numpy(np.stack(_arrays(planes)))[None]
+        x = require_torch("an area downscale").from_numpy(np.stack(_arrays(planes))[None])
         for out, values in zip(_arrays(target), area_average(x, self.height, self.width)[0].numpy(), strict=True):
             out[:] = values
         return None, {}

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-
-import torch
 
 from vscugan.errors import DeviceError
 from vscugan.models.whole_network import Form
 from vscugan.runtime.backends import Backend, backend_row, backend_rows, is_usable, require_package
 from vscugan.runtime.device import CPU, TORCH_GPUS, Adapter, Device, numbered
+from vscugan.runtime.torch_build import may_see
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +43,15 @@ class Gpu:
 
 
 def torch_count(kind: str) -> int:
-    """How many devices of a kind torch sees."""
+    """How many devices of a kind torch sees, none where it does not load; it is loaded only where it may see any."""
     if kind == "cpu":
         return 1
+    if not may_see(kind):
+        return 0
+    try:
+        torch = importlib.import_module("torch")
+    except Exception:  # whatever a broken installation raises; doctor says it
+        return 0
     if kind == "mps":
         return int(torch.backends.mps.is_available())
     module = {"cuda": torch.cuda, "xpu": torch.xpu}[kind]
@@ -54,12 +60,15 @@ def torch_count(kind: str) -> int:
 
 def _of_torch() -> Iterator[tuple[Adapter, Device]]:
     found = [Device(kind, n) for kind in TORCH_GPUS for n in range(torch_count(kind))]
-    names = numbered(Adapter(name=_torch_name(device)) for device in found)
+    names = numbered(Adapter(name=torch_name(device)) for device in found)
     return zip(names, found, strict=True)
 
 
-def _torch_name(device: Device) -> str:
-    return "Apple GPU" if device.kind == "mps" else str(getattr(torch, device.kind).get_device_name(device.index))
+def torch_name(device: Device) -> str:
+    """torch's name of one of its GPUs."""
+    if device.kind == "mps":
+        return "Apple GPU"
+    return str(getattr(importlib.import_module("torch"), device.kind).get_device_name(device.index))
 
 
 def gpus() -> list[Gpu]:

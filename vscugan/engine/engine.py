@@ -9,21 +9,18 @@ from itertools import repeat
 from math import prod
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
 
 from vscugan.engine.device_choice import pick_device
 from vscugan.engine.network_pass import NetworkPass
 from vscugan.engine.planner import PlanLimits
 from vscugan.engine.route import Pass, direct
 from vscugan.engine.slots import DeviceSlot, DeviceSlots, Spent, new_stream
-from vscugan.engine.transfer import PinnedTransfer, transfer_for
 from vscugan.errors import ArgumentError, FrameError
 from vscugan.models.int8 import quantisation_of
 from vscugan.models.weights import Weights, form_of
 from vscugan.models.whole_network import TorchNetwork
+from vscugan.runtime.arrays import Array, Arrays, HostArrays
 from vscugan.runtime.backends import backend_row, is_native, pick_backend
 from vscugan.runtime.device import Device
 from vscugan.runtime.protocol import Gates, PassOptions
@@ -35,8 +32,8 @@ logger = logging.getLogger(__name__)
 
 AUTO_PRECISIONS = {"cuda": "fp16"}  # elsewhere fp32
 
-#: The gates of a frame, for each pass of the network.
-type FrameGates = Sequence[Gates]
+#: The gates of a frame on the host, (1, C, 1, 1) fp32, for each pass of the network.
+type FrameGates = Sequence[tuple[NDArray[np.float32], ...]]
 
 
 def _precision(
@@ -146,7 +143,7 @@ class Engine:
                 passes=passes,
                 stream=new_stream(device),
                 workspace=Workspace(),
-                transfer=transfer_for(passes[0].runtime.device),
+                transfer=passes[0].runtime.arrays.new_transfer(),
             )
             for _ in range(streams)
         ]
@@ -209,40 +206,39 @@ class Engine:
             used, y = list[Gates](), x[0]
             for y, own in self._passes(slot, x, n, gates, with_gates):  # noqa: B007  the last is written
                 used.append(own)
-            self._write(y, x, target, n, slot.transfer)
-            return _kept(used) if with_gates else ()
+            slot.transfer.write(y, target, self._excess(slot.arrays, x, n))
+            return _kept(slot.arrays, used) if with_gates else ()
 
     def render(
         self, source: NDArray[np.float32], n: int = 0, gates: FrameGates | None = None, *, with_gates: bool = True
-    ) -> tuple[list[Tensor], FrameGates]:
+    ) -> tuple[list[NDArray[np.float32]], FrameGates]:
         """As ``upscale``, but the result stays here, so that ``repaint`` can change it.
 
         Returns what each pass has made, (3, h, w) fp32 in 0..1 on the host, and the gates, empty where not asked for.
         """
         with self._slots.taken(source) as (slot, x):
-            used, pictures = list[Gates](), list[Tensor]()
+            used, pictures = list[Gates](), list[NDArray[np.float32]]()
             for y, own in self._passes(slot, x, n, gates, with_gates):
                 used.append(own)
-                pictures.append(torch.empty(y.shape))
-                _fetch(y, pictures[-1].unbind(), slot.transfer)
-                pictures[-1].clamp_(0, 1)
-            return pictures, _kept(used) if with_gates else ()
+                pictures.append(np.empty(tuple(y.shape), np.float32))
+                slot.transfer.write(y, list(pictures[-1]))
+            return pictures, _kept(slot.arrays, used) if with_gates else ()
 
     def _passes(
-        self, slot: DeviceSlot, x: Tensor, n: int, gates: FrameGates | None, with_gates: bool
-    ) -> Iterator[tuple[Tensor, Gates]]:
+        self, slot: DeviceSlot, x: Array, n: int, gates: FrameGates | None, with_gates: bool
+    ) -> Iterator[tuple[Array, Gates]]:
         """Each pass over (1, 3, H, W): what ``NetworkPass.run`` returns, to be used before the next one runs."""
         y, passes = x[0], zip(slot.passes, gates or repeat(None), self._alphas, strict=False)
         for at, (network, given, alpha) in enumerate(passes):
             if at:  # a copy: where fp16 overflows it is read again, when a CUDA graph may have written over ``y``
-                x = y[None].clone()
+                x = slot.arrays.copy(y[None])
             options = PassOptions(alpha=alpha, gates=given, returns_gates=with_gates)
             y, own = network.run(x, n, slot.workspace, options)
             yield y, own
 
     def repaint(
         self,
-        pictures: Sequence[Tensor],
+        pictures: Sequence[NDArray[np.float32]],
         source: NDArray[np.float32],
         areas: Sequence[Rectangle],
         gates: FrameGates,
@@ -256,63 +252,40 @@ class Engine:
             y, factor = x, 1
             for at, (network, picture, given) in enumerate(zip(slot.passes, pictures, gates, strict=True)):
                 if at:
-                    y, factor = pictures[at - 1].to(x.device)[None], factor * slot.passes[at - 1].scale
+                    y, factor = slot.arrays.upload(pictures[at - 1])[None], factor * slot.passes[at - 1].scale
                 for area in areas:
                     result, _ = network.run(y, n, slot.workspace, PassOptions(gates=given), area.enlarged(factor))
-                    torch.clamp(result, 0, 1, out=result)
                     into = picture[:, *area.enlarged(factor * network.scale).index]
-                    _fetch(result, into.unbind(), slot.transfer)
+                    slot.transfer.write(result, list(into))
 
     def show(
-        self, picture: Tensor, source: NDArray[np.float32], target: Sequence[NDArray[np.float32]], n: int = 0
+        self,
+        picture: NDArray[np.float32],
+        source: NDArray[np.float32],
+        target: Sequence[NDArray[np.float32]],
+        n: int = 0,
     ) -> None:
         """Write the last picture of ``render`` as ``upscale`` would; the other arguments and errors as there."""
-        with torch.inference_mode():
-            self._write(picture, torch.from_numpy(source)[None], target, n)
+        arrays = HostArrays()
+        arrays.new_transfer().write(picture, target, self._excess(arrays, source[None], n))
 
-    def _write(
-        self, y: Tensor, x: Tensor, target: Sequence[NDArray[np.float32]], n: int, by: PinnedTransfer | None = None
-    ) -> None:
-        """Clip (3, scale*H, scale*W) and write it, with the excess of ``x`` (1, 3, H, W) where that is asked for."""
-        over, planes = self._excess(x, n), [torch.from_numpy(plane) for plane in target]
-        if over is None and y.device.type == "cpu":
-            for channel, plane in zip(y, planes, strict=True):
-                torch.clamp(channel, 0, 1, out=plane)
-            return
-        clipped = (channel.clamp(0, 1) for channel in y)
-        _fetch(clipped if over is None else map(torch.add, clipped, over[0]), planes, by)
-
-    def _excess(self, x: Tensor, n: int) -> Tensor | None:
-        """What to add to the clipped result, or None where there is nothing."""
+    def _excess(self, arrays: Arrays, x: Array, n: int) -> Array | None:
+        """What of (1, 3, H, W) to add to the clipped result (3, scale*H, scale*W), or None where there is nothing."""
         if not self._restore_overshoot:
             return None
-        over = excess(x, self.scale)
-        if not torch.isfinite(over).all():
+        over = arrays.excess(x, self.scale)[0]
+        if not arrays.xp.isfinite(over).all():
             raise FrameError(
                 f"frame {n} must be finite for overshoot=restore, got Inf; look for it in the source there"
             )
         return over
 
 
-def _fetch(channels: Iterable[Tensor], planes: Sequence[Tensor], by: PinnedTransfer | None) -> None:
-    """Copy channels (h, w) from wherever they are into planes on the host."""
-    if by is not None:
-        by.download(channels, planes)
-        return
-    for channel, plane in zip(channels, planes, strict=True):
-        plane.copy_(channel)
-
-
-def _kept(gates: Sequence[Gates]) -> FrameGates:
-    """Gates that no later frame writes over."""
-    return tuple(tuple(g.to("cpu", copy=True) for g in each) for each in gates)
+def _kept(arrays: Arrays, gates: Sequence[Gates]) -> FrameGates:
+    """Gates on the host that no later frame writes over."""
+    return tuple(tuple(np.array(arrays.to_host(gate)) for gate in each) for each in gates)
 
 
 def _without_repeats(names: Iterable[str]) -> str:
     """Each name once, in order."""
     return ", ".join(dict.fromkeys(names))
-
-
-def excess(x: Tensor, scale: int) -> Tensor:
-    """What of (1, C, H, W) lies outside of 0..1, enlarged; bilinear, which adds no rings around hard edges."""
-    return F.interpolate(x - x.clamp(0, 1), scale_factor=scale, mode="bilinear", align_corners=False)

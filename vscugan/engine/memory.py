@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from contextlib import suppress
 from pathlib import Path
 
-import torch
-
-from vscugan.runtime.cuda_graphs import release_graphs
 from vscugan.runtime.device import TORCH_GPUS, Adapter, Device
 from vscugan.runtime.vulkan import free_memory
 
@@ -26,7 +24,7 @@ def free_bytes(device: Device) -> int:
         return _free_of(device.adapter)
     if device.kind in ("cuda", "xpu"):
         with suppress(RuntimeError):  # an integrated GPU has the host's, and can't tell
-            return int(getattr(torch, device.kind).mem_get_info(device.tensors)[0])
+            return int(getattr(importlib.import_module("torch"), device.kind).mem_get_info(device.tensors)[0])
     return _free_of_host()
 
 
@@ -51,9 +49,11 @@ def release_memory(device: Device) -> bool:
     Then the same plan may fit.
     """
     if device.kind == "cuda":
+        from vscugan.runtime.cuda_graphs import release_graphs
+
         return release_graphs(device.tensors)
     if device.kind in TORCH_GPUS:
-        getattr(torch, device.kind).empty_cache()
+        getattr(importlib.import_module("torch"), device.kind).empty_cache()
     return False
 
 

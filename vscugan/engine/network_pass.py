@@ -8,8 +8,7 @@ import weakref
 from collections.abc import Callable
 from dataclasses import replace
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from vscugan.engine.memory import release_memory
 from vscugan.engine.padding import network_input, picture_of
@@ -17,14 +16,17 @@ from vscugan.engine.planner import PlanLimits, Planner
 from vscugan.engine.standby import Standby
 from vscugan.errors import CuganError, FrameError
 from vscugan.models.weights import Weights
+from vscugan.runtime.arrays import Array, Arrays
 from vscugan.runtime.backends import backend_row
-from vscugan.runtime.cuda_graphs import synchronize
 from vscugan.runtime.device import Device
 from vscugan.runtime.protocol import Gates, PassOptions, Runtime
 from vscugan.runtime.workspace import Workspace
 from vscugan.tiling.geometry import Rectangle
 from vscugan.tiling.run_tiles import run_tiles
 from vscugan.tiling.tile_plan import TilePlan
+
+#: torch's own error, by its name: torch may not be loaded.
+TORCH_OUT_OF_MEMORY = "OutOfMemoryError"
 
 _runtimes: weakref.WeakValueDictionary[tuple[str | int, ...], Runtime] = weakref.WeakValueDictionary()
 _runtimes_lock = threading.Lock()
@@ -39,17 +41,20 @@ def shared_runtime(backend: str, weights: Weights, device: Device, precision: st
         runtime = _runtimes.get(key)
         if runtime is None:
             runtime = backend_row(backend).make(weights, device, precision)
-            if device.kind == "cuda":  # other streams must not read parameters that are still on their way
-                synchronize(device.tensors)
             _runtimes[key] = runtime
         return runtime
 
 
 def is_out_of_memory(error: Exception, backend: str) -> bool:
-    """Whether torch, which holds the maps, or a backend raised because an allocation failed, on any device."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+    """Whether torch, which may hold the maps, or a backend raised because an allocation failed, on any device."""
+    if isinstance(error, MemoryError) or any(kind.__name__ == TORCH_OUT_OF_MEMORY for kind in type(error).__mro__):
         return True
     return any(text in str(error) for name in ("torch", backend) for text in backend_row(name).out_of_memory)
+
+
+def _moved(x: Array, of: Arrays, to: Arrays) -> Array:
+    """An array of one runtime as another one has it."""
+    return x if of.xp is to.xp else to.upload(of.to_host(x))
 
 
 def _refused(source: str, width: int, height: int, error: Exception) -> FrameError:
@@ -102,8 +107,8 @@ class NetworkPass:
         return "" if tile == "whole" or architecture.tiles_are_exact else f"{architecture.halo_px} px around {tile}"
 
     def run(
-        self, x: Tensor, n: int, workspace: Workspace, options: PassOptions, area: Rectangle | None = None
-    ) -> tuple[Tensor, Gates]:
+        self, x: Array, n: int, workspace: Workspace, options: PassOptions, area: Rectangle | None = None
+    ) -> tuple[Array, Gates]:
         """Upscale a picture: (1, 3, H, W) fp32 -> (3, scale*H, scale*W) fp32, not clamped, and its gates.
 
         ``x`` is clamped to 0..1 for the network, and not written to. ``area``: the part that is asked for and returned;
@@ -126,8 +131,8 @@ class NetworkPass:
         return result
 
     def _run(
-        self, runtime: Runtime, x: Tensor, workspace: Workspace, options: PassOptions, area: Rectangle | None
-    ) -> tuple[Tensor, Gates] | None:
+        self, runtime: Runtime, x: Array, workspace: Workspace, options: PassOptions, area: Rectangle | None
+    ) -> tuple[Array, Gates] | None:
         """What ``run`` returns, or None where that is not finite."""
         height, width = x.shape[2:]
         while True:
@@ -150,30 +155,34 @@ class NetworkPass:
     def _attempt(
         self,
         runtime: Runtime,
-        x: Tensor,
+        x: Array,
         plan: TilePlan,
         workspace: Workspace,
         options: PassOptions,
         area: Rectangle | None,
-    ) -> tuple[Tensor, Gates] | None:
+    ) -> tuple[Array, Gates] | None:
         """One try by a plan; whatever a runtime raises when it is out of memory goes on to the caller."""
-        padded, inner = network_input(runtime.architecture, x, area)
+        arrays = self.runtime.arrays
+        padded, inner = network_input(runtime.architecture, arrays, x, area)
         # what is rounded to levels comes out finite whatever went in
-        if self._precision == "int8" and not torch.isfinite(padded.sum()):
+        if self._precision == "int8" and not arrays.is_finite(padded):
             return None
         if self._standby is not None and runtime is self.runtime:
             runtime = self._chosen(self._standby, x, padded, plan, inner, options, area)
         if area is None:
             self.computed_by = runtime.name
-        padded = padded.to(runtime.device, runtime.dtype)
+        padded = runtime.arrays.as_map(_moved(padded, arrays, runtime.arrays))
         result = run_tiles(runtime, padded, plan, inner, workspace, options)
-        return result and (picture_of(runtime.architecture, result[0]).to(x.device), result[1])
+        if result is None:
+            return None
+        y = picture_of(runtime.architecture, result[0])
+        return _moved(y, runtime.arrays, arrays), tuple(_moved(gate, runtime.arrays, arrays) for gate in result[1])
 
     def _chosen(
         self,
         standby: Standby,
-        x: Tensor,
-        padded: Tensor,
+        x: Array,
+        padded: Array,
         plan: TilePlan,
         inner: Rectangle,
         options: PassOptions,
@@ -182,12 +191,13 @@ class NetworkPass:
         """The runtime that computes all of this picture."""
         if area is not None:
             return standby.quick
-        shape, gates, builder = padded.shape, options.gates, standby.builder
-        blank = replace(options, gates=gates and tuple(torch.zeros(gate.shape) for gate in gates))
+        shape, gates, builder = tuple(padded.shape), options.gates, standby.builder
+        blank = replace(options, gates=gates and tuple(np.zeros(gate.shape, np.float32) for gate in gates))
 
         def build() -> None:
-            with torch.inference_mode():
-                black = torch.zeros(shape, dtype=builder.dtype, device=builder.device)
+            arrays = builder.arrays
+            with arrays.computing():
+                black = arrays.as_map(arrays.upload(np.zeros(shape, np.float32)))
                 run_tiles(builder, black, plan, inner, Workspace(), blank)
 
         kind = (shape, plan, inner, gates is None, options.returns_gates)

@@ -32,16 +32,16 @@ def choose_plan(
     ``tile``: (height, width) in px where the user named one, which is halved where the device can't hold its maps in
     one piece; else up to the runtime's preferred one.
     """
-    features_on_host = runtime.device.type == "cpu"
+    features_on_host = runtime.arrays.on_host
     plans = _candidates(runtime, height, width, tile, features_on_host=features_on_host)
     return next((plan for plan in plans if not lacking_bytes(runtime, plan, height, width, budget)), plans[-1])
 
 
 def lacking_bytes(runtime: Runtime, plan: TilePlan, height: int, width: int, budget: Budget) -> int:
     """Bytes of the device, or of the host, that a plan takes beyond the budget; 0 where it fits."""
-    stored = stored_bytes(runtime.architecture, height, width, plan, runtime.dtype.itemsize)
-    work = working_bytes(runtime.architecture, height, width, plan, runtime.dtype.itemsize, runtime.working_maps)
-    on_host = runtime.device.type == "cpu" or plan.storage is FeatureStorage.HOST
+    stored = stored_bytes(runtime.architecture, height, width, plan, runtime.arrays.item_bytes)
+    work = working_bytes(runtime.architecture, height, width, plan, runtime.arrays.item_bytes, runtime.working_maps)
+    on_host = runtime.arrays.on_host or plan.storage is FeatureStorage.HOST
     if budget.host is not None and on_host and not plan.whole(height, width):
         return max(0, work - budget.device, stored - budget.host)
     return max(0, work + stored - budget.device)
@@ -56,7 +56,7 @@ def _is_too_wide(runtime: Runtime, height: int, width: int, tile: tuple[int, int
     """Whether one of the tile's maps is larger than what the device can hold in one piece."""
     if runtime.largest_buffer is None:
         return False
-    bytes_ = widest_map_bytes(runtime.architecture, height, width, TilePlan(tile=tile), runtime.dtype.itemsize)
+    bytes_ = widest_map_bytes(runtime.architecture, height, width, TilePlan(tile=tile), runtime.arrays.item_bytes)
     return bytes_ > runtime.largest_buffer
 
 
@@ -101,7 +101,7 @@ def leaner_plan(runtime: Runtime, failed: TilePlan, height: int, width: int) -> 
     """What to try after an out-of-memory: half the tile and fewer features, None where there is nothing left."""
     if not runtime.architecture.can_tile:
         return None
-    has_host = runtime.device.type != "cpu"
+    has_host = not runtime.arrays.on_host
     if failed.storage is FeatureStorage.DEVICE and runtime.architecture.lean_stages:
         storage = FeatureStorage.LEAN
     elif failed.storage in (FeatureStorage.DEVICE, FeatureStorage.LEAN) and has_host:

@@ -6,8 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
-
+from vscugan.engine.device_choice import torch_name
 from vscugan.engine.memory import free_bytes
 from vscugan.engine.plan_choice import Budget, choose_plan, lacking_bytes, leaner_plan
 from vscugan.errors import DeviceError
@@ -98,7 +97,7 @@ class Planner:
         adapter = self._device.adapter
         device = str(self._device) if adapter is None else f"{adapter.name} ({adapter.nth}, {adapter.driver})"
         if self._device.kind == "cuda":
-            device = torch.cuda.get_device_name(self._device.tensors)
+            device = torch_name(self._device)
         bounds = f"tile {self._limits.tile}, memory {self._limits.memory}, {self._limits.in_flight} in flight"
         architecture = self._runtime.architecture
         network = f"{self._model} {architecture.name} with a halo of {architecture.halo_px}"

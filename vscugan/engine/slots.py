@@ -5,19 +5,21 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from queue import PriorityQueue
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from vscugan.engine.network_pass import NetworkPass
-from vscugan.engine.transfer import PinnedTransfer
+from vscugan.runtime.arrays import Array, Arrays, Transfer
 from vscugan.runtime.device import Device
 from vscugan.runtime.workspace import Workspace
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(kw_only=True)
@@ -46,7 +48,20 @@ class DeviceSlot:
     passes: tuple[NetworkPass, ...]
     stream: torch.cuda.Stream | None  #: None where the device is not CUDA's
     workspace: Workspace
-    transfer: PinnedTransfer | None  #: None where the runtime's tensors are not on CUDA
+    transfer: Transfer
+
+    @property
+    def arrays(self) -> Arrays:
+        """What pictures are made of here."""
+        return self.passes[0].runtime.arrays
+
+    def computing(self) -> AbstractContextManager[object]:
+        """What is entered while a frame is computed."""
+        if self.stream is None:
+            return self.arrays.computing()
+        from vscugan.runtime.torch_transfer import on_stream
+
+        return on_stream(self.stream)
 
 
 class DeviceSlots:
@@ -63,8 +78,8 @@ class DeviceSlots:
             self._free.put(number)
 
     @contextmanager
-    def taken(self, source: NDArray[np.float32], *, whole: bool = True) -> Iterator[tuple[DeviceSlot, Tensor]]:
-        """The first free slot of the first device that has one, and (3, H, W) as a (1, 3, H, W) tensor on its device.
+    def taken(self, source: NDArray[np.float32], *, whole: bool = True) -> Iterator[tuple[DeviceSlot, Array]]:
+        """The first free slot of the first device that has one, and (3, H, W) as (1, 3, H, W) there.
 
         ``whole``: for ``spent``. Waits where none is free.
         """
@@ -72,9 +87,8 @@ class DeviceSlots:
         slot = self._slots[number]
         try:
             start = time.perf_counter()
-            with torch.inference_mode(), _on_stream(slot.stream):
-                x = torch.from_numpy(np.require(source, requirements=["C", "W"]))
-                yield slot, _on_device(x, slot).unsqueeze_(0)
+            with slot.computing():
+                yield slot, slot.transfer.upload(np.require(source, requirements=["C", "W"]))
             seconds = time.perf_counter() - start
             is_counted = whole and slot.workspace.is_warm
             slot.workspace.is_warm |= whole
@@ -87,25 +101,10 @@ class DeviceSlots:
             self._free.put(number)
 
 
-def _on_device(x: Tensor, slot: DeviceSlot) -> Tensor:
-    """A picture where the runtime's tensors live; on the host it is not copied."""
-    device = slot.passes[0].runtime.device
-    return x.to(device) if slot.transfer is None else slot.transfer.upload(x, device)
-
-
 def new_stream(device: Device) -> torch.cuda.Stream | None:
     """A stream for the frames of a slot; None where the device is not CUDA's."""
-    return torch.cuda.Stream(device.tensors) if device.kind == "cuda" else None  # type: ignore[no-untyped-call]
+    if device.kind != "cuda":
+        return None
+    import torch
 
-
-@contextmanager
-def _on_stream(stream: torch.cuda.Stream | None) -> Iterator[None]:
-    """What is asked of the stream meanwhile is done at the end, after an error, too: the next frame uses its memory."""
-    if stream is None:
-        yield
-        return
-    with torch.cuda.stream(stream):
-        try:
-            yield
-        finally:
-            stream.synchronize()
+    return torch.cuda.Stream(device.tensors)  # type: ignore[no-untyped-call]

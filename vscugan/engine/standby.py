@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Hashable
 
-from vscugan.runtime.cuda_graphs import captures_paused
 from vscugan.runtime.protocol import Runtime
 
 #: How long a picture waits for an engine: one that was kept from an earlier process loads within it, so that the first
@@ -39,6 +38,8 @@ class Build:
 
     def _run(self, build: Callable[[], object]) -> None:
         try:
+            from vscugan.runtime.cuda_graphs import captures_paused
+
             with _one_build, captures_paused():
                 build()
         except Exception as error:  # whatever a runtime has against it

@@ -22,9 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from vscugan.errors import ArgumentError
 from vscugan.models.weights import Weights
@@ -108,7 +106,7 @@ def scaled(weights: Weights, exponents: Mapping[str, Sequence[int]]) -> Weights:
     """The same network with its channels multiplied by powers of two; see ``Quantisation``."""
     tensors, rows = dict(weights.tensors), weights.architecture.layer
 
-    def multiply(name: str, factors: Tensor, axis: int) -> None:
+    def multiply(name: str, factors: NDArray[np.float32], axis: int) -> None:
         shape = [1] * tensors[name].ndim
         shape[axis] = -1
         tensors[name] = tensors[name] * factors.reshape(shape)
@@ -116,19 +114,19 @@ def scaled(weights: Weights, exponents: Mapping[str, Sequence[int]]) -> Weights:
     for channels in weights.architecture.channels:
         if channels.writers[0] not in exponents:
             continue
-        factors = torch.exp2(torch.tensor(exponents[channels.writers[0]], dtype=torch.float32))
+        factors = np.exp2(np.array(exponents[channels.writers[0]], np.float32))
         for layer in channels.writers:
             multiply(f"{layer}.weight", factors, rows[layer].output_axis)
             multiply(f"{layer}.bias", factors, 0)
         for layer in channels.readers:
-            multiply(f"{layer}.weight", 1 / factors, 1 - rows[layer].output_axis)
+            multiply(f"{layer}.weight", np.reciprocal(factors), 1 - rows[layer].output_axis)
     return replace(weights, tensors=tensors)
 
 
 def prepared(weights: Weights, quantisation: Quantisation) -> Weights:
     """The weights that a quantised graph is written from: channels multiplied, biases corrected, still fp32."""
     like = scaled(weights, quantisation.exponents)
-    biases = {f"{layer}.bias": torch.tensor(values) for layer, values in quantisation.biases.items()}
+    biases = {f"{layer}.bias": np.array(values, np.float32) for layer, values in quantisation.biases.items()}
     return replace(like, tensors={**like.tensors, **biases})
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from vscugan.models.registry import STRENGTHS
 
@@ -30,7 +30,9 @@ def level_text(level: str | float) -> str:
     return STRENGTHS[int(level)] if level == int(level) else f"strength={level}"
 
 
-def at_level(tensors: Mapping[str, Tensor], levels: Sequence[str], level: str | float) -> dict[str, Tensor]:
+def at_level(
+    tensors: Mapping[str, NDArray[np.float32]], levels: Sequence[str], level: str | float
+) -> dict[str, NDArray[np.float32]]:
     """The fp32 tensors of a file, (levels, ...) each -> those of the network of one level, or of a mix."""
-    each = torch.tensor(shares(levels, level))
-    return {name: (tensor.movedim(0, -1) * each).sum(-1).contiguous() for name, tensor in tensors.items()}
+    each = np.array(shares(levels, level), np.float32)
+    return {name: np.ascontiguousarray((np.moveaxis(t, 0, -1) * each).sum(-1)) for name, t in tensors.items()}

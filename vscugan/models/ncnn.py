@@ -14,11 +14,10 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from vscugan.architectures.architecture import Architecture
 from vscugan.errors import WeightsError
+from vscugan.models.stored_tensors import StoredTensor
 from vscugan.models.weight_file import RETRY
 from vscugan.option_values import listed
 
@@ -92,8 +91,10 @@ def resizing_of(param: bytes) -> Fraction:
     return factor
 
 
-def read_ncnn(param: bytes, data: bytes, path: Path, architectures: Sequence[Architecture]) -> dict[str, Tensor]:
-    """fp32 tensors by their official names, from the two files' bytes; ``path`` is for messages.
+def read_ncnn(
+    param: bytes, data: bytes, path: Path, architectures: Sequence[Architecture]
+) -> dict[str, StoredTensor]:
+    """Tensors by their official names, from the two files' bytes; ``path`` is for messages.
 
     Names and order are those of the first of ``architectures`` that has as many layers as the file.
     Raises: WeightsError where either is not what it must be, to the last byte.
@@ -122,14 +123,14 @@ def read_ncnn(param: bytes, data: bytes, path: Path, architectures: Sequence[Arc
         values = take(layer.weights, "<f2" if tag == TAG_FP16 else "<f4").astype(np.float32)
         at += -at % 4
         inputs = layer.weights // (layer.outputs * layer.kernel * layer.kernel)
-        weight = torch.from_numpy(values).reshape(layer.outputs, inputs, layer.kernel, layer.kernel)
+        weight = values.reshape(layer.outputs, inputs, layer.kernel, layer.kernel)
         # ncnn keeps (out, in), torch's transposed convolution wants (in, out)
-        tensors[f"{name}.weight"] = weight.transpose(0, 1).contiguous() if layer.kind == "Deconvolution" else weight
+        tensors[f"{name}.weight"] = weight.swapaxes(0, 1).copy() if layer.kind == "Deconvolution" else weight
         if layer.bias:
-            tensors[f"{name}.bias"] = torch.from_numpy(take(layer.outputs, "<f4").astype(np.float32))
+            tensors[f"{name}.bias"] = take(layer.outputs, "<f4").astype(np.float32)
         if layer.slopes:
-            slopes = torch.from_numpy(take(layer.slopes, "<f4").astype(np.float32))
+            slopes = take(layer.slopes, "<f4").astype(np.float32)
             tensors[row.slopes or f"{name}.slopes"] = slopes
     if at != len(data):
         raise WeightsError(f"{path} must end after {at} bytes, got {len(data)}; {RETRY}")
-    return tensors
+    return {name: StoredTensor.of(values) for name, values in tensors.items()}

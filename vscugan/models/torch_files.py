@@ -1,23 +1,25 @@
-"""Readers of torch's own files: the official ``.pth``, and safetensors.
+"""Reader of torch's own files, such as the official ``.pth``.
 
-Neither runs code from the file, and neither takes more memory than the file and what it says that it holds, up to
+It runs no code from the file, and takes no more memory than the file and what it says that it holds, up to
 ``LARGEST_BYTES``: a file's directory and its pickle are looked through before torch is let at it.
 """
 
 from __future__ import annotations
 
 import io
-import json
 import pickletools
 import re
 import zipfile
-from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vscugan.errors import WeightsError
+from vscugan.models.stored_tensors import StoredTensor, official_names
 from vscugan.models.weight_file import LARGEST_HEADER_BYTES, RETRY, WEIGHTS_ALONE, check_size
 
 #: Of a pickle; a transformer's checkpoint of 3,000 tensors, and their running mean, has 90,000.
@@ -29,8 +31,6 @@ DEEPEST = 100
 MOST_ENTRIES = 10_000
 #: keys under which training code nests the state dict
 _NESTS = ("model_state_dict", "state_dict", "params_ema", "params-ema", "params", "model", "net")
-#: what DataParallel and DistributedDataParallel put before every name
-_PARALLEL = "module."
 ZIP_MAGIC, ZIP_ENTRY_MAGIC, PICKLE_MAGIC = b"PK\x03\x04", b"PK\x01\x02", b"\x80"
 PICKLE_PROTOCOL = 2
 #: magic number, version, system, state dict, names of storages: so torch wrote before 1.6
@@ -57,11 +57,39 @@ def _damaged(path: Path, kind: str) -> WeightsError:
     return WeightsError(f"{path} must be a {kind} file, got damaged data; {RETRY}")
 
 
-def read_pth(data: bytes, path: Path) -> tuple[dict[str, Tensor], bool]:
-    """Tensors by name, and whether the file says Pro (a ``pro`` key, as the official files have it).
+def read_pth(data: bytes, path: Path) -> tuple[dict[str, object], bool]:
+    """Tensors, and what else there is, by name, and whether the file says Pro (a ``pro`` key, as the official files).
 
     Raises: WeightsError where the file is damaged, or its pickle would run code.
     """
+    state, pro = _state(data, path)
+    return {name: _stored(value) if isinstance(value, Tensor) else value for name, value in state.items()}, pro
+
+
+def torch_tensors(data: bytes, path: Path) -> dict[str, Tensor]:
+    """The tensors of a ``.pth`` or safetensors file that was read before, as torch has them."""
+    if path.suffix.lower() != ".safetensors":
+        return _state(data, path)[0]
+    from safetensors.torch import load
+
+    try:
+        return official_names(load(data))
+    except Exception:  # a type of numbers that torch does not have is an AttributeError, and so on
+        raise _damaged(path, "safetensors") from None
+
+
+def _stored(tensor: Tensor) -> StoredTensor:
+    return StoredTensor(
+        shape=tuple(tensor.shape), dtype=str(tensor.dtype).removeprefix("torch."), fp32=partial(_fp32, tensor)
+    )
+
+
+def _fp32(tensor: Tensor) -> NDArray[np.float32]:
+    return np.asarray(tensor.detach().float().resolve_neg().contiguous().numpy())
+
+
+def _state(data: bytes, path: Path) -> tuple[dict[str, Tensor], bool]:
+    """The state dict, and whether the file says Pro; what is in it may be no tensor. Raises: WeightsError."""
     try:
         if data.startswith(ZIP_MAGIC):
             data = _repacked(data, path)
@@ -82,14 +110,7 @@ def read_pth(data: bytes, path: Path) -> tuple[dict[str, Tensor], bool]:
     unnamed = next((name for name in state if not isinstance(name, str)), None)
     if unnamed is not None:
         raise WeightsError(f"{path} must hold tensors by name, got a name of type {type(unnamed).__name__}; {RETRY}")
-    return _official_names(state), pro or "pro" in state
-
-
-def _official_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Without ``pro``, and without what training on several devices puts before every name."""
-    named = {name: tensor for name, tensor in tensors.items() if name != "pro"}
-    prefix = _PARALLEL if all(name.startswith(_PARALLEL) for name in named) else ""
-    return {name.removeprefix(prefix): tensor for name, tensor in named.items()}
+    return official_names(state), pro or "pro" in state
 
 
 def _repacked(data: bytes, path: Path) -> bytes:
@@ -186,20 +207,3 @@ def _check_call(name: str, path: Path) -> None:
         f"{path} must hold only tensors, got a pickle that would run {name[:80]!r}; do not trust this file"
     )
 
-
-def read_safetensors(data: bytes, path: Path) -> tuple[dict[str, Tensor], bool]:
-    """Tensors by name, and whether the file says Pro (a ``pro`` tensor or metadata key).
-
-    Raises: WeightsError where the file is damaged.
-    """
-    from safetensors.torch import load
-
-    header_bytes = int.from_bytes(data[:8], "little")
-    if header_bytes > LARGEST_HEADER_BYTES:
-        raise _damaged(path, "safetensors")
-    try:
-        tensors = load(data)
-        metadata = json.loads(data[8 : 8 + header_bytes]).get("__metadata__") or {}
-    except Exception:  # a type of numbers that torch does not have is an AttributeError, and so on
-        raise _damaged(path, "safetensors") from None
-    return _official_names(tensors), "pro" in tensors or "pro" in metadata

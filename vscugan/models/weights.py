@@ -13,18 +13,17 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import torch
 import xxhash
-from torch import Tensor
+from numpy.typing import NDArray
 
 from vscugan.architectures import ARCHITECTURES
 from vscugan.architectures.architecture import Architecture
 from vscugan.errors import ArgumentError, WeightsError
-from vscugan.install import how_to_install
+from vscugan.install import how_to_install, require_torch
 from vscugan.models.levels import at_level, level_text
 from vscugan.models.ncnn import read_ncnn, resizing_of
 from vscugan.models.registry import ModelRow, released_folder, rows, weights_folders
-from vscugan.models.torch_files import read_pth, read_safetensors
+from vscugan.models.stored_tensors import StoredTensor, read_safetensors
 from vscugan.models.weight_file import LARGEST_HEADER_BYTES, read_file
 from vscugan.models.whole_network import Form, OnnxNetwork, TorchNetwork, WholeNetwork
 from vscugan.option_values import listed
@@ -33,12 +32,12 @@ logger = logging.getLogger(__name__)
 
 SUFFIXES = (".pth", ".pt", ".safetensors", ".param", ".bin", ".onnx")
 _HINT = "use a file of Real-CUGAN, waifu2x or Real-ESRGAN"
-DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Weights:
-    """A network's checked weights: fp32 tensors on the CPU by their official names, or a user's whole ``network``.
+    """A network's checked weights: fp32 arrays by their official names, or a user's whole ``network``.
 
     ``sha256``: of the file. For a released ncnn pair it is the ``.bin``'s, with the ``.param`` verified beside it;
     for any other pair it is that of both, ``.param`` first, because the ``.param`` says how the ``.bin`` is read.
@@ -46,7 +45,7 @@ class Weights:
     whole network once.
     """
 
-    tensors: Mapping[str, Tensor]
+    tensors: Mapping[str, NDArray[np.float32]]
     architecture: Architecture
     sha256: str
     source: str
@@ -65,7 +64,7 @@ class Weights:
         state = xxhash.xxh3_128()
         for name, tensor in sorted(self.tensors.items()):
             state.update(name.encode())
-            state.update(tensor.contiguous().numpy().data)
+            state.update(np.ascontiguousarray(tensor).data)
         return bytes(state.digest())
 
 
@@ -86,7 +85,7 @@ class _OtherNetworkError(WeightsError):
     """The tensors are those of a network that is none of ours."""
 
 
-def _identified(tensors: Mapping[str, Tensor], path: Path | str) -> Architecture:
+def _identified(tensors: Mapping[str, object], path: Path | str) -> Architecture:
     """The architecture whose identifying tensor is there in its shape; its base where there are variants."""
     for row in ARCHITECTURES.values():
         if _shape_of(tensors, row.identified_by) == row.tensor_shapes[row.identified_by]:
@@ -98,14 +97,14 @@ def _identified(tensors: Mapping[str, Tensor], path: Path | str) -> Architecture
     raise _OtherNetworkError(f"{path} must hold {families}, got {name[:80]}; {_HINT}")
 
 
-def _shape_of(tensors: Mapping[str, Tensor], name: str) -> tuple[int, ...] | None:
+def _shape_of(tensors: Mapping[str, object], name: str) -> tuple[int, ...] | None:
     tensor = tensors.get(name)
-    return tuple(tensor.shape) if isinstance(tensor, Tensor) else None
+    return tensor.shape if isinstance(tensor, StoredTensor) else None
 
 
 def _checked(
-    tensors: Mapping[str, Tensor], architecture: Architecture, path: Path | str, level: str | float
-) -> dict[str, Tensor]:
+    tensors: Mapping[str, object], architecture: Architecture, path: Path | str, level: str | float
+) -> dict[str, NDArray[np.float32]]:
     """The tensors in fp32, after a check of every name, shape and value; ``level``: where the file has all of them."""
     expected = architecture.tensor_shapes
     if missing := sorted(expected.keys() - tensors.keys()):
@@ -116,21 +115,20 @@ def _checked(
     checked = {}
     for name, wanted in expected.items():
         tensor = tensors[name]
-        if not isinstance(tensor, Tensor) or tuple(tensor.shape) != wanted:
-            got = tuple(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
+        if not isinstance(tensor, StoredTensor) or tensor.shape != wanted:
+            got = tensor.shape if isinstance(tensor, StoredTensor) else type(tensor).__name__
             raise _OtherNetworkError(f"{path} must hold {name} of shape {wanted}, got {got}; {_HINT}")
         if tensor.dtype not in DTYPES:
-            dtype = str(tensor.dtype).removeprefix("torch.")
-            raise WeightsError(f"{path} must hold {name} in fp16, bf16, fp32 or fp64, got {dtype}; {_HINT}")
-        checked[name] = tensor.detach().float().resolve_neg().contiguous()  # so that numpy can have it
-        if not np.isfinite(checked[name].numpy()).all():  # torch's takes twice as long for such small tensors
+            raise WeightsError(f"{path} must hold {name} in fp16, bf16, fp32 or fp64, got {tensor.dtype}; {_HINT}")
+        checked[name] = tensor.fp32()
+        if not np.isfinite(checked[name]).all():
             raise WeightsError(f"{path} must hold finite numbers, got others in {name}; {_HINT}")
     if architecture.levels:
         return at_level(checked, architecture.levels, level)
     for layer in architecture.layers:
         if layer.fixed is not None:
-            checked[f"{layer.name}.weight"] = torch.from_numpy(layer.fixed)
-            checked[f"{layer.name}.bias"] = torch.zeros(layer.outputs)
+            checked[f"{layer.name}.weight"] = layer.fixed
+            checked[f"{layer.name}.bias"] = np.zeros(layer.outputs, np.float32)
     return checked
 
 
@@ -143,6 +141,7 @@ def load_released(row: ModelRow, strength: float | None = None) -> Weights:
     folder, architecture = released_folder(row), ARCHITECTURES[row.architecture]
     data = _verified(folder, row, row.file, row.file_bytes, row.sha256)
     level = strength if strength is not None else row.noise or ""
+    tensors: Mapping[str, object]
     if row.param:
         param = _verified(folder, row, row.param, row.param_bytes, row.param_sha256)
         tensors = read_ncnn(param, data, folder / row.file, [architecture])
@@ -196,6 +195,7 @@ def load_file(
     if suffix not in SUFFIXES:
         raise WeightsError(f"weights must end in {', '.join(SUFFIXES)}, got {path.name}; convert the file")
     pro: bool | None
+    tensors: Mapping[str, object]
     released: ModelRow | None = None
     architecture: Architecture | None = None
     if suffix in (".param", ".bin"):
@@ -205,17 +205,18 @@ def load_file(
         data = read_file(path)
         digest = hashlib.sha256(data).hexdigest()
         if suffix == ".onnx":
+            require_torch(f"weights={path.name}")
             from vscugan.models.onnx_file import read_onnx
 
             return _whole(read_onnx(data, path, digest, notify), digest, path, model)
-        tensors, pro = (read_safetensors if suffix == ".safetensors" else read_pth)(data, path)
+        tensors, pro = (read_safetensors if suffix == ".safetensors" else _read_pth)(data, path)
     try:
         architecture = architecture or _identified(tensors, path)
         checked = _checked(tensors, architecture, path, level)
     except _OtherNetworkError as refusal:
         if suffix not in (".pth", ".pt", ".safetensors"):
             raise
-        return _whole(_by_spandrel(tensors, path, digest, refusal, notify), digest, path, model)
+        return _whole(_by_spandrel(data, path, digest, refusal, notify), digest, path, model)
     kind = _other_kind(model, architecture, released, pro)
     if kind is not None:
         raise ArgumentError(f"model={model} must be that of the weights, got a file of {kind}; leave model out")
@@ -238,15 +239,23 @@ def _other_kind(
     return None if pro is None or pro == (model == "pro") else f"model={'pro' if pro else 'se'}"
 
 
+def _read_pth(data: bytes, path: Path) -> tuple[dict[str, object], bool]:
+    require_torch(f"weights={path.name}")
+    from vscugan.models.torch_files import read_pth
+
+    return read_pth(data, path)
+
+
 def _by_spandrel(
-    tensors: Mapping[str, Tensor], path: Path, digest: str, refusal: WeightsError, notify: Callable[[str], None]
+    data: bytes, path: Path, digest: str, refusal: WeightsError, notify: Callable[[str], None]
 ) -> WholeNetwork:
     """The network as spandrel reads it; raises ``refusal`` where it does not know it either, or is not installed."""
     if importlib.util.find_spec("spandrel") is None:
         raise WeightsError(f"{refusal}, or {how_to_install('spandrel')} for networks of other kinds") from None
     from vscugan.models.spandrel_file import read_spandrel
+    from vscugan.models.torch_files import torch_tensors
 
-    found = read_spandrel(tensors, path, digest, notify)
+    found = read_spandrel(torch_tensors(data, path), path, digest, notify)
     if found is None:
         raise refusal
     return found
@@ -276,7 +285,7 @@ def _in_pro_range(architecture: Architecture, path: Path) -> Architecture:
     return ARCHITECTURES[name]
 
 
-def _read_pair(param: Path, weights: Path) -> tuple[dict[str, Tensor], Architecture, ModelRow | None, str]:
+def _read_pair(param: Path, weights: Path) -> tuple[dict[str, StoredTensor], Architecture, ModelRow | None, str]:
     """Tensors of an ncnn pair, its network, the released model where it is one, and the sha256; see ``Weights``."""
     for half in (param, weights):
         if not os.path.isfile(half):

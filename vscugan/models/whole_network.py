@@ -12,8 +12,6 @@ from fractions import Fraction
 from math import isfinite
 from typing import Any, Literal
 
-from torch import Tensor
-
 from vscugan.architectures.architecture import Architecture
 from vscugan.architectures.parts import WHOLE_FRAME_PX, Border, Maps, Operators, Stage
 from vscugan.architectures.shapes import FeatureMap, LayerCost, Shapes
@@ -120,14 +118,14 @@ def _parsed(content: bytes | None, about: dict[str, Any]) -> Measured | None:
         return None
 
 
-def check_made(architecture: Architecture, taken: Tensor, made: Tensor) -> None:
-    """Raise RuntimeError where a result has not the size that was measured; ``taken``: with the border."""
+def check_made(architecture: Architecture, taken: Any, made: Any) -> None:
+    """Raise RuntimeError where a result has not the size that was measured; ``taken``: an array with the border."""
     sides = [architecture.scale * (int(px) - 2 * architecture.pad_px) for px in taken.shape[2:]]
     if list(made.shape) != [1, 3, *sides]:
         raise RuntimeError(f"a result of {list(made.shape)} in place of {[1, 3, *sides]}, which follows from the cache")
 
 
-def _not_run(operators: Operators, maps: Maps, gates: Maps) -> dict[str, Tensor]:
+def _not_run(operators: Operators, maps: Maps, gates: Maps) -> dict[str, Any]:
     raise NotImplementedError  # runtimes run the whole network
 
 

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from vscugan.engine.engine import Engine
 from vscugan.reuse.decisions import Decision, Decisions
@@ -21,7 +22,7 @@ class _Accumulator:
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     at: int = -1  #: the frame that it shows, -1 = none yet
-    results: list[Tensor] | None = None  #: of each pass; None where they must be computed anew
+    results: list[NDArray[np.float32]] | None = None  #: of each pass; None where they must be computed anew
 
 
 class StillBlocks(DependentFrames):
@@ -38,7 +39,7 @@ class StillBlocks(DependentFrames):
         self._unfinished = unfinished
         # no reference to self: what the mode holds must go with it, not when Python collects cycles
         self._accumulators: LRUCache[int, _Accumulator] = LRUCache(limit, lambda k: k in unfinished.values())
-        self._overtaken: dict[int, Tensor] = {}  # results of awaited frames
+        self._overtaken: dict[int, NDArray[np.float32]] = {}  # results of awaited frames
 
     def _forget(self, n: int) -> None:
         super()._forget(n)
@@ -117,7 +118,7 @@ class StillBlocks(DependentFrames):
         assert accumulator.results is not None
         with self._lock:
             if self._decisions.is_awaited(accumulator.at) and accumulator.at not in self._overtaken:
-                self._overtaken[accumulator.at] = accumulator.results[-1].clone()
+                self._overtaken[accumulator.at] = accumulator.results[-1].copy()
 
     def close(self) -> str:
         """See ``Mode``."""

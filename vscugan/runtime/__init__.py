@@ -2,7 +2,7 @@
 
 #: The backends by name, and the module whose ``ROWS`` has each; none of them is imported before it is asked for.
 BACKENDS: dict[str, str] = {
-    "torch": "vscugan.runtime.torch_runtime",
+    "torch": "vscugan.runtime.torch_backend",
     "openvino": "vscugan.runtime.openvino_runtime",
     "onnxruntime": "vscugan.runtime.onnx_runtime",
     "ncnn": "vscugan.runtime.ncnn_runtime",

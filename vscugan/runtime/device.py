@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
+import importlib.util
+import os
 import platform
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 #: Kinds of devices that are torch's own, the CPU aside, in the order in which ``auto`` takes them.
 TORCH_GPUS = ("cuda", "xpu", "mps")
@@ -57,7 +63,9 @@ class Device:
 
     @property
     def tensors(self) -> torch.device:
-        """Where the tensors live that its runtimes take and return."""
+        """Where torch's tensors live for it; torch must be there."""
+        import torch
+
         if self.kind in ("cpu", "gpu"):
             return torch.device("cpu")
         return torch.device("mps") if self.kind == "mps" else torch.device(self.kind, self.index)
@@ -65,11 +73,38 @@ class Device:
 
 CPU = Device("cpu")
 
+PROCESSORS = Path("/sys/devices/system/cpu")  #: of Linux
+
+#: Of x86, the widest first: what torch asks of a CPU, in NumPy's words.
+INSTRUCTION_SETS = {"avx512": ("AVX512VL", "AVX512BW", "AVX512DQ", "FMA3"), "avx2": ("AVX2", "FMA3")}
+
 
 def instruction_set() -> str:
-    """The widest vectors that torch may use on this CPU: ``avx512``, ``avx2``, ``neon``, or what torch calls it."""
-    found = torch.backends.cpu.get_cpu_capability().lower()
-    return "neon" if found == "default" and platform.machine() in ("arm64", "aarch64") else found
+    """The widest vectors that torch would use on this CPU: ``avx512``, ``avx2``, ``neon``, or ``default`` for less.
+
+    As torch does it follows the variable ATEN_CPU_CAPABILITY; torch itself is not loaded.
+    """
+    if platform.machine() in ("arm64", "aarch64"):
+        return "neon"
+    if (named := os.environ.get("ATEN_CPU_CAPABILITY")) in ("avx512", "avx2", "default"):
+        return named
+    core = "numpy._core" if importlib.util.find_spec("numpy._core") else "numpy.core"  # the latter before NumPy 2
+    has: Mapping[str, bool] = importlib.import_module(f"{core}._multiarray_umath").__cpu_features__
+    return next((name for name, needed in INSTRUCTION_SETS.items() if all(map(has.get, needed))), "default")
+
+
+def cpu_threads() -> int:
+    """How many threads compute on the CPU: its cores that this process may use, or what OMP_NUM_THREADS says."""
+    named = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    if named.isdigit() and int(named):
+        return int(named)
+    if not hasattr(os, "sched_getaffinity"):
+        return os.cpu_count() or 1
+    processors = os.sched_getaffinity(0)
+    with suppress(OSError):  # two processors that share a core have the same list
+        files = [PROCESSORS / f"cpu{n}/topology/thread_siblings_list" for n in processors]
+        return len({file.read_text(encoding="ascii") for file in files})
+    return len(processors)
 
 
 def nvidia_driver() -> str:

@@ -1,11 +1,13 @@
-"""Squeeze-and-excitation gates, in fp32 whatever the runtime computes in."""
+"""Squeeze-and-excitation gates by torch, in fp32 whatever the runtime computes in."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vscugan.architectures.architecture import Architecture
@@ -29,11 +31,16 @@ def _dense(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 class GateLayers:
     """The parameters of a network's gates on a device."""
 
-    def __init__(self, architecture: Architecture, tensors: Mapping[str, Tensor], device: torch.device) -> None:
+    def __init__(
+        self,
+        architecture: Architecture,
+        tensors: Mapping[str, NDArray[np.float32]],
+        device: torch.device = torch.device("cpu"),  # noqa: B008  never written to
+    ) -> None:
         self._parameters = {
             layer: (
-                tensors[f"{layer}.weight"].to(device, torch.float32).flatten(1),
-                tensors[f"{layer}.bias"].to(device, torch.float32),
+                torch.from_numpy(tensors[f"{layer}.weight"]).to(device).flatten(1),
+                torch.from_numpy(tensors[f"{layer}.bias"]).to(device),
             )
             for gate in architecture.gates
             for layer in gate.layers

@@ -5,26 +5,27 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from vscugan.architectures.parts import Gate, Stage
+from vscugan.install import require_torch
 from vscugan.models.int8 import Quantisation, prepared
 from vscugan.models.weights import Weights
 from vscugan.models.whole_network import OnnxNetwork, check_made
 from vscugan.runtime import graph
+from vscugan.runtime.arrays import Array, HostArrays
 from vscugan.runtime.exported import exported
-from vscugan.runtime.gates import GateLayers
 from vscugan.runtime.protocol import Gates, PassOptions
 from vscugan.runtime.workspace import Workspace
 
-Arrays = dict[str, NDArray[np.float32]]
+#: Inputs or outputs of a graph by name.
+NamedArrays = dict[str, NDArray[np.float32]]
 #: Runs a graph: inputs by name -> outputs by name, in memory of the workspace or of their own.
-Session = Callable[[Mapping[str, NDArray[np.float32]], Workspace], Arrays]
+Session = Callable[[Mapping[str, NDArray[np.float32]], Workspace], NamedArrays]
 
 
 class _Lazy:
@@ -43,13 +44,10 @@ class _Lazy:
 
 
 class GraphRuntime(ABC):
-    """A runtime whose tensors are dense fp32 in host memory, whatever its device and precision are."""
+    """A runtime whose arrays are NumPy's, whatever its device and precision are."""
 
     name: str
-    device = torch.device("cpu")
-    dtype = torch.float32
-    sum_dtype = torch.float64
-    memory_format = torch.contiguous_format  #: of the maps that stages read and write
+    arrays = HostArrays()
     dense_windows = True
     returns_gates = True
     keeps_maps = True
@@ -69,7 +67,6 @@ class GraphRuntime(ABC):
         self._own_model = weights.network.model if isinstance(weights.network, OnnxNetwork) else None
         if self._own_model is not None:
             self.keeps_maps = False  # it has no stages
-        self._gates = GateLayers(weights.architecture, weights.tensors, self.device)
         self._sessions: dict[tuple[object, ...], dict[tuple[tuple[int, ...], ...], _Lazy]] = {}
         self._sessions_lock = threading.Lock()
 
@@ -86,7 +83,7 @@ class GraphRuntime(ABC):
         workspace: Workspace,
         *,
         shapes_vary: bool = False,
-    ) -> Arrays:
+    ) -> NamedArrays:
         """Run a graph, whose session is made when it is first asked for."""
         shapes = {name: x.shape for name, x in inputs.items()}
         with self._sessions_lock:
@@ -101,36 +98,35 @@ class GraphRuntime(ABC):
         if self._own_model is not None:
             return lambda: self._own_model or b""
         writer: dict[str, object] = {} if self._quantisation is None else {"quantisation": self._quantisation}
-        if self.memory_format == torch.channels_last and function is graph.stage_graph:
+        if self.arrays.channels_last and function is graph.stage_graph:
             writer["channels_last"] = True
         return partial(exported, self.format, self._weights, function, *arguments, writer=writer, **named)
 
     def run_stage(
-        self, k: int, stage: Stage, read: Mapping[str, Tensor], gates: Mapping[str, Tensor], workspace: Workspace
-    ) -> dict[str, Tensor]:
+        self, k: int, stage: Stage, read: Mapping[str, Array], gates: Mapping[str, Array], workspace: Workspace
+    ) -> dict[str, Array]:
         """See ``Runtime``."""
-        last = self.memory_format == torch.channels_last
+        last = self.arrays.channels_last
+        inputs = {name: x.transpose(0, 2, 3, 1) if last else x for name, x in read.items()}
         if self.dense_windows:
-            read = {name: x.contiguous(memory_format=self.memory_format) for name, x in read.items()}
-        inputs = {name: (x.permute(0, 2, 3, 1) if last else x).numpy() for name, x in read.items()}
-        inputs |= {name: gates[name].numpy() for name in stage.takes}
-        ran = self._run(
+            inputs = {name: np.ascontiguousarray(x) for name, x in inputs.items()}
+        inputs |= {name: gates[name] for name in stage.takes}
+        written = self._run(
             (k, stage.writes, *stage.reads),
             stage.writes,
             self._exported(graph.stage_graph, stage),
             inputs,
             workspace,
         )
-        written = {name: torch.from_numpy(y) for name, y in ran.items()}
-        return {name: y.permute(0, 3, 1, 2) if last else y for name, y in written.items()}
+        return {name: y.transpose(0, 3, 1, 2) if last else y for name, y in written.items()}
 
-    def run_network(self, padded: Tensor, workspace: Workspace, options: PassOptions) -> tuple[Tensor, Gates]:
+    def run_network(self, padded: Array, workspace: Workspace, options: PassOptions) -> tuple[Array, Gates]:
         """See ``Runtime``."""
         names = [gate.name for gate in self.architecture.gates]
         given = options.gates
-        inputs = {"input": padded.contiguous().numpy()}
+        inputs = {"input": np.ascontiguousarray(padded)}
         if given is not None:
-            inputs |= {name: gate.contiguous().numpy() for name, gate in zip(names, given, strict=True)}
+            inputs |= {name: np.ascontiguousarray(gate) for name, gate in zip(names, given, strict=True)}
         elif self.architecture.takes_alpha:
             inputs["alpha"] = np.full((1, 1, 1, 1), options.alpha, np.float32)
         asked = names if options.returns_gates and given is None else []
@@ -143,14 +139,14 @@ class GraphRuntime(ABC):
             workspace,
             shapes_vary=given is not None and self.takes_parts,
         )
-        y = torch.from_numpy(ran["output"])
+        y = ran["output"]
         if self._own_model is not None:
             check_made(self.architecture, padded, y)
-        return y, given or tuple(torch.from_numpy(ran[name]) for name in asked)
+        return y, given or tuple(ran[name] for name in asked)
 
     def map_sum(
-        self, k: int, padded: Tensor, own: tuple[slice, slice], gates: Mapping[str, Tensor], workspace: Workspace
-    ) -> Tensor:
+        self, k: int, padded: Array, own: tuple[slice, slice], gates: Mapping[str, Array], workspace: Workspace
+    ) -> Array:
         """See ``Runtime``."""
         taken = {name for stage in self.architecture.stages[: k + 1] for name in stage.takes}
         gate = self.architecture.stages[k].gate
@@ -159,8 +155,8 @@ class GraphRuntime(ABC):
         feature, edge = self.architecture.shapes.maps[gate.map], 2 * self.architecture.pad_px
         mask = np.zeros((1, 1, 1, feature.size(int(padded.shape[3]) - edge)), np.float32)
         mask[..., columns.start : columns.stop] = 1
-        inputs = {"input": padded.contiguous().numpy()}
-        inputs |= {name: gates[name].numpy() for name in gates if name in taken}
+        inputs = {"input": np.ascontiguousarray(padded)}
+        inputs |= {name: gates[name] for name in gates if name in taken}
         means = self._run(
             ("prefix", k),
             (graph.ROW_MEANS,),
@@ -168,8 +164,15 @@ class GraphRuntime(ABC):
             inputs | {graph.MASK: mask},
             workspace,
         )[graph.ROW_MEANS]
-        return torch.from_numpy(means[:, :, rows.start : rows.stop, 0].sum(2, dtype=np.float64) * mask.size)
+        return means[:, :, rows.start : rows.stop, 0].sum(2, dtype=np.float64) * mask.size
 
-    def gate(self, gate: Gate, mean: Tensor, alpha: float) -> Tensor:
-        """See ``Runtime``."""
-        return self._gates(gate, mean, alpha)
+    def gate(self, gate: Gate, mean: Array, alpha: float) -> Array:
+        """See ``Runtime``; by torch, whose rounding NumPy does not have."""
+        torch = require_torch("tiles of a network with gates")
+        return self._gate_layers(gate, torch.from_numpy(mean), alpha).numpy()
+
+    @cached_property
+    def _gate_layers(self) -> Any:
+        from vscugan.runtime.gates import GateLayers
+
+        return GateLayers(self.architecture, self._weights.tensors)

@@ -15,6 +15,7 @@ from vscugan.architectures.parts import Gate, Stage
 from vscugan.models.weights import Weights
 from vscugan.models.whole_network import TorchNetwork, check_made
 from vscugan.runtime.protocol import Gates, PassOptions
+from vscugan.runtime.torch_arrays import TorchArrays
 from vscugan.runtime.workspace import Workspace
 
 _cudnn_flags = threading.Lock()  # they are the whole process's
@@ -27,7 +28,6 @@ class ModuleRuntime:
     """
 
     name = "torch"
-    memory_format = torch.contiguous_format
     returns_gates = True  # there are none
     keeps_maps = False
     largest_buffer: int | None = None
@@ -38,8 +38,8 @@ class ModuleRuntime:
 
     def __init__(self, weights: Weights, device: torch.device, dtype: torch.dtype) -> None:
         assert isinstance(weights.network, TorchNetwork)
-        self.architecture, self.device, self.dtype = weights.architecture, device, dtype
-        self.sum_dtype = torch.float32 if device.type == "mps" else torch.float64
+        self.architecture, self._device = weights.architecture, device
+        self.arrays = TorchArrays(device, dtype, torch.contiguous_format)
         self._network: Any = weights.network.run
         if (device.type, dtype) != ("cpu", torch.float32):
             self._network = copy.deepcopy(self._network).to(device, dtype)
@@ -49,16 +49,16 @@ class ModuleRuntime:
         """See ``Runtime``."""
         with self._lock:
             with self._exact():
-                y: Tensor = self._network(padded.clone(memory_format=self.memory_format))
-            if self.device.type == "cuda":
-                torch.cuda.current_stream(self.device).synchronize()  # what it keeps is ready for the next frame
+                y: Tensor = self._network(padded.clone(memory_format=torch.contiguous_format))
+            if self._device.type == "cuda":
+                torch.cuda.current_stream(self._device).synchronize()  # what it keeps is ready for the next frame
         check_made(self.architecture, padded, y)
         return y.to(torch.float32).contiguous(), ()
 
     @contextmanager
     def _exact(self) -> Iterator[None]:
         """As ``TorchRuntime`` computes: without TF32, and without kernels that add in any order."""
-        if self.device.type != "cuda":
+        if self._device.type != "cuda":
             yield
             return
         flags = torch.backends.cudnn.flags

@@ -14,14 +14,13 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from vscugan.errors import DeviceError
 from vscugan.models.weights import Weights
 from vscugan.runtime.backends import Backend
-from vscugan.runtime.device import Adapter, Device, numbered
-from vscugan.runtime.graph_runtime import Arrays, GraphRuntime, Session
+from vscugan.runtime.device import Adapter, Device, cpu_threads, numbered
+from vscugan.runtime.graph_runtime import GraphRuntime, NamedArrays, Session
 from vscugan.runtime.ncnn_memory import allocator_class
 from vscugan.runtime.ncnn_writer import parts
 from vscugan.runtime.vulkan import vulkan_device, vulkan_devices
@@ -59,7 +58,7 @@ class NcnnRuntime(GraphRuntime):
     def _new_net(self) -> Any:
         """An empty net with its options."""
         net = package().Net()
-        net.opt.num_threads = torch.get_num_threads()  # affinity and OMP_NUM_THREADS are in it
+        net.opt.num_threads = min(cpu_threads(), package().get_physical_cpu_count())
         net.opt.openmp_blocktime = 1  # ms; idle threads must sleep: the encoder needs the cores
         _set_fp16(net, False)
         return net
@@ -73,7 +72,7 @@ class NcnnRuntime(GraphRuntime):
         net.load_model_mem(data)
         self._require_device(net)
 
-        def run(inputs: Mapping[str, NDArray[np.float32]], workspace: Workspace) -> Arrays:
+        def run(inputs: Mapping[str, NDArray[np.float32]], workspace: Workspace) -> NamedArrays:
             extractor = net.create_extractor()
             allocator = self._allocator(workspace)
             if allocator is not None:
@@ -82,9 +81,15 @@ class NcnnRuntime(GraphRuntime):
             for name, values in inputs.items():
                 extractor.input(name, _blob(name, values, allocator))
             ran = {name: _values(name, *_extracted(extractor, name)) for name in outputs}
-            return {name: y if name in self._handed_on else _copied(y, workspace) for name, y in ran.items()}
+            return {name: y if name in self._handed_on else self._copied(y, workspace) for name, y in ran.items()}
 
         return run
+
+    def _copied(self, values: NDArray[np.float32], workspace: Workspace) -> NDArray[np.float32]:
+        """The same in memory of the workspace."""
+        taken: NDArray[np.float32] = self.arrays.new_picture(values.shape, workspace)
+        np.copyto(taken, values)
+        return taken
 
     def _require_device(self, net: Any) -> None:
         """Raises: DeviceError where a net was loaded onto another device than was asked for."""
@@ -118,9 +123,9 @@ class NcnnVulkanRuntime(NcnnRuntime):
         """See ``GraphRuntime``."""
         session = super().load(model, outputs, shapes)
 
-        def run(inputs: Mapping[str, NDArray[np.float32]], workspace: Workspace) -> Arrays:
+        def run(inputs: Mapping[str, NDArray[np.float32]], workspace: Workspace) -> NamedArrays:
             height, width = inputs["input"].shape[2:]
-            widest_bytes = int(self.architecture.shapes.widest * height * width) * self.dtype.itemsize
+            widest_bytes = int(self.architecture.shapes.widest * height * width) * self.arrays.item_bytes
             if widest_bytes > self.largest_buffer:  # ncnn would crash, or read beyond its end
                 raise _no_memory(f"a map of {widest_bytes >> 20} MiB, of {self.largest_buffer >> 20} at most")
             return session(inputs, workspace)
@@ -173,13 +178,6 @@ def _values(name: str, error: int, blob: Any) -> NDArray[np.float32]:
     if error:
         raise RuntimeError(f"ncnn must compute {name}, got error {error}; use another backend")
     return np.asarray(blob)[None]
-
-
-def _copied(values: NDArray[np.float32], workspace: Workspace) -> NDArray[np.float32]:
-    """The same in memory of the workspace."""
-    taken = workspace.take(values.shape, torch.float32, torch.contiguous_format, torch.device("cpu")).numpy()
-    np.copyto(taken, values)
-    return np.asarray(taken)
 
 
 def adapters() -> Sequence[Adapter]:

@@ -93,10 +93,10 @@ class Writer:
     def _layer_with_weights(self, kind: str, layer: str, x: Symbol, parameters: Parameters) -> Symbol:
         row = self.architecture.layer[layer]
         weight, bias = self._tensors[f"{layer}.weight"], self._tensors[f"{layer}.bias"]
-        weight = weight.transpose(0, 1) if row.transposed else weight  # (out, in) always
-        for values, kind_of in ((np.array(TAG_FP32), "<u4"), (weight.numpy(), "<f4"), (bias.numpy(), "<f4")):
+        weight = weight.swapaxes(0, 1) if row.transposed else weight  # (out, in) always
+        for values, kind_of in ((np.array(TAG_FP32), "<u4"), (weight, "<f4"), (bias, "<f4")):
             self._data.append(np.ascontiguousarray(values, kind_of).tobytes())
-        sizes = {0: row.outputs, 1: row.kernel, 3: row.stride, 4: row.padding, 5: 1, 6: weight.numel()}
+        sizes = {0: row.outputs, 1: row.kernel, 3: row.stride, 4: row.padding, 5: 1, 6: weight.size}
         return self.layer(kind, [x], {**sizes, **parameters})
 
     def convolution(self, layer: str, x: Symbol) -> Symbol:
@@ -105,7 +105,7 @@ class Writer:
         activation = {} if row.slope is None else activation
         y = self._layer_with_weights("Deconvolution" if row.transposed else "Convolution", layer, x, activation)
         if row.slopes:
-            self._data.append(self._tensors[row.slopes].numpy().astype("<f4").tobytes())
+            self._data.append(self._tensors[row.slopes].astype("<f4").tobytes())
             y = self.layer("PReLU", [y], {0: row.outputs})
         return y
 

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 import xxhash
 from numpy.typing import NDArray
 
@@ -19,7 +18,7 @@ from vscugan.install import version
 from vscugan.models.weights import Weights
 from vscugan.runtime.backends import Backend
 from vscugan.runtime.device import Device, nvidia_driver
-from vscugan.runtime.graph_runtime import Arrays, GraphRuntime, Session
+from vscugan.runtime.graph_runtime import GraphRuntime, NamedArrays, Session
 from vscugan.runtime.workspace import Workspace
 
 TENSORRT, CUDA = "TensorrtExecutionProvider", "CUDAExecutionProvider"
@@ -76,7 +75,7 @@ class OnnxRuntime(GraphRuntime):
                 "check its libraries and the driver, or use backend=torch"
             )
 
-        def run(inputs: Mapping[str, NDArray[np.float32]], workspace: Workspace) -> Arrays:
+        def run(inputs: Mapping[str, NDArray[np.float32]], workspace: Workspace) -> NamedArrays:
             return dict(zip(outputs, session.run(list(outputs), dict(inputs)), strict=True))
 
         return run
@@ -90,7 +89,7 @@ class OnnxRuntime(GraphRuntime):
         """
 
         def prefix(options: Mapping[str, Any]) -> dict[str, str]:
-            gpu = torch.cuda.get_device_name(options["device_id"])
+            gpu = importlib.import_module("torch").cuda.get_device_name(options["device_id"])
             sizes = sorted((name, *shape) for name, shape in (shapes or {}).items())
             built_for = repr((sizes, gpu, nvidia_driver(), _tensorrt_versions()))
             return {"trt_engine_cache_prefix": xxhash.xxh3_128_hexdigest(model + built_for.encode())}

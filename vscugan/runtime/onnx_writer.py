@@ -100,7 +100,7 @@ class Writer:
         return self.constant(np.array([value], np.float32))
 
     def _parameter(self, name: str) -> Symbol:
-        return self.constant(self._tensors[name].numpy(), name)
+        return self.constant(self._tensors[name], name)
 
     def map_input(self, name: str) -> Symbol:
         self._inputs[name] = self._map_shape(name)
@@ -143,7 +143,7 @@ class Writer:
         if row.slope is not None:
             y = self.node("LeakyRelu", y, alpha=row.slope) if row.slope else self.node("Relu", y)
         if row.slopes:
-            y = self.node("PRelu", y, self.constant(self._tensors[row.slopes].numpy().reshape(-1, 1, 1), row.slopes))
+            y = self.node("PRelu", y, self.constant(self._tensors[row.slopes].reshape(-1, 1, 1), row.slopes))
         skip_reader = self.architecture.skips.get(layer, "")
         return self._rounded_map(y, self._ranges[skip_reader]) if skip_reader in self._ranges else y
 
@@ -160,7 +160,7 @@ class Writer:
     def _rounded_weight(self, layer: str) -> Symbol:
         """A layer's weight as int8, with a scale for each channel that it writes."""
         axis = self.architecture.layer[layer].output_axis
-        codes, scales = quantised_weight(self._tensors[f"{layer}.weight"].numpy(), axis)
+        codes, scales = quantised_weight(self._tensors[f"{layer}.weight"], axis)
         constants = [self.constant(v, f"{layer}.{kind}") for v, kind in ((codes, "codes"), (scales, "scales"))]
         return self.node("DequantizeLinear", *constants, axis=axis)
 

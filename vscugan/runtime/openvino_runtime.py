@@ -6,16 +6,16 @@ import importlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from vscugan import install
 from vscugan.errors import DeviceError
 from vscugan.models.int8 import Quantisation, quantisation_of
 from vscugan.models.weights import Weights
+from vscugan.runtime.arrays import HostArrays
 from vscugan.runtime.backends import Backend
 from vscugan.runtime.device import Device
-from vscugan.runtime.graph_runtime import Arrays, GraphRuntime, Session
+from vscugan.runtime.graph_runtime import GraphRuntime, NamedArrays, Session
 from vscugan.runtime.workspace import Workspace
 
 package = install.openvino
@@ -54,7 +54,7 @@ class OpenVinoRuntime(GraphRuntime):
 
     name = "openvino"
     fixed_shapes = 4  # whole frames take 3 % less time, and only then do layouts pass from graph to graph
-    memory_format = torch.channels_last  # as its convolutions have it: no reordering between graphs
+    arrays = HostArrays(channels_last=True)  # as its convolutions have it: no reordering between graphs
 
     def __init__(
         self, weights: Weights, *, device: str, precision: str, quantisation: Quantisation | None = None
@@ -81,28 +81,23 @@ class OpenVinoRuntime(GraphRuntime):
         if shapes is not None:
             graph.reshape({name: list(shape) for name, shape in shapes.items()})
         compiled = self._core.compile_model(graph, self._device, self._options)
+        arrays = self.arrays  # not self, which has this session
         fixed = {} if shapes is None else {name: tuple(compiled.output(name).shape) for name in outputs}
 
-        def run(inputs: Mapping[str, NDArray[np.float32]], workspace: Workspace) -> Arrays:
+        def run(inputs: Mapping[str, NDArray[np.float32]], workspace: Workspace) -> NamedArrays:
             request = workspace.request(run, compiled.create_infer_request)
-            written = {name: _taken(workspace, shape) for name, shape in fixed.items()}
+            written = {name: arrays.new_picture(shape, workspace) for name, shape in fixed.items()}
             for name, values in (*inputs.items(), *written.items()):
                 request.set_tensor(name, package().Tensor(values, shared_memory=True))
             request.infer()
             for name in outputs:
                 if name not in written:  # the request writes there again
                     values = request.get_tensor(name).data
-                    written[name] = _taken(workspace, values.shape)
+                    written[name] = arrays.new_picture(values.shape, workspace)
                     np.copyto(written[name], values)
             return written
 
         return run
-
-
-def _taken(workspace: Workspace, shape: Sequence[int]) -> NDArray[np.float32]:
-    """Memory of the workspace for an output of four axes."""
-    taken = workspace.take(shape, torch.float32, torch.contiguous_format, torch.device("cpu"))
-    return np.asarray(taken.numpy())
 
 
 def _make(weights: Weights, device: Device, precision: str) -> OpenVinoRuntime:

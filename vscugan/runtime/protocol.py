@@ -1,4 +1,4 @@
-"""What a runtime is to the tiler: it runs one stage of the network, or all of it, on tensors."""
+"""What a runtime is to the tiler: it runs one stage of the network, or all of it, on arrays."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-import torch
-from torch import Tensor
-
 from vscugan.architectures.architecture import Architecture
 from vscugan.architectures.parts import Gate, Stage
+from vscugan.runtime.arrays import Array, Arrays
 from vscugan.runtime.workspace import Workspace
 
-#: The gates of a picture in the order of the architecture's, (1, C, 1, 1) each.
-type Gates = tuple[Tensor, ...]
+#: The gates of a picture in the order of the architecture's, (1, C, 1, 1) each: a runtime's arrays.
+type Gates = tuple[Array, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,20 +41,12 @@ class Runtime(Protocol):
         """The network."""
 
     @property
-    def device(self) -> torch.device:
-        """Where the tensors that it takes and returns live."""
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of those tensors."""
-
-    @property
-    def memory_format(self) -> torch.memory_format:
-        """In which stages read and write maps without copying. Whole pictures are contiguous."""
+    def arrays(self) -> Arrays:
+        """What it takes and returns; maps in the layout that its stages read and write without copying."""
 
     @property
     def keeps_maps(self) -> bool:
-        """Whether its stages are run one at a time, on maps in memory of ``device``.
+        """Whether its stages are run one at a time, on maps that it keeps where it computes.
 
         Else tiles are computed again from the input, by ``map_sum`` and ``run_network``.
         """
@@ -78,24 +68,20 @@ class Runtime(Protocol):
         """Bytes of the largest map that its device can hold in one piece, None = no limit but memory."""
 
     @property
-    def sum_dtype(self) -> torch.dtype:
-        """In which the device can sum exactly enough."""
-
-    @property
     def returns_gates(self) -> bool:
         """Whether ``run_network`` with gates costs nothing, and differs from without by rounding at most."""
 
     def run_stage(
-        self, k: int, stage: Stage, read: Mapping[str, Tensor], gates: Mapping[str, Tensor], workspace: Workspace
-    ) -> dict[str, Tensor]:
+        self, k: int, stage: Stage, read: Mapping[str, Array], gates: Mapping[str, Array], workspace: Workspace
+    ) -> dict[str, Array]:
         """Stage ``k`` on windows of the maps that it reads, cropped; maps and gates by name.
 
         What it returns is the caller's until it gives it back to the workspace.
         """
 
     def run_network(
-        self, padded: Tensor, workspace: Workspace, options: PassOptions
-    ) -> tuple[Tensor, Gates] | None:
+        self, padded: Array, workspace: Workspace, options: PassOptions
+    ) -> tuple[Array, Gates] | None:
         """All stages on a padded picture -> (1, 3, scale*H, scale*W), and its gates where they are asked for.
 
         With gates that are given it may be a part of a picture, of any size. Returns None where stage by stage is as
@@ -103,12 +89,12 @@ class Runtime(Protocol):
         """
 
     def map_sum(
-        self, k: int, padded: Tensor, own: tuple[slice, slice], gates: Mapping[str, Tensor], workspace: Workspace
-    ) -> Tensor:
+        self, k: int, padded: Array, own: tuple[slice, slice], gates: Mapping[str, Array], workspace: Workspace
+    ) -> Array:
         """Stages up to ``k`` on a padded window of a picture -> (1, C) sums of the map of stage ``k``'s gate.
 
-        ``own``: the rows and columns of the map that are summed, in ``sum_dtype``.
+        ``own``: the rows and columns of the map that are summed.
         """
 
-    def gate(self, gate: Gate, mean: Tensor, alpha: float) -> Tensor:
+    def gate(self, gate: Gate, mean: Array, alpha: float) -> Array:
         """The (1, C, 1, 1) gate that follows from the (1, C) mean of its map."""

@@ -10,42 +10,20 @@ from torch import Tensor
 
 from vscugan.architectures.parts import Gate, Stage
 from vscugan.architectures.stages import WholeMaps, run_stages
-from vscugan.models.weights import Weights, form_of
-from vscugan.runtime.backends import Backend
+from vscugan.models.weights import Weights
 from vscugan.runtime.cuda_graphs import run_by_graph
-from vscugan.runtime.device import TORCH_GPUS, Device
 from vscugan.runtime.gates import GateLayers, map_sums
-from vscugan.runtime.module_runtime import ModuleRuntime
-from vscugan.runtime.protocol import Gates, PassOptions, Runtime
+from vscugan.runtime.protocol import Gates, PassOptions
+from vscugan.runtime.torch_arrays import TorchArrays
 from vscugan.runtime.workspace import Workspace
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-
-
-def native_precisions(device: Device) -> tuple[str, ...]:
-    """The precisions below fp32 that a device has instructions for.
-
-    On a CPU what the CPU has and oneDNN, which computes the convolutions, may use; where torch does not
-    report what the CPU has (before 2.10) that counts as none.
-    """
-    if device.kind == "cuda":
-        return ("fp16", "bf16") if torch.cuda.get_device_capability(device.tensors) >= (8, 0) else ("fp16",)
-    if device.kind != "cpu":
-        return ("fp16", "bf16")
-    cpu: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    return tuple(
-        precision
-        for precision in ("fp16", "bf16")
-        if (cpu.get(f"avx512_{precision}") or cpu.get(f"amx_{precision}"))
-        and getattr(torch.ops.mkldnn, f"_is_mkldnn_{precision}_supported")()
-    )
 
 
 class TorchRuntime:
     """Runs stages with torch; channels last, as every fast convolution of torch wants it."""
 
     name = "torch"
-    memory_format = torch.channels_last
     returns_gates = True
     keeps_maps = True
     largest_buffer: int | None = None
@@ -53,30 +31,27 @@ class TorchRuntime:
     dense_windows = False  # its first step on a window is a product or a sum
 
     def __init__(self, weights: Weights, device: torch.device, dtype: torch.dtype) -> None:
-        self.architecture, self.device, self.dtype = weights.architecture, device, dtype
+        self.architecture, self._dtype = weights.architecture, dtype
+        self.arrays = TorchArrays(device, dtype, torch.channels_last)
+        tensors = {name: torch.from_numpy(values).to(device, dtype) for name, values in weights.tensors.items()}
         # on a CPU each result is fresh memory, whose pages cost more than the halo: 1280x720 takes 0.4 x the time
         self.preferred_tile_px = 128 if device.type == "cpu" else 0
-        self.sum_dtype = torch.float32 if device.type == "mps" else torch.float64
         self.uses_graphs = device.type == "cuda" and torch.version.hip is None  # on AMD nobody has tried them
         self._gates = GateLayers(weights.architecture, weights.tensors, device)
         self._parameters = {
             layer.name: (
-                weights.tensors[f"{layer.name}.weight"].to(device, dtype).contiguous(memory_format=self.memory_format),
-                weights.tensors[f"{layer.name}.bias"].to(device, dtype),
+                tensors[f"{layer.name}.weight"].contiguous(memory_format=torch.channels_last),
+                tensors[f"{layer.name}.bias"],
             )
             for layer in weights.architecture.layers
             if not layer.dense
         }
-        self._slopes = {
-            layer.name: weights.tensors[layer.slopes].to(device, dtype)
-            for layer in weights.architecture.layers
-            if layer.slopes
-        }
+        self._slopes = {layer.name: tensors[layer.slopes] for layer in weights.architecture.layers if layer.slopes}
 
     def convolution(self, layer: str, x: Tensor) -> Tensor:
         """See ``Operators``."""
         row, parameters = self.architecture.layer[layer], self._parameters[layer]
-        x = x.contiguous(memory_format=self.memory_format)
+        x = x.contiguous(memory_format=torch.channels_last)
         # what F.conv2d and F.conv_transpose2d call, but without TF32, which they take for fp32 on CUDA: it has 10 bits;
         # and without cuDNN's kernels that add in any order, of which transposed convolutions may have one
         y: Tensor = torch.ops.aten._convolution(
@@ -129,7 +104,7 @@ class TorchRuntime:
         given = {} if options.gates is None else dict(zip(names, options.gates, strict=True))
 
         def gate_of(gate: Gate, x: Tensor) -> Tensor:
-            return self.gate(gate, map_sums(x, self.sum_dtype) / (x.shape[2] * x.shape[3]), options.alpha)
+            return self.gate(gate, map_sums(x, self.arrays.sum_dtype) / (x.shape[2] * x.shape[3]), options.alpha)
 
         whole = WholeMaps(
             {"input": padded},
@@ -151,27 +126,4 @@ class TorchRuntime:
 
     def gate(self, gate: Gate, mean: Tensor, alpha: float) -> Tensor:
         """See ``Runtime``."""
-        return self._gates(gate, mean, alpha).to(self.dtype)
-
-
-def _make(weights: Weights, device: Device, precision: str) -> Runtime:
-    kind = ModuleRuntime if form_of(weights) == "module" else TorchRuntime
-    return kind(weights, device.tensors, DTYPES[precision])
-
-
-ROWS = (
-    Backend(
-        name="torch",
-        package="torch",
-        distributions=("torch",),
-        devices=dict.fromkeys(("cpu", *TORCH_GPUS), tuple(DTYPES)),
-        load=lambda: torch,
-        takes=("layers", "module"),
-        make=_make,
-        native_precisions=lambda device: native_precisions(device),  # which tests replace
-        out_of_memory=("can't allocate memory", "not enough memory"),  # of a CPU; Linux and Windows
-        # on two CPU cores two frames gain torch 10 % and OpenVINO nothing, while each has half of the memory: not worth
-        # features that must be computed again
-        streams={"cuda": 2},
-    ),
-)
+        return self._gates(gate, mean, alpha).to(self._dtype)

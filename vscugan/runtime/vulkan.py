@@ -31,13 +31,14 @@ class VulkanDevice:
     """A GPU by Vulkan's account.
 
     ``kind``: VkPhysicalDeviceType. ``largest_buffer``: bytes of one buffer that a shader may see.
-    ``has_fp16``: whether shaders compute in it, and read it from buffers.
+    ``has_fp16``: whether shaders compute in it, and read it from buffers. ``vendor``: its maker's number in PCI.
     """
 
     adapter: Adapter
     kind: int
     largest_buffer: int
     has_fp16: bool = False
+    vendor: int = 0
 
 
 class _Application(ctypes.Structure):
@@ -222,6 +223,7 @@ def _described(library: Any, device: c_void_p) -> VulkanDevice:
         kind=found.kind,
         largest_buffer=min(largest, sizes.largest_allocation or largest),
         has_fp16=_has_fp16(library, device),
+        vendor=found.vendor,
     )
 
 

@@ -19,7 +19,7 @@ from vscugan.errors import DeviceError
 from vscugan.models.weights import Weights
 from vscugan.runtime.backends import Backend
 from vscugan.runtime.device import Adapter, Device
-from vscugan.runtime.graph_runtime import Arrays, GraphRuntime, Session
+from vscugan.runtime.graph_runtime import GraphRuntime, NamedArrays, Session
 from vscugan.runtime.vulkan import DISCRETE, INTEGRATED, VIRTUAL, VulkanDevice, vulkan_devices
 from vscugan.runtime.workspace import Workspace
 
@@ -162,7 +162,7 @@ class WebGpuRuntime(GraphRuntime):
                 "update its driver (Mesa: 24 or newer), or use another backend or device=cpu"
             ) from error
 
-        def run(inputs: Mapping[str, NDArray[np.float32]], workspace: Workspace) -> Arrays:
+        def run(inputs: Mapping[str, NDArray[np.float32]], workspace: Workspace) -> NamedArrays:
             with _lock:
                 return dict(zip(outputs, kept.session.run(list(outputs), dict(inputs)), strict=True))
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from math import prod
+from collections.abc import Callable
 from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
+
+#: Where the widest vectors want memory to begin.
+ALIGNMENT_BYTES = 64
+
+type Buffer = NDArray[np.uint8]
 
 
 class Workspace:
@@ -20,43 +24,32 @@ class Workspace:
     def __init__(self) -> None:
         self.is_warm = False
         self._requests: dict[int, Any] = {}
-        self._free: list[Tensor] = []  # what was used last comes last
-        self._taken: dict[int, Tensor] = {}  # by the address of the tensor that was handed out
+        self._free: list[Buffer] = []  # what was used last comes last
+        self._taken: dict[int, Buffer] = {}  # by address
         self._used: dict[int, int] = {}  # bytes of what this frame has used, by address
         self._most_bytes = 0  # that a frame has used
 
     @property
     def bytes(self) -> int:
         """Of all its memory."""
-        return sum(b.numel() for b in (*self._free, *self._taken.values()))
+        return sum(b.size for b in (*self._free, *self._taken.values()))
 
-    def take(
-        self, shape: Sequence[int], dtype: torch.dtype, memory_format: torch.memory_format, device: torch.device
-    ) -> Tensor:
-        """An uninitialised (N, C, H, W) tensor; ``give`` it back when it is not read any more.
-
-        Only host memory is kept: torch keeps that of other devices by itself.
-        """
-        if device.type != "cpu":
-            return torch.empty(tuple(shape), dtype=dtype, device=device, memory_format=memory_format)
-        need = prod(shape) * dtype.itemsize
-        fitting = [b for b in self._free if need <= b.numel() <= 2 * need]
+    def take(self, size: int) -> Buffer:
+        """``size`` bytes of host memory, uninitialised; ``give`` them back when they are not read any more."""
+        fitting = [b for b in self._free if size <= b.size <= 2 * size]
         if fitting:
-            buffer = min(fitting, key=Tensor.numel)
+            buffer = min(fitting, key=len)
             self._free = [b for b in self._free if b is not buffer]
         else:
-            buffer = torch.empty(max(need, 1), dtype=torch.uint8)
-        self._taken[buffer.data_ptr()] = buffer
-        self._used[buffer.data_ptr()] = buffer.numel()
-        flat = buffer[:need].view(dtype)
-        if memory_format == torch.channels_last:
-            n, c, h, w = shape
-            return flat.view(n, h, w, c).permute(0, 3, 1, 2)
-        return flat.view(tuple(shape))
+            buffer = _aligned(max(size, 1))
+        address = buffer.ctypes.data
+        self._taken[address] = buffer
+        self._used[address] = buffer.size
+        return buffer[:size]
 
-    def give(self, x: Tensor) -> None:
-        """Take back what ``take`` handed out; others' tensors are let be."""
-        buffer = self._taken.pop(x.data_ptr(), None)
+    def give(self, address: int) -> None:
+        """Take back what ``take`` handed out at this address; what it did not is let be."""
+        buffer = self._taken.pop(address, None)
         if buffer is not None:
             self._free.append(buffer)
 
@@ -76,7 +69,7 @@ class Workspace:
         self._used.clear()
         excess = self.bytes - self._most_bytes
         while excess > 0:
-            excess -= self._free.pop(0).numel()
+            excess -= self._free.pop(0).size
 
     def clear(self) -> None:
         """Free everything."""
@@ -85,3 +78,9 @@ class Workspace:
         self._taken.clear()
         self._used.clear()
         self._most_bytes = 0
+
+
+def _aligned(size: int) -> Buffer:
+    memory = np.empty(size + ALIGNMENT_BYTES, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT_BYTES
+    return memory[start : start + size]

@@ -6,11 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import torch
-from torch import Tensor
-
 from vscugan.architectures.parts import Stage
 from vscugan.architectures.stages import WholeMaps, run_stages
+from vscugan.runtime.arrays import Array
 from vscugan.runtime.protocol import Runtime
 from vscugan.runtime.workspace import Workspace
 from vscugan.tiling.geometry import Rectangle, Span, window
@@ -19,10 +17,10 @@ from vscugan.tiling.geometry import Rectangle, Span, window
 class FeatureMaps(Protocol):
     """The maps of one frame."""
 
-    def compute(self, k: int, at: tuple[Span, ...], gates: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def compute(self, k: int, at: tuple[Span, ...], gates: Mapping[str, Array]) -> dict[str, Array]:
         """What stage ``k`` writes when it runs on the px ``at`` of the picture."""
 
-    def keep(self, name: str, whole: Tensor, part: Tensor, own: Rectangle) -> None:
+    def keep(self, name: str, whole: Array, part: Array, own: Rectangle) -> None:
         """Store the ``part`` of a map that a tile owns; ``whole`` is all that the stage has computed there."""
 
     def free(self, needed: Collection[str]) -> None:
@@ -34,33 +32,33 @@ class _Windows:
 
     def __init__(self, runtime: Runtime, workspace: Workspace) -> None:
         self._runtime, self._workspace = runtime, workspace
-        self._copies: list[Tensor] = []
+        self._copies: list[Array] = []
 
-    def ready(self, view: Tensor) -> Tensor:
+    def ready(self, view: Array) -> Array:
         """``view``, or a copy of it that lives until ``release``."""
-        runtime = self._runtime
-        if view.device != runtime.device:
-            return view.to(runtime.device)
-        if not runtime.dense_windows or view.is_contiguous(memory_format=runtime.memory_format):
+        view = self._runtime.arrays.on_device(view)
+        if not self._runtime.dense_windows or self._runtime.arrays.is_dense(view):
             return view
-        return self._dense(view.shape, view.dtype).copy_(view)
+        dense = self._dense(view.shape)
+        dense[...] = view
+        return dense
 
-    def joined(self, pieces: Sequence[Tensor], places: Sequence[tuple[Span, Span]], size: tuple[int, int]) -> Tensor:
+    def joined(self, pieces: Sequence[Array], places: Sequence[tuple[Span, Span]], size: tuple[int, int]) -> Array:
         """A window of ``size`` from pieces and their places in it; it lives until ``release``."""
-        dense = self._dense((1, pieces[0].shape[1], *size), pieces[0].dtype)
+        dense = self._dense((1, pieces[0].shape[1], *size))
         for piece, (rows, columns) in zip(pieces, places, strict=True):
             dense[:, :, rows.start : rows.stop, columns.start : columns.stop] = piece
         return dense
 
-    def _dense(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-        dense = self._workspace.take(shape, dtype, self._runtime.memory_format, self._runtime.device)
+    def _dense(self, shape: Sequence[int]) -> Array:
+        dense = self._runtime.arrays.new_map(shape, self._workspace)
         self._copies.append(dense)
         return dense
 
     def release(self) -> None:
         """The stage has run: what was copied is free again."""
         for copy in self._copies:
-            self._workspace.give(copy)
+            self._runtime.arrays.give(copy, self._workspace)
         self._copies.clear()
 
 
@@ -68,36 +66,38 @@ class _Windows:
 class _Part:
     """Rows and columns of a map whose values are there."""
 
-    values: Tensor
+    values: Array
     rows: Span
     columns: Span
-    memory: Tensor  #: what to give back for it
+    memory: Array  #: what to give back for it
 
 
 class StoredMaps:
     """Feature maps that are kept between the stages, each freed after its last reader.
 
     A runtime that takes views gets them from whole maps. For one that needs its windows in one piece the tiles' results
-    stay as they are, and windows are joined from them: one copy instead of two. ``size``: the picture's height, width.
+    stay as they are, and windows are joined from them: one copy instead of two. ``size``: the picture's height, width;
+    ``on_host``: whether the maps are kept in the host's memory, wherever they are computed.
     """
 
     def __init__(
         self,
         runtime: Runtime,
         stages: Sequence[Stage],
-        padded: Tensor,
+        padded: Array,
         size: tuple[int, int],
         workspace: Workspace,
         *,
-        device: torch.device,
+        on_host: bool,
     ) -> None:
-        self._runtime, self._stages, self._device, self._workspace = runtime, stages, device, workspace
+        self._runtime, self._stages, self._workspace = runtime, stages, workspace
+        self._arrays, self._moves = runtime.arrays, on_host and not runtime.arrays.on_host
         self._features, self._size = runtime.architecture.shapes.maps, size
         self._windows = _Windows(runtime, workspace)
         rows, columns = (Span(start=0, stop=self._features["input"].size(s)) for s in size)
         self._parts = {"input": [_Part(values=padded, rows=rows, columns=columns, memory=padded)]}
 
-    def compute(self, k: int, at: tuple[Span, ...], gates: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def compute(self, k: int, at: tuple[Span, ...], gates: Mapping[str, Array]) -> dict[str, Array]:
         """See ``FeatureMaps``."""
         read = {}
         for name, crop_px in self._stages[k].reads.items():
@@ -107,7 +107,7 @@ class StoredMaps:
         self._windows.release()
         return written
 
-    def _window(self, name: str, rows: Span, columns: Span) -> Tensor:
+    def _window(self, name: str, rows: Span, columns: Span) -> Array:
         """These rows and columns of a map, as the runtime takes them."""
         pieces, places = [], []
         for part in self._parts[name]:
@@ -120,45 +120,45 @@ class StoredMaps:
             return self._windows.ready(pieces[0])
         return self._windows.joined(pieces, places, (rows.size, columns.size))
 
-    def keep(self, name: str, whole: Tensor, part: Tensor, own: Rectangle) -> None:
+    def keep(self, name: str, whole: Array, part: Array, own: Rectangle) -> None:
         """See ``FeatureMaps``."""
         feature, parts = self._features[name], self._parts.setdefault(name, [])
         full = tuple(feature.size(s) for s in self._size)
-        as_is = self._runtime.dense_windows or part.shape[2:] == full
-        if as_is and part.device == self._device:
+        as_is = self._runtime.dense_windows or tuple(part.shape[2:]) == full
+        if as_is and not self._moves:
             parts.append(_Part(values=part, rows=own.rows, columns=own.columns, memory=whole))
             return
         if not parts:
             shape = (1, feature.channels, *full)
-            values = self._workspace.take(shape, part.dtype, self._runtime.memory_format, self._device)
+            values = self._arrays.new_map(shape, self._workspace, on_host=self._moves)
             rows, columns = (Span(start=0, stop=s) for s in full)
             parts.append(_Part(values=values, rows=rows, columns=columns, memory=values))
         parts[0].values[:, :, *own.index] = part
-        self._workspace.give(whole)
+        self._arrays.give(whole, self._workspace)
 
     def free(self, needed: Collection[str]) -> None:
         """See ``FeatureMaps``."""
         for name in self._parts.keys() - needed:
             for part in self._parts.pop(name):
-                self._workspace.give(part.memory)
+                self._arrays.give(part.memory, self._workspace)
 
 
 class RecomputedMaps:
     """No map is kept: a stage on a tile runs all stages before it on that tile, from the input."""
 
-    def __init__(self, runtime: Runtime, stages: Sequence[Stage], padded: Tensor, workspace: Workspace) -> None:
+    def __init__(self, runtime: Runtime, stages: Sequence[Stage], padded: Array, workspace: Workspace) -> None:
         self._runtime, self._stages, self._padded, self._workspace = runtime, stages, padded, workspace
         self._input = runtime.architecture.shapes.maps["input"]
 
-    def compute(self, k: int, at: tuple[Span, ...], gates: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def compute(self, k: int, at: tuple[Span, ...], gates: Mapping[str, Array]) -> dict[str, Array]:
         """See ``FeatureMaps``."""
         rows, columns = (window(self._input, s, 0) for s in at)
         view = self._padded[:, :, rows.start : rows.stop, columns.start : columns.stop]
         return run_chain(self._runtime, view, k, self._stages[k].writes, gates, self._workspace)
 
-    def keep(self, name: str, whole: Tensor, part: Tensor, own: Rectangle) -> None:
+    def keep(self, name: str, whole: Array, part: Array, own: Rectangle) -> None:
         """Nothing is kept."""
-        self._workspace.give(whole)
+        self._runtime.arrays.give(whole, self._workspace)
 
     def free(self, needed: Collection[str]) -> None:
         """Nothing is freed."""
@@ -166,12 +166,12 @@ class RecomputedMaps:
 
 def run_chain(
     runtime: Runtime,
-    padded: Tensor,
+    padded: Array,
     last: int,
     wanted: Collection[str],
-    gates: Mapping[str, Tensor],
+    gates: Mapping[str, Array],
     workspace: Workspace,
-) -> dict[str, Tensor]:
+) -> dict[str, Array]:
     """The ``wanted`` ones of the maps that stage ``last`` writes when the stages up to it run on a window of the input.
 
     ``padded``: the window, as the border rule wants it, in the network's range; ``gates``: those that the stages take.
@@ -179,11 +179,14 @@ def run_chain(
     """
     windows = _Windows(runtime, workspace)
 
-    def run(k: int, stage: Stage, read: dict[str, Tensor], all_gates: dict[str, Tensor]) -> dict[str, Tensor]:
+    def run(k: int, stage: Stage, read: dict[str, Array], all_gates: dict[str, Array]) -> dict[str, Array]:
         written = runtime.run_stage(k, stage, {n: windows.ready(x) for n, x in read.items()}, all_gates, workspace)
         windows.release()
         return written
 
-    whole = WholeMaps({"input": padded}, dict(gates), run, give_back=workspace.give, wanted=wanted)
+    def give_back(x: Array) -> None:
+        runtime.arrays.give(x, workspace)
+
+    whole = WholeMaps({"input": padded}, dict(gates), run, give_back=give_back, wanted=wanted)
     run_stages(runtime.architecture.stages[: last + 1], whole)
     return {name: whole.maps[name] for name in wanted}

@@ -6,12 +6,10 @@ from collections.abc import Collection
 from dataclasses import replace
 from itertools import product
 
-import torch
-from torch import Tensor
-
 from vscugan.architectures.parts import Gate, Stage
 from vscugan.architectures.shapes import FeatureMap
 from vscugan.architectures.stages import run_stages
+from vscugan.runtime.arrays import Array
 from vscugan.runtime.protocol import Gates, PassOptions, Runtime
 from vscugan.runtime.workspace import Workspace
 from vscugan.tiling.feature_maps import FeatureMaps, RecomputedMaps, StoredMaps
@@ -21,26 +19,28 @@ from vscugan.tiling.tile_plan import FeatureStorage, TilePlan
 
 
 def run_tiles(
-    runtime: Runtime, padded: Tensor, plan: TilePlan, area: Rectangle, workspace: Workspace, options: PassOptions
-) -> tuple[Tensor, Gates] | None:
+    runtime: Runtime, padded: Array, plan: TilePlan, area: Rectangle, workspace: Workspace, options: PassOptions
+) -> tuple[Array, Gates] | None:
     """Run the network on a frame, or on a window of one whose gates are given; None where the result is not finite.
 
     ``padded``: (1, 3, H + 2 pad, W + 2 pad) in the network's range, H and W multiples of the architecture's.
-    ``area``: the part of H x W that is asked for. ``workspace`` has the memory of the frames before.
+    ``area``: the part of H x W that is asked for. ``workspace`` has the memory of the frames before. Gates that are
+    given are the host's, fp32.
     Returns (3, scale*h, scale*w) fp32 in the network's range, in memory of the workspace, and the gates, which may be
     missing where they were not asked for.
     """
     architecture = runtime.architecture
     edge = 2 * architecture.pad_px
     size = (int(padded.shape[2]) - edge, int(padded.shape[3]) - edge)
-    if options.gates is not None:  # they may come from another device of the list
-        options = replace(options, gates=tuple(g.to(runtime.device, runtime.dtype) for g in options.gates))
+    arrays = runtime.arrays
+    if options.gates is not None:
+        options = replace(options, gates=tuple(arrays.as_map(arrays.upload(gate)) for gate in options.gates))
     output_area = area.enlarged(architecture.scale)
     if plan.whole(*size):
         whole = runtime.run_network(padded, workspace, options)
         if whole is not None:
             y, gates = whole
-            return (y[0, :, *output_area.index], gates) if torch.isfinite(y.sum()) else None
+            return (y[0, :, *output_area.index], gates) if arrays.is_finite(y) else None
     names = [gate.name for gate in architecture.gates]
     given = {} if options.gates is None else dict(zip(names, options.gates, strict=True))
     means = GateMeans(runtime, size, options.alpha, given)
@@ -55,7 +55,7 @@ class _Tiles:
     def __init__(
         self,
         runtime: Runtime,
-        padded: Tensor,
+        padded: Array,
         size: tuple[int, int],
         plan: TilePlan,
         output_area: Rectangle,
@@ -72,11 +72,11 @@ class _Tiles:
         if self._recomputes:
             self._maps = RecomputedMaps(runtime, self.stages, padded, workspace)
         else:
-            device = torch.device("cpu") if plan.storage is FeatureStorage.HOST else padded.device
-            self._maps = StoredMaps(runtime, self.stages, padded, size, workspace, device=device)
+            on_host = plan.storage is FeatureStorage.HOST
+            self._maps = StoredMaps(runtime, self.stages, padded, size, workspace, on_host=on_host)
         self._axes = [split(s, t, self._architecture.multiple) for s, t in zip(size, plan.tile, strict=True)]
         shape = (1, 3, output_area.rows.size, output_area.columns.size)
-        self.output = workspace.take(shape, torch.float32, torch.contiguous_format, runtime.device)[0]
+        self.output = runtime.arrays.new_picture(shape, workspace)[0]
 
     def run(self, k: int, stage: Stage) -> None:
         """See ``Steps``."""
@@ -105,7 +105,7 @@ class _Tiles:
         assert result is not None  # what keeps no maps runs whole networks
         self._paste(result[0], at, tile)
 
-    def _take(self, name: str, whole: Tensor, at: tuple[Span, ...], tile: tuple[Span, ...], gate: Gate | None) -> None:
+    def _take(self, name: str, whole: Array, at: tuple[Span, ...], tile: tuple[Span, ...], gate: Gate | None) -> None:
         """Keep a tile's part of a map that was computed on ``at``; ``gate``: whose mean is to be taken."""
         if name == "output":
             self._paste(whole, at, tile)
@@ -125,9 +125,9 @@ class _Tiles:
             for tiles, size in zip(self._axes, self._size, strict=True)
         ]
 
-    def _paste(self, y: Tensor, at: tuple[Span, ...], tile: tuple[Span, ...]) -> None:
+    def _paste(self, y: Array, at: tuple[Span, ...], tile: tuple[Span, ...]) -> None:
         """Copy the tile's own part of the stage's output into the frame's."""
-        self._means.finite &= torch.isfinite(y.sum(dtype=torch.float32))
+        self._means.finite = self._means.finite & self._runtime.arrays.is_finite(y)
         scale = self._architecture.scale
         area = (self._output_area.rows, self._output_area.columns)
         own = [t.enlarged(scale).overlap(s) for t, s in zip(tile, area, strict=True)]
@@ -135,7 +135,7 @@ class _Tiles:
             into = Rectangle(rows=own[0].moved(-area[0].start), columns=own[1].moved(-area[1].start))
             of = Rectangle(rows=own[0].moved(-at[0].start * scale), columns=own[1].moved(-at[1].start * scale))
             self.output[:, *into.index] = y[0, :, *of.index]
-        self._workspace.give(y)
+        self._runtime.arrays.give(y, self._workspace)
 
     def close_gate(self, gate: Gate) -> None:
         """See ``Steps``."""

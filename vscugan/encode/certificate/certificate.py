@@ -8,16 +8,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 import vapoursynth as vs
 
 from vscugan import __version__
 from vscugan.encode.encoders.command_line import encoder_options
 from vscugan.encode.encoders.programs import Program, find_ffmpeg
-from vscugan.engine.device_choice import gpus
+from vscugan.engine.device_choice import gpus, torch_count, torch_name
 from vscugan.install import version
 from vscugan.runtime import BACKENDS
 from vscugan.runtime.backends import backend_row, backend_rows
+from vscugan.runtime.device import Device, instruction_set
 
 #: facts of ``describe`` that a run which goes on may have otherwise: they change the last bits alone
 LAST_BIT_FACTS = ("tile",)
@@ -68,10 +68,10 @@ def hardware(devices: str) -> dict[str, str]:
     except OSError:
         lines = []
     model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), model)
-    found = {"cpu": f"{model}, {torch.backends.cpu.get_cpu_capability()}"}
+    found = {"cpu": f"{model}, {instruction_set().upper()}"}
     for name in devices.split(", "):
-        if name.startswith("cuda") and torch.cuda.is_available():
-            found[name] = torch.cuda.get_device_name(torch.device(name))
+        if name.startswith("cuda") and torch_count("cuda"):
+            found[name] = torch_name(Device("cuda", int(name.partition(":")[2] or 0)))
         elif name.startswith("gpu:"):
             adapter = gpus()[int(name.removeprefix("gpu:"))].adapter
             found[name] = f"{adapter.name}, {adapter.driver}"

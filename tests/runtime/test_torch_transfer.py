@@ -11,13 +11,15 @@ import torch
 from support.frames import upscale
 from torch import Tensor
 
-from vscugan.engine import engine as engine_module
-from vscugan.engine import transfer
 from vscugan.engine.engine import Engine
 from vscugan.engine.route import find_route
-from vscugan.engine.transfer import PinnedTransfer, transfer_for
+from vscugan.runtime import torch_transfer
+from vscugan.runtime.torch_arrays import TorchArrays
+from vscugan.runtime.torch_transfer import PinnedTransfer, TorchTransfer
 from vscugan.settings import validate
 from vscugan.tiling.geometry import Rectangle, Span
+
+CPU = torch.device("cpu")
 
 
 class Late:
@@ -50,7 +52,7 @@ class Late:
 
         monkeypatch.setattr(Tensor, "copy_", copy)
         monkeypatch.setattr(torch.cuda, "Event", Event)
-        monkeypatch.setattr(transfer, "pinned", self._pinned)
+        monkeypatch.setattr(torch_transfer, "pinned", self._pinned)
 
     def _pinned(self, elements: int) -> Tensor:
         self.pinned.append(elements)
@@ -64,20 +66,21 @@ def late(monkeypatch: pytest.MonkeyPatch) -> Iterator[Late]:
 
 
 def test_channels_are_on_their_way_together_and_arrive_in_turn(late: Late) -> None:
-    by, y = PinnedTransfer(), torch.rand(3, 4, 6)
-    wide = torch.zeros(3, 4, 9)
-    by.download(iter(y), list(wide[:, :, :6]))
-    assert torch.equal(wide[:, :, :6], y)
+    by, y = PinnedTransfer(CPU), torch.rand(3, 4, 6)
+    wide = np.zeros((3, 4, 9), np.float32)
+    by.write(y, list(wide[:, :, :6]))
+    assert np.array_equal(wide[:, :, :6], y.numpy())
     assert not wide[:, :, 6:].any()
     assert late.calls == ["copy", "record"] * 3 + ["wait"] * 3
 
 
 def test_memory_is_kept_and_grows_to_the_largest_frame(late: Late) -> None:
-    by = PinnedTransfer()
+    by = PinnedTransfer(CPU)
     for height in (4, 2, 8, 4):
-        x = torch.rand(3, height, 5)
-        assert torch.equal(by.upload(x, torch.device("cpu")), x)
-        by.download(x, list(torch.zeros(3, height, 5)))
+        x = np.random.default_rng(height).random((3, height, 5), np.float32)
+        y = by.upload(x)
+        assert np.array_equal(y[0].numpy(), x)
+        by.write(y[0], list(np.zeros((3, height, 5), np.float32)))
     assert late.pinned == [60, 60, 120, 120]
 
 
@@ -89,13 +92,13 @@ def test_where_no_memory_can_be_locked_it_is_pageable(monkeypatch: pytest.Monkey
 
     real = torch.empty
     monkeypatch.setattr(torch, "empty", refused)
-    assert transfer.pinned(5).shape == (5,)
+    assert torch_transfer.pinned(5).shape == (5,)
 
 
 def test_only_cuda_needs_it() -> None:
-    assert transfer_for(torch.device("cpu")) is None
-    assert transfer_for(torch.device("xpu", 0)) is None
-    assert isinstance(transfer_for(torch.device("cuda", 1)), PinnedTransfer)
+    for device, kind in (("cpu", TorchTransfer), ("xpu:0", TorchTransfer), ("cuda:1", PinnedTransfer)):
+        arrays = TorchArrays(torch.device(device), torch.float32, torch.channels_last)
+        assert type(arrays.new_transfer()) is kind
 
 
 @pytest.mark.parametrize("options", [{}, {"overshoot": "restore"}, {"scale": 6}])
@@ -104,7 +107,7 @@ def test_results_are_those_of_plain_copies(
 ) -> None:
     x = (picture[:, 100:132, 200:240] * 1.2 - 0.1).astype(np.float32)
     plain = _engine(options)
-    monkeypatch.setattr(engine_module, "transfer_for", lambda device: PinnedTransfer())
+    monkeypatch.setattr(TorchArrays, "new_transfer", lambda self: PinnedTransfer(self.device))
     engine = _engine(options)
     area = Rectangle(rows=Span(start=8, stop=24), columns=Span(start=8, stop=16))
     for source in (x, x[:, :24, :24]):
@@ -112,7 +115,7 @@ def test_results_are_those_of_plain_copies(
         (pictures, gates), (wanted, same) = engine.render(source), plain.render(source)
         for each, all_pictures, used in ((engine, pictures, gates), (plain, wanted, same)):
             each.repaint(all_pictures, source[:, ::-1], [area], used)
-        assert all(torch.equal(a, b) for a, b in zip(pictures, wanted, strict=True))
+        assert all(np.array_equal(a, b) for a, b in zip(pictures, wanted, strict=True))
     assert late.calls.count("copy") == late.calls.count("wait") > 0
 
 
