@@ -145,8 +145,6 @@ def test_doctor_names_every_device(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_doctor_does_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the CPU needs is well; the line about torch says what it would be for."""
-    version = doctor_command.version
-    monkeypatch.setattr(doctor_command, "version", lambda name: None if name == "torch" else version(name))
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.setattr(doctor_command, "advice", lambda build: "")
     with pytest.raises(doctor_command.Absent) as error:

@@ -71,6 +71,13 @@ def test_what_is_not_finite_is_found(value: float, x: NDArray[np.float32]) -> No
         assert not bool(True & arrays.is_finite(wrong))
 
 
+@pytest.mark.filterwarnings("error")
+def test_what_is_not_finite_is_no_warning(x: NDArray[np.float32]) -> None:
+    x[0, 0, 0, :3] = np.inf, -np.inf, 3e38
+    assert not HostArrays().is_finite(x)
+    assert not HostArrays().is_finite(np.full((1, 3, 7, 9), 3e38, np.float32))  # whose sum is none
+
+
 @pytest.mark.parametrize("pair", PAIRS)
 def test_maps_have_the_layout_that_is_asked_for(pair: tuple[Arrays, Arrays]) -> None:
     strides, sums = [], []

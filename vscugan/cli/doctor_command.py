@@ -114,11 +114,12 @@ def namespace() -> str:
 
 def torch() -> str:
     """Torch imports; which build it is, and which one would fit the graphics cards."""
-    if version("torch") is None:
-        raise Absent(["torch"], "backend=torch, its GPUs and .pth files", advice(None) or TORCH_HINT)
     try:
         import torch as module
     except Exception as error:  # whatever a broken installation raises
+        if isinstance(error, ModuleNotFoundError) and error.name == "torch":
+            needed_for = "backend=torch, its GPUs and .pth files"
+            raise Absent(["torch"], needed_for, advice(None) or TORCH_HINT) from None
         raise CheckFailed(why_not("torch", error), "run pip install --force-reinstall torch") from None
     try:
         build = torch_build()
