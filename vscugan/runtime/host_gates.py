@@ -28,7 +28,8 @@ class HostGates:
         x = mean
         for layer, activation in zip(gate.layers, (_relu, _sigmoid), strict=True):
             weight, bias = self._parameters[layer]
-            x = activation(x @ weight.T + bias)
+            with np.errstate(invalid="ignore"):  # what is not finite is found by its mean
+                x = activation(x @ weight.T + bias)
         gain = alpha if gate.takes_alpha else 1.0
         return np.asarray(x * gain, np.float32)[:, :, None, None]
 
