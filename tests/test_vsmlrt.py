@@ -227,6 +227,7 @@ def test_what_upscale_refuses_is_said_in_its_words(core: Any, clip: vs.VideoNode
     [
         (None, {}),
         ("torch", {"backend": "torch"}),
+        (Backend.NCNN_VK, {"backend": "ncnn", "device": "gpu", "precision": "fp32"}),  # as vs-mlrt takes it
         (Backend.OV_CPU(), {"backend": "openvino", "device": "cpu", "precision": "fp32"}),
         (Backend.OV_CPU(bf16=True), {"backend": "openvino", "device": "cpu", "precision": "bf16"}),
         (Backend.OV_CPU(fp16=True, num_streams=2),

@@ -98,13 +98,14 @@ def carry_over(backend: object, error: Callable[[str], vs.Error], log: Callable[
         return {}
     if isinstance(backend, str):
         return {"backend": backend}
-    name = type(backend).__name__
+    name = backend.__name__ if isinstance(backend, type) else type(backend).__name__
     if name not in COUNTERPARTS:
         raise error(
             f"backend must be {listed([f'Backend.{each}()' for each in COUNTERPARTS])}, or a name that Upscale takes, "
             f"got {name}; leave it out for the fastest that is here"
         )
-    counterpart, given = COUNTERPARTS[name], _given_fields(backend)
+    counterpart = COUNTERPARTS[name]
+    given = {} if isinstance(backend, type) else _given_fields(backend)
     precision = "fp16" if given.get("fp16") or given.get("force_fp16") else "bf16" if given.get("bf16") else "fp32"
     options: Carried = {"backend": counterpart.backend, "device": counterpart.device, "precision": precision}
     if precision not in _precisions(counterpart):
