@@ -1,4 +1,4 @@
-"""Gates: two dense layers on a mean, against numpy."""
+"""Gates: two dense layers on a mean, by torch and by NumPy, against plain ones."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from vscugan.architectures import ARCHITECTURES
 from vscugan.architectures.architecture import Architecture
 from vscugan.architectures.parts import Gate
 from vscugan.runtime.gates import GateLayers
+from vscugan.runtime.host_gates import HostGates
 
 EACH = [
     pytest.param(architecture, gate, id=f"{architecture.name}-{gate.name}")
@@ -34,18 +35,24 @@ def plain_gate(tensors: dict[str, torch.Tensor], gate: Gate, mean: np.ndarray, a
     return gated
 
 
+@pytest.mark.parametrize("by", ["torch", "numpy"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16], ids=str)
 @pytest.mark.parametrize("alpha", [0.7, 1.0, 1.3])
 @pytest.mark.parametrize(("architecture", "gate"), EACH)
-def test_a_gate_is_that_of_numpy(architecture: Architecture, gate: Gate, alpha: float, dtype: torch.dtype) -> None:
+def test_a_gate_is_what_was_written_plainly(
+    architecture: Architecture, gate: Gate, alpha: float, dtype: torch.dtype, by: str
+) -> None:
     tensors = random_weights(architecture)
     channels = architecture.layer[gate.layers[0]].inputs
     mean = torch.randn((1, channels), generator=torch.Generator().manual_seed(2)).to(dtype)
-    got = GateLayers(architecture, arrays_of(tensors))(gate, mean, alpha)
-    assert got.dtype == torch.float32
+    if by == "torch":
+        got = GateLayers(architecture, arrays_of(tensors))(gate, mean, alpha).numpy()
+    else:
+        got = HostGates(architecture, arrays_of(tensors))(gate, mean.numpy(), alpha)
+    assert got.dtype == np.float32
     assert got.shape == (1, channels, 1, 1)
     wanted = plain_gate(tensors, gate, mean[0].double().numpy(), alpha if gate.takes_alpha else 1.0)
-    assert np.abs(got[0, :, 0, 0].numpy() - wanted).max() < 1e-5
+    assert np.abs(got[0, :, 0, 0] - wanted).max() < 1e-5
 
 
 def test_alpha_is_for_the_gates_that_take_it() -> None:

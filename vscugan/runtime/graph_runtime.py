@@ -5,20 +5,19 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, partial
-from typing import Any
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vscugan.architectures.parts import Gate, Stage
-from vscugan.install import require_torch
 from vscugan.models.int8 import Quantisation, prepared
 from vscugan.models.weights import Weights
 from vscugan.models.whole_network import OnnxNetwork, check_made
 from vscugan.runtime import graph
 from vscugan.runtime.arrays import Array, HostArrays
 from vscugan.runtime.exported import exported
+from vscugan.runtime.host_gates import HostGates
 from vscugan.runtime.protocol import Gates, PassOptions
 from vscugan.runtime.workspace import Workspace
 
@@ -64,6 +63,7 @@ class GraphRuntime(ABC):
         if quantisation is not None:
             weights = prepared(weights, quantisation)
         self._weights = weights
+        self._gates = HostGates(weights.architecture, weights.tensors)
         self._own_model = weights.network.model if isinstance(weights.network, OnnxNetwork) else None
         if self._own_model is not None:
             self.keeps_maps = False  # it has no stages
@@ -167,12 +167,5 @@ class GraphRuntime(ABC):
         return means[:, :, rows.start : rows.stop, 0].sum(2, dtype=np.float64) * mask.size
 
     def gate(self, gate: Gate, mean: Array, alpha: float) -> Array:
-        """See ``Runtime``; by torch, whose rounding NumPy does not have."""
-        torch = require_torch("tiles of a network with gates")
-        return self._gate_layers(gate, torch.from_numpy(mean), alpha).numpy()
-
-    @cached_property
-    def _gate_layers(self) -> Any:
-        from vscugan.runtime.gates import GateLayers
-
-        return GateLayers(self.architecture, self._weights.tensors)
+        """See ``Runtime``."""
+        return self._gates(gate, mean, alpha)
