@@ -3,7 +3,7 @@
 ``lineage.py [models] [sheets] [figures] [tables] [speed]``, or all: waifu2x, Real-ESRGAN, Real-CUGAN and ``fast`` on
 the same crops of real art, clean and made worse, through ``core.cugan.Upscale``.
 ``figures`` writes docs/figures/lineage.csv; with ``--only MODEL ...`` the lines of other models stay. ``tables`` makes
-the page's tables of it. ``speed`` writes what a frame takes each model into docs/figures/models.csv: about two minutes,
+the page's tables of it. ``speed`` writes what a frame takes each model into docs/figures/models.csv: some minutes,
 while the machine must have nothing else to do.
 """
 
@@ -116,7 +116,7 @@ def time_models() -> None:
     clip = moving_clip(WIDTH, HEIGHT, frames=TURNS, format=vs.YUV420P8)
     ready = {m: make_ready(clip, model=m, scale=2, precision="fp32", device="cpu", reuse="off") for m in MEASURED}
     machine, records = describe_machine(), []
-    for model, times in seconds_a_frame(ready, turns=TURNS, frames=1).items():
+    for model, times in seconds_a_frame(ready, turns=TURNS, frames=1, warm=True).items():
         case = {"runtime": ready[model].report["runtime"], "precision": "fp32", "size": f"{WIDTH}x{HEIGHT}", "scale": 2}
         records.append(machine | case | {"model": model, "seconds": f"{median(times):.4f}"})
         print(model, records[-1]["seconds"], flush=True)

@@ -85,12 +85,19 @@ def make_ready(source: Any, **options: Any) -> Contestant:
     return Contestant(clip=clip, report=report)
 
 
-def seconds_a_frame(contestants: Mapping[str, Contestant], *, turns: int, frames: int) -> dict[str, list[float]]:
-    """Compute clips in turns, A B A B: what a frame of each took in each turn, in s, by the clips' names."""
+def seconds_a_frame(
+    contestants: Mapping[str, Contestant], *, turns: int, frames: int, warm: bool = False
+) -> dict[str, list[float]]:
+    """Compute clips in turns, A B A B: what a frame of each took in each turn, in s, by the clips' names.
+
+    ``warm``: compute a frame before each turn that does not count, as an encode has no pauses.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for turn in range(turns):
         for name, contestant in contestants.items():
             first = warm_frames() + turn * frames
+            if warm:
+                compute(contestant.clip[first - 1 : first])
             start = time.perf_counter()
             compute(contestant.clip[first : first + frames])
             seconds[name].append((time.perf_counter() - start) / frames)

@@ -1,4 +1,4 @@
-"""Squeeze-and-excitation gates by NumPy, in fp64, which rounds alike on every machine."""
+"""Squeeze-and-excitation gates by NumPy, in fp64."""
 
 from __future__ import annotations
 
