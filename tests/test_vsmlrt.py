@@ -187,6 +187,25 @@ def test_what_is_refused(clip: vs.VideoNode) -> None:
             "use one number, (width, height), or leave it out",
         ),
         (
+            lambda: CUGAN(clip, tilesize="64"),  # type: ignore[arg-type]
+            "CUGAN: tilesize must be one or two numbers of at least 32 px, got 64; "
+            "use one number, (width, height), or leave it out",
+        ),
+        (
+            lambda: CUGAN(clip, tilesize=64.0),  # type: ignore[arg-type]
+            "CUGAN: tilesize must be one or two numbers of at least 32 px, got 64.0; "
+            "use one number, (width, height), or leave it out",
+        ),
+        (
+            lambda: CUGAN(clip, tiles=(None, 2)),  # type: ignore[arg-type]
+            "CUGAN: tiles must be one or two numbers of at least 1 along each axis, got (None, 2); "
+            "use one number, (width, height), or leave it out",
+        ),
+        (
+            lambda: CUGAN(clip, version=[1]),  # type: ignore[arg-type]
+            "CUGAN: version must be 1 (se) or 2 (pro), got [1]; vscugan models lists what is here",
+        ),
+        (
             lambda: CUGAN(clip, tiles=(2, 12)),
             "CUGAN: tiles must leave tiles of at least 32 px, got (2, 12) for 640x360 px; use fewer, or leave it out",
         ),

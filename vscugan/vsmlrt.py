@@ -167,7 +167,7 @@ class _Call:
 
     def known(self, argument: str, value: int, names: dict[int, str]) -> str:
         """Upscale's ``model`` for a number of vs-mlrt's."""
-        if value in names:
+        if isinstance(value, int) and value in names:
             return names[value]
         numbers = listed([f"{int(n)} ({getattr(n, 'name', names[n])})" for n in names])
         raise self.error(f"{argument} must be {numbers}, got {value}; vscugan models lists what is here")
@@ -191,8 +191,8 @@ class _Call:
         return tile
 
     def _pair(self, argument: str, value: Pair, least: int, unit: str) -> list[int]:
-        pair = [value, value] if isinstance(value, int) else list(value)
-        if len(pair) != 2 or min(pair) < least:
+        pair = list(value) if isinstance(value, Sequence) else [value, value]
+        if len(pair) != 2 or not all(isinstance(px, int) and px >= least for px in pair):
             raise self.error(
                 f"{argument} must be one or two numbers of at least {least} {unit}, got {value}; "
                 "use one number, (width, height), or leave it out"
