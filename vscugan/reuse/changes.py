@@ -25,9 +25,9 @@ def differences(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.fl
     found = np.empty((rows, columns), np.float32)
     for top in range(0, rows, ROWS_AT_ONCE):
         lines = slice(top * CELL_PX, min(height, (top + ROWS_AT_ONCE) * CELL_PX))
-        with np.errstate(invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             sums = _cell_sums(np.abs(a[:, lines] - b[:, lines]), columns)
-        found[top : top + ROWS_AT_ONCE] = (sums / counts[top : top + ROWS_AT_ONCE]).max(0) * CODES
+            found[top : top + ROWS_AT_ONCE] = (sums / counts[top : top + ROWS_AT_ONCE]).max(0) * CODES
     return found
 
 
