@@ -51,13 +51,24 @@ def openvino() -> Any:
             sys.modules["openvino_telemetry"] = telemetry
 
 
+def torch() -> Any:
+    """torch itself, imported when it is first needed.
+
+    Raises: whatever a broken installation raises; ModuleNotFoundError also where there is but a folder of that name.
+    """
+    module = importlib.import_module("torch")
+    if getattr(module, "__file__", "") is None:  # to Python any folder is a package, such as one that pip left behind
+        raise ModuleNotFoundError(f"no torch in {', '.join(module.__path__)}", name="torch")
+    return module
+
+
 def require_torch(needed_by: str) -> Any:
     """torch itself, for the few things here that only it computes or reads.
 
     Raises: DeviceError where it does not load.
     """
     try:
-        return importlib.import_module("torch")
+        return torch()
     except Exception as error:  # whatever a broken installation raises
         raise DeviceError(f"{needed_by} must have torch, got {why_not('torch', error)}; {TORCH_HINT}") from None
 

@@ -6,10 +6,12 @@ import ctypes
 import sys
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
 
+from vscugan import install
 from vscugan.engine import device_choice
 from vscugan.runtime import torch_build
 from vscugan.runtime.torch_build import TorchBuild, has_nvidia_driver, may_see
@@ -99,6 +101,17 @@ def test_devices_are_counted_without_loading_torch(machine: Machine) -> None:
     machine.has(CUDA)
     assert [device_choice.torch_count(kind) for kind in ("cpu", "cuda", "xpu", "mps")] == [1, 0, 0, 0]
     assert "torch" not in sys.modules
+
+
+def test_a_folder_that_is_called_torch_is_none(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: ModuleSpec("torch", None))
+    assert torch_build.torch_build() is None
+    folder = ModuleType("torch")  # as Python imports it
+    folder.__file__, folder.__path__ = None, ["site-packages/torch"]
+    monkeypatch.setitem(sys.modules, "torch", folder)
+    with pytest.raises(ModuleNotFoundError, match="no torch in site-packages/torch"):
+        install.torch()
+    assert [device_choice.torch_count(kind) for kind in ("cpu", "cuda", "xpu", "mps")] == [1, 0, 0, 0]
 
 
 def test_a_torch_that_does_not_load_has_no_devices(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:

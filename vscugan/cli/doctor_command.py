@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from vscugan import install
 from vscugan.cache import cache_folder
 from vscugan.cli.parser import Parser
 from vscugan.cli.torch_wheels import advice
@@ -115,7 +116,7 @@ def namespace() -> str:
 def torch() -> str:
     """Torch imports; which build it is, and which one would fit the graphics cards."""
     try:
-        import torch as module
+        module = install.torch()
     except Exception as error:  # whatever a broken installation raises
         if isinstance(error, ModuleNotFoundError) and error.name == "torch":
             needed_for = "backend=torch, its GPUs and .pth files"

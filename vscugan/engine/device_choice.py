@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from vscugan import install
 from vscugan.errors import DeviceError
 from vscugan.models.whole_network import Form
 from vscugan.runtime.backends import Backend, backend_row, backend_rows, is_usable, require_package
@@ -49,7 +50,7 @@ def torch_count(kind: str) -> int:
     if not may_see(kind):
         return 0
     try:
-        torch = importlib.import_module("torch")
+        torch = install.torch()
     except Exception:  # whatever a broken installation raises; doctor says it
         return 0
     if kind == "mps":

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
-from typing import Any
 
+from vscugan import install
 from vscugan.models.weights import Weights, form_of
 from vscugan.runtime.backends import Backend
 from vscugan.runtime.device import TORCH_GPUS, Device
 from vscugan.runtime.protocol import Runtime
 
+package = install.torch
 PRECISIONS = ("fp32", "fp16", "bf16")
-
-
-def package() -> Any:
-    """torch itself, imported when it is first needed."""
-    return importlib.import_module("torch")
 
 
 def native_precisions(device: Device) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ def torch_build() -> TorchBuild | None:
     Raises: ValueError where what is installed does not say.
     """
     spec = importlib.util.find_spec("torch")
-    if spec is None:
+    if spec is None or spec.origin is None:  # the latter for a mere folder of that name
         return None
     says = _constants(Path(spec.origin or "").with_name("version.py"))
     number = str(says.get("__version__") or version("torch") or "")
