@@ -10,9 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from support.frames import upscale
 
 from vscugan.engine.engine import Engine
+from vscugan.errors import DeviceError
+from vscugan.models.weights import load_file
 from vscugan.settings import validate
 
 SIZE = (48, 64)
@@ -50,8 +53,7 @@ refused = [
 ] if hidden else []
 for options in refused:
     try:
-        engine = Engine(validate(device="cpu", **options))
-        engine.upscale(x, list(np.empty((3, 2 * height, 2 * width), np.float32)))
+        Engine(validate(device="cpu", **options))  # before the first frame
     except Exception as error:
         print(error)
 """
@@ -87,3 +89,13 @@ def test_without_torch_frames_have_the_same_bits(expected: list[str], tmp_path: 
         f"overshoot=restore must have torch, {why}",
         f"weights=x.pth must have torch, {why}",
     ]
+
+
+def test_another_network_needs_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "other.safetensors"
+    save_file({"first.weight": np.zeros((3, 3), np.float32)}, path)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)  # spandrel is there
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "vscugan.models.spandrel_file", raising=False)
+    with pytest.raises(DeviceError, match="must have torch, got ModuleNotFoundError"):
+        load_file(str(path))

@@ -17,6 +17,7 @@ from vscugan.engine.planner import PlanLimits
 from vscugan.engine.route import Pass, direct
 from vscugan.engine.slots import DeviceSlot, DeviceSlots, Spent, new_stream
 from vscugan.errors import ArgumentError, FrameError
+from vscugan.install import require_torch
 from vscugan.models.int8 import quantisation_of
 from vscugan.models.weights import Weights, form_of
 from vscugan.models.whole_network import TorchNetwork
@@ -117,6 +118,8 @@ class Engine:
         self.scale = prod(each.scale for each in weights)
         self.architecture = weights[0].architecture
         self._restore_overshoot = settings.overshoot == "restore"
+        if self._restore_overshoot:
+            require_torch("overshoot=restore")
 
     def _device_slots(
         self,

@@ -252,6 +252,7 @@ def _by_spandrel(
     """The network as spandrel reads it; raises ``refusal`` where it does not know it either, or is not installed."""
     if importlib.util.find_spec("spandrel") is None:
         raise WeightsError(f"{refusal}, or {how_to_install('spandrel')} for networks of other kinds") from None
+    require_torch(f"weights={path.name}")
     from vscugan.models.spandrel_file import read_spandrel
     from vscugan.models.torch_files import torch_tensors
 
