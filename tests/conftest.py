@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,10 @@ from PIL import Image
 from support.frames import DATA, painted
 
 from vscugan.runtime import torch_backend
+
+# what a shell starts in the background ignores Ctrl-C, and so would the commands that tests start
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -51,8 +51,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A source, a script, and what one machine makes of them."""
     folder = tmp_path_factory.mktemp("cluster")
     media.plain(folder / "in.mkv", frames=24 * CHUNKS)
-    (folder / "slow.vpy").write_text(SLOW.replace("0.008", "0.02"))
+    (folder / "slow.vpy").write_text(SLOW.replace("0.008", "0"))
     assert run(folder, "one.mkv").returncode == 0
+    (folder / "slow.vpy").write_text(SLOW.replace("0.008", "0.05"))  # chunks must be left when the last kill comes
     return folder
 
 
