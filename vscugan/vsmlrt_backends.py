@@ -13,6 +13,7 @@ from typing import Any, TypedDict
 import vapoursynth as vs
 
 from vscugan.option_values import listed
+from vscugan.runtime.backends import backend_row
 
 
 class Carried(TypedDict, total=False):
@@ -132,8 +133,6 @@ def carry_over(backend: object, error: Callable[[str], vs.Error], log: Callable[
 
 
 def _precisions(counterpart: _Counterpart) -> tuple[str, ...]:
-    from vscugan.runtime.backends import backend_row  # which loads torch
-
     row = backend_row(counterpart.backend)
     return row.precisions if counterpart.device == "auto" else row.devices[counterpart.device]
 
