@@ -48,7 +48,7 @@ def test_a_terminal_shows_every_figure(columns: int) -> None:
     program = (
         "from vscugan.cli.progress_display import choose_display, Live\n"
         "display = choose_display(as_json=False)\nassert isinstance(display, Live)\n"
-        f"display({{'event': 'model'}})\ndisplay._bars.refresh()\ndisplay({EVENT!r})\n"
+        f"display({{'event': 'model'}})\ndisplay({EVENT!r})\n"
         "display({'event': 'note', 'text': 'a [bold] name'})\ndisplay.close()\n"
     )
     code, text = on_terminal([*media.command()[:2], "-c", program], columns)

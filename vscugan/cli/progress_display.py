@@ -241,7 +241,8 @@ class Live:
         from rich.table import Column
 
         text = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=False))
-        self._bars = Progress(text, BarColumn(BAR_COLUMNS), transient=True)
+        # drawn at each event, which are few: a clock would miss what lasts less than its tick
+        self._bars = Progress(text, BarColumn(BAR_COLUMNS), transient=True, auto_refresh=False)
         self._tasks: dict[int, Any] = {}
         self._bars.start()
 
@@ -252,6 +253,7 @@ class Live:
         if kind in ("file", "summary"):
             if file in self._tasks:
                 self._bars.remove_task(self._tasks.pop(file))
+                self._bars.refresh()
             return
         if file not in self._tasks:
             self._tasks[file] = self._bars.add_task(f"{name}opening the source", total=100)
@@ -263,6 +265,7 @@ class Live:
             self._bars.update(task, description=text, completed=event["frames"], total=event["of"])
         elif kind == "index":
             self._bars.update(task, description=f"{name}indexing the source", completed=event["percent"], total=100)
+        self._bars.refresh()
 
     def close(self) -> None:
         """Remove the bars."""
