@@ -1,4 +1,4 @@
-"""Write what docs/reference says of arguments, options and exit codes, from the rows in the package.
+"""Write what docs/ says of arguments, models, options and exit codes, from the rows in the package.
 
 ``make_reference.py`` writes it; ``--check`` only says whether anything would change, and ends with 1 if so.
 """
@@ -9,6 +9,7 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill, indent
 
@@ -92,9 +93,33 @@ def signature() -> str:
     return f"```text\ncore.cugan.Upscale(\n{lines}\n)\n```"
 
 
-def model_table() -> str:
-    """The models with their scales and noise levels."""
-    table = [["`model`", "scales", "noise levels", "installed by"]]
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """What the table of models says besides names, in one language; ``extra`` has the extra's name for ``{}``."""
+
+    heads: tuple[str, ...]
+    comma: str
+    none: str
+    itself: str
+    extra: str
+
+
+ENGLISH = Words(
+    heads=("`model`", "scales", "noise levels", "installed by"),
+    comma=", ", none="none", itself="vscugan itself", extra="the extra `{}`",
+)  # fmt: skip
+#: by the folder of a page in another language
+TRANSLATIONS = {
+    "zh": Words(
+        heads=("`model`", "放大倍率", "降噪强度", "从哪里安装"),
+        comma="、", none="无", itself="vscugan 自带", extra="可选依赖 `{}`",
+    ),
+}  # fmt: skip
+
+
+def model_table(words: Words = ENGLISH) -> str:
+    """The models with their scales and noise levels, the default level in bold."""
+    table = [list(words.heads)]
     for model in models():
         levels: dict[tuple[str, ...], list[str]] = {}
         for scale in scales(model):
@@ -103,9 +128,9 @@ def model_table() -> str:
         extra = next(row.extra for row in rows() if row.model == model)
         usual = default_noise(model)
         for has, own in levels.items():
-            names = ", ".join(f"**{name}**" if name == usual else name for name in has)
-            installed_by = f"the extra `{extra}`" if extra else "vscugan"
-            table.append([f"`{model}`", ", ".join(own), names or "none", installed_by])
+            names = words.comma.join(f"**{name}**" if name == usual else name for name in has)
+            installed_by = words.extra.format(extra) if extra else words.itself
+            table.append([f"`{model}`", words.comma.join(own), names or words.none, installed_by])
     return markdown(table)
 
 
@@ -178,10 +203,18 @@ def presets_page(text: str, where: Path) -> str:
     return text
 
 
+def choice_page(text: str, where: Path) -> str:
+    """The page on choosing a model, with the table of the models in its language."""
+    words = next((words for folder, words in TRANSLATIONS.items() if folder in where.parts), ENGLISH)
+    return replace_between(text, "models", model_table(words), where)
+
+
 PAGES: Mapping[Path, Callable[[str, Path], str]] = {
     DOCS / "reference" / "upscale.md": upscale_page,
     DOCS / "reference" / "command-line.md": command_page,
-    **dict.fromkeys(sorted(DOCS.rglob("presets.md")), presets_page),  # also in other languages
+    # also in other languages
+    **dict.fromkeys(sorted(DOCS.rglob("choose-a-model.md")), choice_page),
+    **dict.fromkeys(sorted(DOCS.rglob("presets.md")), presets_page),
 }
 
 

@@ -50,13 +50,14 @@ def add_arguments(parser: Parser) -> None:
     borders = "px that are cut off the source: left,right,top,bottom"
     add("--crop", type=whole_numbers, default=absent, metavar="L,R,T,B", help=borders)
     add("--leave-out", action="store_true", default=absent, help="leave out what the container can't hold")
-    add("--profile", metavar="NAME", help="options by a name, see vscugan profiles; what is given besides it counts")
+    add("--profile", metavar="NAME", help="a set of options, see vscugan profiles; options beside it replace its own")
     add("--config", metavar="FILE", help="your profiles, in place of those in your folder of settings")
-    add("--to", choices=[suffix[1:] for suffix in MUXERS], default="mkv", help="files in a folder (default mkv)")
-    add("--jobs", type=int, default=1, help="so many files at once, each with a model of its own (default 1)")
-    add("--cluster", default=absent, metavar="ADDRESS", help="a Ray cluster that does the chunks, see vscugan cluster")
+    to = "container of the results in a folder (default mkv)"
+    add("--to", choices=[suffix[1:] for suffix in MUXERS], default="mkv", help=to)
+    add("--jobs", type=int, default=1, help="how many files at once, each with a model of its own (default 1)")
+    add("--cluster", default=absent, metavar="ADDRESS", help="a Ray cluster that makes the chunks, see vscugan cluster")
     add("--ship", action="store_true", default=absent, help="bring the source to nodes that don't see its path")
-    add("--same-bits", action="store_true", default=absent, help="refuse nodes that compute other last bits")
+    add("--same-bits", action="store_true", default=absent, help="refuse nodes whose results differ in the last bits")
     dry = "show what would be done and kept, and estimate time and size from a few frames; writes nothing"
     add("--dry-run", action="store_true", default=absent, help=dry)
     add("--resume", action="store_true", help="resume the run before; options left out are as they were there")
