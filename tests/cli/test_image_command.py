@@ -129,7 +129,7 @@ def test_one_bad_name_or_frame_does_not_end_the_others(
         return shots.fetch(clip, n)
 
     monkeypatch.setattr(upscaler, "fetch", fetch)
-    sources = [tmp_path / name for name in ("no.png", "none", "notes.txt", *names)]
+    sources = [tmp_path / name for name in ("no.png", "none", "notes.txt", "[1-3]*")]  # as Windows hands it on
     assert image(*sources, "-o", tmp_path / "out") == 3
     out, err = capsys.readouterr()
     assert [line.split("'")[1] for line in out.splitlines()] == [str(tmp_path / "out" / n) for n in ("1.png", "3.png")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ import torch
 
 from vscugan.engine import memory
 from vscugan.engine.memory import free_bytes
-from vscugan.runtime.device import Adapter, Device
+from vscugan.runtime.device import CPU, Adapter, Device
 
 GIB = 1 << 30
 
@@ -45,3 +47,25 @@ def test_a_gpu_that_torch_does_not_reach(
     monkeypatch.setattr(memory, "_free_of_host", lambda: of_host * GIB)
     adapter = Adapter(name="Card 9000", memory_bytes=99 * GIB, **facts)
     assert free_bytes(Device("gpu", 0, adapter)) == expected * GIB
+
+
+@pytest.mark.parametrize(
+    ("limit", "used", "stat", "expected"),
+    [
+        ("8", "5", "anon 1\ninactive_file 3\n", 6),  # files that were read fill a container, and are dropped at need
+        ("8", "9", "inactive_file 0\n", 0),
+        ("max", "5", "inactive_file 3\n", 64),
+        ("99", "5", "inactive_file 3\n", 64),
+        (None, "5", "", 64),
+    ],
+)
+def test_a_container_may_leave_less(
+    limit: str | None, used: str, stat: str, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In bytes."""
+    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: SimpleNamespace(available=64))
+    monkeypatch.setattr(memory, "CGROUP", tmp_path)
+    for name, text in (("max", limit), ("current", used), ("stat", stat)):
+        if text is not None:
+            (tmp_path / f"memory.{name}").write_text(text, encoding="ascii")
+    assert free_bytes(CPU) == expected

@@ -28,7 +28,7 @@ from vscugan.runtime.torch_build import torch_build
 
 #: less free space than this is a fault
 LEAST_FREE_BYTES = 1 << 30
-PACKAGES = ("numpy", "safetensors", "vsutil", "xxhash")
+PACKAGES = ("numpy", "psutil", "safetensors", "vsutil", "xxhash")
 HELP = "check the installation, and say how to correct what is wrong"
 
 

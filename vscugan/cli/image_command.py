@@ -13,6 +13,7 @@ from vscugan.cli.options import add_upscale, given_upscale
 from vscugan.cli.parser import Parser
 from vscugan.errors import ArgumentError, ConflictError, CuganError, DiskError, FrameError, SourceError
 from vscugan.files import write_whole
+from vscugan.patterns import matches
 
 if TYPE_CHECKING:
     from vscugan.image.picture_files import Picture
@@ -28,7 +29,7 @@ DEFAULT_QUALITY = 95
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    parser.add_argument("sources", nargs="+", metavar="source", help="picture files, and folders of them")
+    parser.add_argument("sources", nargs="+", metavar="source", help="picture files, folders of them, patterns")
     parser.add_argument("-o", "--output", required=True, help="a folder, or a file if there is only one source")
     parser.add_argument("--to", choices=sorted(e[1:] for e in ENDINGS), help="format of the results in a folder")
     quality = f"quality of JPEG, WebP and AVIF, 1 to 100 (default {DEFAULT_QUALITY})"
@@ -37,23 +38,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_upscale(parser, of_clips=False)
 
 
-def _find_pictures(sources: Sequence[str], output: Path) -> tuple[list[Pair], list[CuganError]]:
+def _find_pictures(sources: Sequence[str | Path], output: Path) -> tuple[list[Pair], list[CuganError]]:
     """Each picture with its place below the output folder, and an error for each name that gives none."""
     pairs: list[Pair] = []
     errors: list[CuganError] = []
     for name in map(Path, sources):
-        if name.is_dir():
+        if os.path.isdir(name):
             inside = sorted(p for p in name.rglob("*") if p.suffix.lower() in ENDINGS and p.is_file())
             if output.resolve() != name.resolve():  # results of the run before are no sources
                 inside = [path for path in inside if output.resolve() not in path.resolve().parents]
             pairs += [(path, path.relative_to(name)) for path in inside]
             if not inside:
                 errors.append(SourceError(f"folder must hold pictures, got {name.name!r} with none; name another one"))
-        elif not name.exists():
+        elif os.path.exists(name):
+            pairs.append((name, Path(name.name)))
+        elif found := [path for path in matches(str(name), ENDINGS) if path.resolve() != output.resolve()]:
+            more, wrong = _find_pictures(found, output)
+            pairs, errors = pairs + more, errors + wrong
+        else:
             missing = f"source must be a picture or a folder, got {name.name!r}, which is not there; check the name"
             errors.append(SourceError(missing))
-        else:
-            pairs.append((name, Path(name.name)))
     return pairs, errors
 
 

@@ -33,8 +33,9 @@ class StoppedError(Exception):
 class WorkerProcess:
     """A worker, which keeps its model for one job after the other.
 
-    It runs in a session of its own, so that Ctrl-C reaches only this process. After a job that failed the next one
-    gets a new process: nothing that is left of the one can spoil the other. ``close`` may be called by any thread.
+    It runs in a session of its own, on Windows in a group of processes, so that Ctrl-C reaches only this process. After
+    a job that failed the next one gets a new process: nothing that is left of the one can spoil the other. ``close``
+    may be called by any thread.
     """
 
     def __init__(self) -> None:
@@ -83,6 +84,8 @@ class WorkerProcess:
     def _start(self, log: Any) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-P", "-m", "vscugan.encode.worker.worker"]
         options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": log, "start_new_session": _POSIX}
+        if sys.platform == "win32":
+            options["creationflags"] = subprocess.CREATE_NEW_PROCESS_GROUP
         if _POSIX:
             self._channel, theirs = socket.socketpair()
             with theirs:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import importlib
-import os
 from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 from vscugan.runtime.device import TORCH_GPUS, Adapter, Device
 from vscugan.runtime.vulkan import free_memory
 
-#: where the system does not tell, plan for a small machine
+#: where no one tells how much a GPU has, plan for a small one
 _UNKNOWN_BYTES = 4 << 30
+#: of this process, in a container on Linux
+CGROUP = Path("/sys/fs/cgroup")
 
 
 def free_bytes(device: Device) -> int:
     """Free bytes of the device's memory; of the host's, its cgroup's limit included, for CPUs, GPUs that share it, and
     those in software.
 
-    Where no one tells them of a GPU, it is planned for as a small one.
+    Where no one tells them of a GPU, they are those of a small one.
     """
     if device.kind == "gpu":
         return _free_of(device.adapter)
@@ -40,7 +43,7 @@ def _free_of(adapter: Adapter | None) -> int:
 
 
 def _free_of_host() -> int:
-    return min(_host_available(), _cgroup_left())
+    return min(int(psutil.virtual_memory().available), _cgroup_left())
 
 
 def release_memory(device: Device) -> bool:
@@ -57,25 +60,13 @@ def release_memory(device: Device) -> bool:
     return False
 
 
-def _host_available() -> int:
-    try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) << 10
-    except OSError:
-        pass
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    except (AttributeError, ValueError, OSError):
-        return _UNKNOWN_BYTES
-
-
 def _cgroup_left() -> int:
     """What a container's limit leaves over; the host's memory where there is no limit."""
-    group = Path("/sys/fs/cgroup")
     try:
-        limit = (group / "memory.max").read_text(encoding="ascii").strip()
-        used = int((group / "memory.current").read_text(encoding="ascii"))
-        return max(0, int(limit) - used) if limit != "max" else 1 << 62
-    except (OSError, ValueError):
+        limit = int((CGROUP / "memory.max").read_text(encoding="ascii"))  # "max" where there is none
+        used = int((CGROUP / "memory.current").read_text(encoding="ascii"))
+        lines = (CGROUP / "memory.stat").read_text(encoding="ascii").splitlines()
+        cached = dict(line.split() for line in lines)["inactive_file"]
+    except (OSError, ValueError, KeyError):
         return 1 << 62
+    return max(0, limit - used + int(cached))  # files that were read count as used, and are dropped at need

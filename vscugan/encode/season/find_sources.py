@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from vscugan.encode.job.encode_job import CERTIFICATE_SUFFIX, WORK_SUFFIX
 from vscugan.errors import ArgumentError, SourceError
+from vscugan.patterns import fixed_part, matches
 
 #: of the files in folders, those that are taken
 VIDEO_SUFFIXES = (".mkv", ".mp4", ".m4v", ".webm", ".avi", ".mov", ".ts", ".m2ts", ".mpg", ".mpeg", ".vob", ".ogm",
@@ -53,9 +53,9 @@ def _found(names: Sequence[str], output: Path) -> Iterator[Pair]:
             is_result = _is_result(path) and output in path.resolve().parents
             if not is_result and not _is_work(path):
                 yield path, Path(path.stem)
-        elif matches := _matches(name):
-            for match in matches:
-                if not _is_ours(match, _fixed_part(name), output):
+        elif found := matches(name, VIDEO_SUFFIXES):
+            for match in found:
+                if not _is_ours(match, fixed_part(name), output):
                     yield from _found([str(match)], output)
         else:
             raise SourceError(f"source must be a video, a folder or a list, got no {path.name!r}; check the name")
@@ -90,30 +90,6 @@ def _is_work(path: Path) -> bool:
     return in_work_folder or path.name.endswith(CERTIFICATE_SUFFIX)
 
 
-def _fixed_part(pattern: str) -> Path:
-    """The folder that a pattern begins with, whose brackets are part of its name."""
-    path = Path(pattern)
-    return next((folder for folder in path.parents if os.path.isdir(folder)), Path())
-
-
-def _matches(pattern: str) -> list[Path]:
-    """Folders and videos that match a pattern; also files of another ending, if the pattern ends in it."""
-    fixed = _fixed_part(pattern)
-    rest = str(Path(pattern).relative_to(fixed))
-    if not glob.has_magic(rest):
-        return []
-    for each in (rest, rest.replace("[", "[[]")):  # brackets may be part of the names
-        try:
-            found = sorted(glob.glob(os.path.join(glob.escape(str(fixed)), each), recursive=True))
-        except (OSError, ValueError):
-            continue
-        paths = [Path(name) for name in found]
-        suffixes = {*VIDEO_SUFFIXES, Path(pattern).suffix.lower()} - {""}
-        if taken := [path for path in paths if path.suffix.lower() in suffixes or path.is_dir()]:
-            return taken
-    return []
-
-
 def _listed(path: Path) -> list[str]:
     """The names in a list, which lie beside it; empty lines and those that begin with # say nothing.
 
@@ -137,4 +113,4 @@ def is_season(names: Sequence[str], output: str) -> bool:
         return True
     name = names[0]
     is_list = Path(name).suffix.lower() == LIST_SUFFIX
-    return is_list or os.path.isdir(name) or (not os.path.exists(name) and bool(_matches(name)))
+    return is_list or os.path.isdir(name) or (not os.path.exists(name) and bool(matches(name, VIDEO_SUFFIXES)))
