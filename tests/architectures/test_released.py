@@ -129,7 +129,9 @@ def test_waifu2x_has_no_architecture_of_its_own_at_2x() -> None:
 
 
 @pytest.mark.parametrize(("model", "scale"), REAL_CUGAN)
-@pytest.mark.parametrize(("backend", "alpha"), [("torch", 1.0), ("torch", 0.8), ("openvino", 1.0), ("onnxruntime", 0.8)])
+@pytest.mark.parametrize(
+    ("backend", "alpha"), [("torch", 1.0), ("torch", 0.8), ("openvino", 1.0), ("onnxruntime", 0.8)]
+)
 def test_tiles_give_the_whole_frame(model: str, scale: int, alpha: float, backend: str, picture: np.ndarray) -> None:
     x = np.ascontiguousarray(picture[:, 90:187, 250:381])  # 97 x 131: odd, and no tile divides it
     weights = load_released(find(model=model, scale=scale, noise="no-denoise"))
