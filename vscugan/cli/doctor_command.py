@@ -15,6 +15,7 @@ from vscugan.cache import cache_folder
 from vscugan.cli.parser import Parser
 from vscugan.cli.torch_wheels import advice
 from vscugan.exits import describe_exit
+from vscugan.files import nearest_folder
 from vscugan.install import (
     TORCH_HINT,
     how_to_install,
@@ -260,16 +261,14 @@ def encode_packages() -> str:
 
 def disk() -> str:
     """Free space in this folder and in the cache's."""
-    cache = cache_folder()
-    while not cache.exists():
-        cache = cache.parent
+    cache = nearest_folder(cache_folder())
+    if not cache.is_dir() or not os.access(cache, os.W_OK):
+        raise CheckFailed(f"no folder that may be written to: {cache} (cache)", "name another one by VSCUGAN_CACHE")
     free = {"here": shutil.disk_usage(Path.cwd()).free, "cache": shutil.disk_usage(cache).free}
     for place, count in free.items():
         if count < LEAST_FREE_BYTES:
             hint = "free some space: an encode needs twice the size of its result"
             raise CheckFailed(f"{count >> 20} MiB free ({place})", hint)
-    if not cache.is_dir() or not os.access(cache, os.W_OK):
-        raise CheckFailed(f"no folder that may be written to: {cache} (cache)", "name another one by VSCUGAN_CACHE")
     return ", ".join(f"{count / 2**30:.1f} GiB free ({place})" for place, count in free.items())
 
 
