@@ -97,7 +97,8 @@ vs.core.cugan.Upscale
 def bridge() -> str:
     """The plugin loads, by LoadPlugin in a process of its own."""
     path = plugin_file()
-    run = subprocess.run([sys.executable, "-c", LOAD_SCRIPT, str(path)], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", LOAD_SCRIPT, str(path)]
+    run = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if run.returncode:
         lines = run.stderr.strip().splitlines()[-1:] if run.returncode > 0 else []
         fact = "".join(lines) or f"the plugin does not load: {describe_exit(run.returncode)}"
