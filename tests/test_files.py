@@ -8,7 +8,7 @@ import pytest
 
 from vscugan import files
 from vscugan.errors import DiskError
-from vscugan.files import HashedReader, is_full, sha256, write_whole
+from vscugan.files import HashedReader, is_full, nearest_folder, sha256, write_whole
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -26,6 +26,13 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         "a.mkv must be writable, got No such file or directory; free some space or allow writing in the output's "
         "folder, then run the same command again"
     )
+
+
+def test_the_nearest_folder_is_found_also_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert nearest_folder(tmp_path) == tmp_path
+    assert nearest_folder(tmp_path / "a" / "b") == tmp_path
+    monkeypatch.setattr(Path, "exists", lambda path: False)  # of a drive of Windows not even the root
+    assert nearest_folder(tmp_path / "a") == Path("/")
 
 
 def test_a_full_disk_is_recognised_by_the_message_or_the_free_space(

@@ -16,6 +16,7 @@ ORDER = (
     "install",
     "files",
     "patterns",
+    "waiting",
     "cache",
     "option_values",
     "option_row",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import sys
 import tomllib
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import vapoursynth as vs
 
 from vscugan import __version__
 from vscugan.exits import describe_exit
-from vscugan.install import how_to_install, how_to_reinstall, how_to_repair, why_not
+from vscugan.install import how_to_install, how_to_reinstall, how_to_repair, quoted, why_not
 
 ROOT = Path(__file__).parent.parent
 MISMATCH = ImportError("Check 'versions_compatible' failed at pyopenvino.cpp:99:\nmore")
@@ -123,3 +124,19 @@ def test_another_openvino_in_the_process_is_named() -> None:
 )
 def test_ends_of_processes_are_explained(code: int, text: str) -> None:
     assert describe_exit(code) == text
+
+
+@pytest.mark.parametrize(
+    ("platform", "argument", "typed"),
+    [
+        ("linux", "/a clone", "'/a clone'"),
+        ("linux", "/clone", "/clone"),
+        ("win32", r"C:\Users\a clone", r'"C:\Users\a clone"'),
+        ("win32", r"C:\clone", r"C:\clone"),
+    ],
+)
+def test_arguments_are_quoted_as_the_systems_shell_takes_them(
+    platform: str, argument: str, typed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", platform)
+    assert quoted(argument) == typed

@@ -41,6 +41,12 @@ def sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
+def nearest_folder(path: Path) -> Path:
+    """The path itself, or the nearest folder around it that is there; the last one where none is, as on Windows."""
+    around = (path, *path.parents)
+    return next((each for each in around if each.exists()), around[-1])
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file by temp file and rename, durably; several processes and threads may write the same file.
 

@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import re
 import shlex
+import subprocess
 import sys
 from functools import cache
 from pathlib import Path
@@ -95,6 +96,11 @@ def how_to_install(extra: str) -> str:
     return f"run pip install {' '.join(packages) or f'".[{extra}]" in a clone of vscugan'}"
 
 
+def quoted(argument: str) -> str:
+    """An argument as it is to be typed: on Windows cmd.exe takes double quotes alone."""
+    return subprocess.list2cmdline([argument]) if sys.platform == "win32" else shlex.quote(argument)
+
+
 def _origin() -> str:
     """pip's argument for vscugan itself: a release is on the index, other copies are where they came from (PEP 610)."""
     if _RELEASE.fullmatch(__version__):
@@ -109,14 +115,14 @@ def _origin() -> str:
     content = json.loads(text)
     url = urlsplit(content["url"])
     if "vcs_info" in content:
-        return shlex.quote(f"{content['vcs_info']['vcs']}+{content['url']}")
+        return quoted(f"{content['vcs_info']['vcs']}+{content['url']}")
     if url.scheme != "file":
-        return shlex.quote(content["url"])
+        return quoted(content["url"])
     path = url2pathname(url.path)
     if not Path(path).exists():
         return clone
     editable = "--editable " if content.get("dir_info", {}).get("editable") else ""
-    return editable + shlex.quote(path)
+    return editable + quoted(path)
 
 
 def how_to_reinstall() -> str:

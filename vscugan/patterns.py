@@ -11,7 +11,7 @@ from pathlib import Path
 def fixed_part(pattern: str) -> Path:
     """The folder that a pattern begins with, whose brackets are part of its name."""
     path = Path(pattern)
-    return next((folder for folder in path.parents if os.path.isdir(folder)), Path())
+    return next((folder for folder in path.parents if os.path.isdir(folder)), Path(path.anchor))
 
 
 def matches(pattern: str, suffixes: Iterable[str]) -> list[Path]:

@@ -99,6 +99,19 @@ def test_output_that_nobody_reads_ends_nothing() -> None:
                 print("x" * 100_000, file=guard.Output(stream), flush=True)
 
 
+def test_names_are_written_into_old_code_pages(tmp_path: Path) -> None:
+    """As Python on Windows writes into files and pipes."""
+    folder = tmp_path / "日本語"
+    folder.mkdir()
+    (folder / "own.toml").write_text("")
+    run = subprocess.run(
+        media.command("profiles", "--config", folder / "own.toml"),
+        capture_output=True, check=False, env=os.environ | {"PYTHONIOENCODING": "cp1252"},
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert rb"\u65e5\u672c\u8a9e" in run.stdout
+
+
 SLOW = """import time
 import vapoursynth as vs
 def wait(n, f):

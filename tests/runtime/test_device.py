@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 import torch
 
@@ -64,5 +65,5 @@ def test_threads_are_the_cores_that_the_process_may_use(tmp_path: Path, monkeypa
     monkeypatch.setattr(device, "PROCESSORS", tmp_path / "none")
     assert cpu_threads() == 3
     monkeypatch.delattr(os, "sched_getaffinity")
-    monkeypatch.setattr(os, "cpu_count", lambda: 5)
+    monkeypatch.setattr(psutil, "cpu_count", lambda logical: {True: 10, False: 5}[logical])
     assert cpu_threads() == 5

@@ -15,6 +15,7 @@ from vscugan.cache import cache_folder
 from vscugan.cli.parser import Parser
 from vscugan.cli.torch_wheels import advice
 from vscugan.exits import describe_exit
+from vscugan.files import nearest_folder
 from vscugan.install import (
     TORCH_HINT,
     how_to_install,
@@ -96,7 +97,8 @@ vs.core.cugan.Upscale
 def bridge() -> str:
     """The plugin loads, by LoadPlugin in a process of its own."""
     path = plugin_file()
-    run = subprocess.run([sys.executable, "-c", LOAD_SCRIPT, str(path)], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", LOAD_SCRIPT, str(path)]
+    run = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if run.returncode:
         lines = run.stderr.strip().splitlines()[-1:] if run.returncode > 0 else []
         fact = "".join(lines) or f"the plugin does not load: {describe_exit(run.returncode)}"
@@ -260,16 +262,14 @@ def encode_packages() -> str:
 
 def disk() -> str:
     """Free space in this folder and in the cache's."""
-    cache = cache_folder()
-    while not cache.exists():
-        cache = cache.parent
+    cache = nearest_folder(cache_folder())
+    if not cache.is_dir() or not os.access(cache, os.W_OK):
+        raise CheckFailed(f"no folder that may be written to: {cache} (cache)", "name another one by VSCUGAN_CACHE")
     free = {"here": shutil.disk_usage(Path.cwd()).free, "cache": shutil.disk_usage(cache).free}
     for place, count in free.items():
         if count < LEAST_FREE_BYTES:
             hint = "free some space: an encode needs twice the size of its result"
             raise CheckFailed(f"{count >> 20} MiB free ({place})", hint)
-    if not cache.is_dir() or not os.access(cache, os.W_OK):
-        raise CheckFailed(f"no folder that may be written to: {cache} (cache)", "name another one by VSCUGAN_CACHE")
     return ", ".join(f"{count / 2**30:.1f} GiB free ({place})" for place, count in free.items())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from vscugan.cli.progress_display import Display, Event, Logged, choose_display
 from vscugan.encode.container.output_name import MUXERS
 from vscugan.errors import ArgumentError
 from vscugan.exits import INTERRUPTED
+from vscugan.waiting import result_of
 
 HELP = "upscale a video file and keep everything else in it; an interrupted run can be resumed"
 EPILOG = """Arguments after -- go to the encoder, for example: -- --crf 16 --preset slow
@@ -105,8 +107,8 @@ def _encode_one(source: str, given: dict[str, Any], arguments: argparse.Namespac
             failures.append(event["message"])
 
     try:
-        with WorkerProcess() as worker:
-            code = supervise.encode(job, listen, worker, restart=arguments.restart)
+        with ThreadPoolExecutor(1) as lane, WorkerProcess() as worker:
+            code = result_of(lane.submit(supervise.encode, job, listen, worker, restart=arguments.restart))
     except KeyboardInterrupt as error:
         has_chunks = supervise.has_chunks(job.work_folder)
         nothing = "no chunk was finished yet, nothing is left behind"

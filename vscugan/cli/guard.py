@@ -9,6 +9,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from io import TextIOWrapper
 from types import FrameType
 from typing import Any, NoReturn, TextIO
 
@@ -93,6 +94,9 @@ def prepare_process() -> None:
                 os.close(opened)
             stream = open(descriptor, "r" if descriptor == 0 else "w", encoding="utf-8", closefd=False)  # noqa: SIM115
             setattr(sys, name, stream)
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        # into files and pipes Python on Windows writes an old code page, which has not all characters of names
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.stdout, sys.stderr = Output(sys.stdout), Output(sys.stderr)
     for name in INTERRUPTED:
         number = getattr(signal, name, None)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 from vscugan.encode.container.output_name import muxer_of
 from vscugan.encode.job.encode_job import EncodeJob
-from vscugan.encode.job.lock import take_lock
+from vscugan.encode.job.lock import empty_folder, release, take_lock
 from vscugan.encode.job.work_folder import check_folder, read_file
 from vscugan.encode.worker_process import Listener, WorkerProcess
 from vscugan.errors import ConflictError, DiskError, WorkerError
 from vscugan.exits import UNEXPECTED
-from vscugan.files import disk_error
+from vscugan.files import disk_error, nearest_folder
 
 
 def check_output(job: EncodeJob) -> None:
@@ -26,9 +25,7 @@ def check_output(job: EncodeJob) -> None:
     output = Path(job.output)
     muxer_of(output)  # refuses other endings
     check_folder(job.work_folder)
-    parent = output.parent
-    while job.dry_run and not parent.exists():  # which makes none
-        parent = parent.parent
+    parent = nearest_folder(output.parent) if job.dry_run else output.parent  # which makes none
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise DiskError(f"folder of the output must be writable, got {output.parent.name!r}; make it, or its rights")
     if output.exists() and os.path.exists(job.source) and os.path.samefile(output, job.source):
@@ -74,21 +71,18 @@ def _encode(job: EncodeJob, listen: Listener, worker: WorkerProcess, restart: bo
         lock = take_lock(folder)
     except OSError as error:
         raise disk_error(folder, error) from error
+    code: int | None = None
     is_to_be_reported = False
     try:
         if restart:
-            for path in folder.iterdir():
-                if path.name != "lock":
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+            empty_folder(folder)
         code = worker.work(job, lock, listen)
         is_to_be_reported = code == UNEXPECTED
-        if code == 0 and not job.keep_work:
-            shutil.rmtree(folder, ignore_errors=True)
         return code
     except WorkerError:
         is_to_be_reported = True
         raise
     finally:
-        if folder.exists() and not (is_to_be_reported or has_chunks(folder) or has_finished(folder)):
-            shutil.rmtree(folder, ignore_errors=True)
-        os.close(lock)
+        is_done = code == 0 and not job.keep_work
+        is_needed = is_to_be_reported or has_chunks(folder) or has_finished(folder)
+        release(folder, lock, remove=is_done or not is_needed)

@@ -23,7 +23,6 @@ from vscugan.exits import signal_name
 
 Listener = Callable[[dict[str, Any]], None]
 STOP_S = 20.0
-_POSIX = os.name == "posix"
 
 
 class StoppedError(Exception):
@@ -82,21 +81,28 @@ class WorkerProcess:
         self._end()
 
     def _start(self, log: Any) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-P", "-m", "vscugan.encode.worker.worker"]
-        options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": log, "start_new_session": _POSIX}
+        command = ["-P", "-m", "vscugan.encode.worker.worker"]
+        options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": log}
         if sys.platform == "win32":
-            options["creationflags"] = subprocess.CREATE_NEW_PROCESS_GROUP
-        if _POSIX:
-            self._channel, theirs = socket.socketpair()
-            with theirs:
-                self._process = subprocess.Popen(command, stdin=theirs.fileno(), **options)
-        else:
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, **options)
+            # an environment's python.exe only starts another one, and would hold the log open, which is to be removed;
+            # multiprocessing passes by it in the same way
+            python = getattr(sys, "_base_executable", sys.executable)
+            variables = {} if python == sys.executable else {"__PYVENV_LAUNCHER__": sys.executable}
+            self._process = subprocess.Popen(
+                [python, *command], stdin=subprocess.PIPE, **options, env=os.environ | variables,
+                creationflags=subprocess.CREATE_NEW_PROCESS_GROUP,
+            )  # fmt: skip
+            return self._process
+        self._channel, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, *command], stdin=theirs.fileno(), **options, start_new_session=True
+            )
         return self._process
 
     def _send(self, line: bytes, lock: int) -> None:
         with contextlib.suppress(OSError):  # it has ended; its exit code says why
-            if self._channel:
+            if sys.platform != "win32" and self._channel:
                 sent = socket.send_fds(self._channel, [line], [lock])
                 self._channel.sendall(line[sent:])
             elif self._process and self._process.stdin:
@@ -116,8 +122,9 @@ class WorkerProcess:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        if _POSIX:
-            with contextlib.suppress(ProcessLookupError):  # an encoder that outlived its worker
+        if sys.platform != "win32":
+            # an encoder that outlived its worker; macOS refuses where all of the group have ended
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
 
 

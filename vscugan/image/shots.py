@@ -13,6 +13,7 @@ from vscugan.clip.colour import decided_matrix
 from vscugan.clip.error_text import first_line
 from vscugan.clip.size import sample_aspect_ratio
 from vscugan.errors import FrameError
+from vscugan.waiting import result_of
 
 SMALLEST_STRIP_PX = 16
 ROUNDING_PX = 2
@@ -40,7 +41,7 @@ def fetch(clip: vs.VideoNode, n: int) -> vs.VideoFrame:
     Raises: FrameError.
     """
     try:
-        frame = clip.get_frame_async(n).result()
+        frame = result_of(clip.get_frame_async(n))
     except vs.Error as error:
         raise FrameError(first_line(error)) from error
     assert isinstance(frame, vs.VideoFrame)

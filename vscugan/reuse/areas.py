@@ -27,7 +27,7 @@ HALO_PX_OF_A_MARGIN_CELL = 16
 CALL_PX = 256
 
 #: Rectangles in cells: rows are top, left, bottom, right.
-Boxes = NDArray[np.int64]
+type Boxes = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)

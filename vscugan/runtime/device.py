@@ -15,6 +15,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+
 if TYPE_CHECKING:
     import torch
 
@@ -99,7 +101,7 @@ def cpu_threads() -> int:
     if named.isdigit() and int(named):
         return int(named)
     if not hasattr(os, "sched_getaffinity"):
-        return os.cpu_count() or 1
+        return psutil.cpu_count(logical=False) or os.cpu_count() or 1
     processors = os.sched_getaffinity(0)
     with suppress(OSError):  # two processors that share a core have the same list
         files = [PROCESSORS / f"cpu{n}/topology/thread_siblings_list" for n in processors]

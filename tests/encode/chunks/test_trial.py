@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import pytest
 
-from vscugan.encode.chunks.trial import try_encoder
+from vscugan.encode.chunks.trial import reason, try_encoder
 from vscugan.encode.encoders.encoder_rows import ENCODERS
 from vscugan.encode.encoders.programs import find_encoder
 from vscugan.encode.encoders.stream_format import StreamFormat
@@ -45,6 +45,12 @@ def test_arguments_are_tried_before_the_start(
     assert str(error.value) == (
         f"encoder arguments must be those of {name} in ffmpeg, got its answer: {answer}; correct what stands behind --"
     )
+
+
+@pytest.mark.parametrize("address", ["0x55b62cb17300", "000001c2a0b040c0"], ids=["glibc", "windows"])
+def test_what_speaks_is_left_out(address: str) -> None:
+    """Else what an encoder always says would be another text in each run, and the arguments' fault."""
+    assert reason(f"[libx264 @ {address}] Error parsing option 'crff = 5'.\n") == "Error parsing option 'crff = 5'"
 
 
 @pytest.mark.parametrize("name", [row.name for row in ENCODERS.values() if not row.is_hardware])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -30,6 +31,21 @@ def test_programs_are_notified_of_ctrl_c(slow_folder: Path) -> None:
     assert parent.wait(30) == 130
     assert events[-1] == {"event": "interrupted", "code": 130}
     assert (slow_folder / "out.mkv.vscugan").is_dir()
+
+
+def test_a_worker_has_no_stdin_beside_its_jobs() -> None:
+    """What it loads may ask for stdin, and on Windows would wait for the thread that reads it."""
+    code = "from vscugan.encode.worker.worker import os, take_stdin\nprint(os.read(take_stdin(), 9), os.read(0, 9))"
+    run = subprocess.run([sys.executable, "-P", "-c", code], input=b"a job\n", capture_output=True, check=True)
+    assert run.stdout.strip() == rb"b'a job\n' b''"
+
+
+def test_scripts_print_what_old_code_pages_do_not_have(slow_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    media.plain(slow_folder / "in.mkv", frames=3)
+    (slow_folder / "slow.vpy").write_text(f"print('日本語')\n1 / 0\n{media.RESIZE}", encoding="utf-8")
+    monkeypatch.setenv("PYTHONIOENCODING", "cp1252")  # as Python on Windows writes into files
+    failed = run(slow_folder, "out.mkv")
+    assert "script must run, got ZeroDivisionError" in failed.stderr
 
 
 def test_a_second_run_is_refused_until_the_first_is_gone(slow_folder: Path) -> None:

@@ -96,8 +96,9 @@ def _widen_pipe(process: subprocess.Popen[bytes]) -> None:
         return
     import fcntl
 
+    assert process.stdin
     with contextlib.suppress(OSError):  # the user's share of pipe memory may be used up
-        fcntl.fcntl(process.stdin, fcntl.F_SETPIPE_SZ, PIPE_BYTES)  # type: ignore[arg-type]
+        fcntl.fcntl(process.stdin, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
 
 def start_encoding(context: ChunkSetup, chunk: Chunk) -> Encoding:

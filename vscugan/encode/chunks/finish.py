@@ -101,5 +101,5 @@ def recover(context: ChunkContext, chunks: Sequence[Chunk]) -> tuple[dict[int, E
     lost = sorted({entry["chunk"] for entry in context.journal.of_kind("chunk")} - whole.keys())
     named = {entry["file"] for entry in whole.values()}
     for path in [*context.temp_folder.iterdir(), *(p for p in context.chunk_folder.iterdir() if p.name not in named)]:
-        path.unlink()
+        path.unlink(missing_ok=True)  # macOS removes ._x with x, where it keeps such files
     return whole, lost

@@ -36,8 +36,9 @@ _FAULT = re.compile(
     re.IGNORECASE,
 )
 _ANYTHING = re.compile(r"\S")
-#: what stands before a message: ffmpeg's "[libx264 @ 0x55b62cb17300] ", x265's "x265 [error]: ", "Svt[error]: "
-_SPEAKER = re.compile(r"^(\[[^\]]* @ 0x[0-9a-f]+\] |\w+ ?\[\w+\]: )+")
+#: what stands before a message: ffmpeg's "[libx264 @ 0x55b62cb17300] ", on Windows "[libx264 @ 000001c2a0b040c0] ",
+#: x265's "x265 [error]: ", "Svt[error]: "
+_SPEAKER = re.compile(r"^(\[[^\]]* @ \w+\] |\w+ ?\[\w+\]: )+")
 
 
 def _lines(text: str, pattern: re.Pattern[str]) -> list[str]:

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import socket
+import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -144,7 +145,7 @@ def _folder() -> Path:
     """
     folder = Path(tempfile.gettempdir()) / f"{FOLDER}-{getpass.getuser()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    if os.name == "posix" and (folder.is_symlink() or folder.stat().st_uid != os.getuid()):
+    if sys.platform != "win32" and (folder.is_symlink() or folder.stat().st_uid != os.getuid()):
         raise ConflictError(f"folder of unfinished chunks must be your own, got {folder} of another; remove it")
     return folder
 

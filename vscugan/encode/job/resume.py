@@ -8,7 +8,6 @@ user's own, and encoder arguments other than numbers and presets.
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,6 +16,7 @@ from vscugan.encode.encoders.encoder_rows import ENCODERS
 from vscugan.encode.job.encode_job import PLAN_NAME, EncodeJob, read_job
 from vscugan.encode.job.work_folder import check_folder
 from vscugan.errors import ConflictError
+from vscugan.install import quoted
 
 #: the encoder arguments whose values are names of presets and the like, and no files
 NAMED = ("preset", "tune", "profile")
@@ -79,4 +79,4 @@ def are_values(arguments: Sequence[str]) -> bool:
 
 
 def _quoted(argument: str) -> str:
-    return shlex.quote(argument) if argument.isprintable() else repr(argument)
+    return quoted(argument) if argument.isprintable() else repr(argument)

@@ -18,10 +18,9 @@ from vscugan.encode.worker_process import Listener, StoppedError, WorkerProcess
 from vscugan.errors import CuganError, DiskError
 from vscugan.exits import UNEXPECTED
 from vscugan.files import disk_error
+from vscugan.waiting import WAIT_S
 
 DONE, THERE, FAILED, MISSING, ESTIMATED = "done", "there", "failed", "missing", "estimated"
-#: how long the main thread waits at a time: on Windows nothing interrupts a longer wait
-WAIT_S = 0.2
 
 
 @dataclass(kw_only=True)

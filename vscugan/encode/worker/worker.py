@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 import traceback
+from io import TextIOWrapper
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -26,23 +27,35 @@ LOG_RECORDS = ("DEBUG ", "INFO ", "WARNING ")
 Received = tuple[bytes, list[int]]  # a job's line, and the lock that came with it
 
 
-def _read() -> Received:
-    """What is there of stdin, and descriptors that came with it; nothing at its end."""
-    if os.name != "posix":
-        return os.read(0, 65536), []
-    with socket.socket(fileno=os.dup(0)) as channel:
+def take_stdin() -> int:
+    """A descriptor of stdin, in whose place there is an empty one from now on.
+
+    Windows lets nobody ask what stdin is while a thread reads a pipe there. NumPy's OpenBLAS asks when it is loaded, so
+    that import would wait for the next job (numpy issue 24290).
+    """
+    taken, empty = os.dup(0), os.open(os.devnull, os.O_RDONLY)
+    os.dup2(empty, 0)
+    os.close(empty)
+    return taken
+
+
+def _read(source: int) -> Received:
+    """What is there of the parent's, and descriptors that came with it; nothing at its end."""
+    if sys.platform == "win32":
+        return os.read(source, 65536), []
+    with socket.socket(fileno=os.dup(source)) as channel:
         piece, descriptors, *_ = socket.recv_fds(channel, 65536, 1)
     return piece, descriptors
 
 
-def _receive(jobs: SimpleQueue[Received], children: Children) -> None:
-    """Hand on what comes on stdin; at its end, which is the parent's wish or its death, end at once.
+def _receive(source: int, jobs: SimpleQueue[Received], children: Children) -> None:
+    """Hand on what comes of the parent; at the end, which is the parent's wish or its death, end at once.
 
     Everything finished is durable already, so nothing has to be tidied up.
     """
     line, locks = b"", list[int]()
     while True:
-        piece, descriptors = _read()
+        piece, descriptors = _read(source)
         if not piece:
             children.kill()
             os._exit(INTERRUPTED["SIGINT"])
@@ -86,11 +99,14 @@ def _work(job: EncodeJob, emit: EventPipe, children: Children, kept: list[Any]) 
 
 def main() -> None:
     """Do one job after the other, until one fails or the parent has no more."""
-    emit = EventPipe(os.dup(1))
+    emit, source = EventPipe(os.dup(1)), take_stdin()
+    for stream in (sys.stdout, sys.stderr):  # what a script prints; into files Python on Windows writes old code pages
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     children, jobs = Children(), SimpleQueue[Received]()
     kept: list[Any] = []
-    threading.Thread(target=_receive, args=(jobs, children), daemon=True).start()
+    threading.Thread(target=_receive, args=(source, jobs, children), daemon=True).start()
     while True:
         line, locks = jobs.get()
         job = EncodeJob.from_json(json.loads(line))
