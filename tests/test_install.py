@@ -116,6 +116,7 @@ def test_another_openvino_in_the_process_is_named() -> None:
     ("code", "text"),
     [
         (3, "exit code 3"),
+        (0xC000001D, "exit code 0xC000001D (a library uses instructions that this CPU does not have)"),
         (-7, "SIGBUS (a file was cut off or could not be read while it was in use, or memory was short)"),
         (-4, "SIGILL (a library uses instructions that this CPU does not have)"),
         (-13, "SIGPIPE"),

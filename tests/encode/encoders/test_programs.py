@@ -15,7 +15,7 @@ from support import media
 from support.encoders import program
 
 from vscugan.__main__ import main
-from vscugan.cli import doctor_command
+from vscugan.cli import doctor_checks
 from vscugan.encode.encoders.programs import check_format, find_encoder, find_ffmpeg
 from vscugan.encode.encoders.stream_format import stream_format_of
 from vscugan.errors import ArgumentError, EncoderError
@@ -70,11 +70,11 @@ def test_an_encoder_of_a_gpu_is_that_of_the_ffmpeg_that_has_it(
     path = nvenc()
     found = find_encoder("hevc_nvenc")
     assert found.path == str(path)
-    assert "hevc_nvenc inside ffmpeg" in doctor_command.encoders()
+    assert "hevc_nvenc inside ffmpeg" in doctor_checks.encoders()
     source, script = media.plain(tmp_path / "a.mkv", frames=3), tmp_path / "r.vpy"
     script.write_text(media.RESIZE.replace(".set_output", ".resize.Point(format=vs.YUV420P10).set_output"))
     argv = ["--script", str(script), "--encoder", "hevc_nvenc", "--", "-cq", "22"]
     assert main(["encode", str(source), "-o", str(tmp_path / "b.mkv"), *argv]) == 0, capfd.readouterr().err
     assert "by hevc_nvenc inside ffmpeg (-preset p6 -tune hq -cq 22) in 1 chunk" in capfd.readouterr().out
     nvenc(broken="lavfi")
-    assert "nvenc" not in doctor_command.encoders()
+    assert "nvenc" not in doctor_checks.encoders()
