@@ -118,14 +118,15 @@ class WorkerProcess:
                 if end:
                     end.close()
         try:
-            process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_S)
+        finally:  # a second Ctrl-C does not wait for a worker that hangs
             process.kill()
             process.wait()
-        if sys.platform != "win32":
-            # an encoder that outlived its worker; macOS refuses where all of the group have ended
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
+            if sys.platform != "win32":
+                # an encoder that outlived its worker; macOS refuses where all of the group have ended
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(process.pid, signal.SIGKILL)
 
 
 def _log(job: EncodeJob) -> int:
