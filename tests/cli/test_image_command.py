@@ -67,6 +67,22 @@ def test_folders_keep_their_shape(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert said.startswith("vscugan image: picture must be a whole AVIF, JPEG, PNG, TIFF, WEBP of gray or RGB, got ")
 
 
+def test_results_of_the_run_before_are_no_sources(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    Image.fromarray(ramp(3, np.uint8)).save("in/1.png")
+    for source in (".", "*", "**/*.png"):
+        assert image(source, "-o", "out") == 0
+        assert image(source, "-o", "out") == 0
+        expected = "1 of 1 results are there already, of the same source and options\n"
+        assert capsys.readouterr().out.endswith(expected)
+    assert image("in", "-o", ".") == 0  # the sources lie in the output folder
+    assert capsys.readouterr().out == "'1.png': 48x40, 8 bit\n"
+    assert image("", "-o", "out") == 3  # as of a variable of the shell that is not set
+
+
 def test_a_folder_goes_on_where_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What is there of the same source and options stays; everything else needs --overwrite."""
     (tmp_path / "in").mkdir()

@@ -13,7 +13,7 @@ from vscugan.cli.options import add_upscale, given_upscale
 from vscugan.cli.parser import Parser
 from vscugan.errors import ArgumentError, ConflictError, CuganError, DiskError, FrameError, SourceError
 from vscugan.files import write_whole
-from vscugan.patterns import matches
+from vscugan.patterns import fixed_part, matches
 
 if TYPE_CHECKING:
     from vscugan.image.picture_files import Picture
@@ -42,23 +42,29 @@ def _find_pictures(sources: Sequence[str | Path], output: Path) -> tuple[list[Pa
     """Each picture with its place below the output folder, and an error for each name that gives none."""
     pairs: list[Pair] = []
     errors: list[CuganError] = []
-    for name in map(Path, sources):
-        if os.path.isdir(name):
+    for source in sources:
+        name = Path(source)
+        if os.path.isdir(source):
             inside = sorted(p for p in name.rglob("*") if p.suffix.lower() in ENDINGS and p.is_file())
-            if output.resolve() != name.resolve():  # results of the run before are no sources
-                inside = [path for path in inside if output.resolve() not in path.resolve().parents]
+            inside = [path for path in inside if not _is_result(path, name, output)]
             pairs += [(path, path.relative_to(name)) for path in inside]
             if not inside:
                 errors.append(SourceError(f"folder must hold pictures, got {name.name!r} with none; name another one"))
-        elif os.path.exists(name):
+        elif os.path.exists(source):
             pairs.append((name, Path(name.name)))
-        elif found := [path for path in matches(str(name), ENDINGS) if path.resolve() != output.resolve()]:
+        elif found := [p for p in matches(str(name), ENDINGS) if not _is_result(p, fixed_part(str(name)), output)]:
             more, wrong = _find_pictures(found, output)
             pairs, errors = pairs + more, errors + wrong
         else:
             missing = f"source must be a picture or a folder, got {name.name!r}, which is not there; check the name"
             errors.append(SourceError(missing))
     return pairs, errors
+
+
+def _is_result(path: Path, base: Path, output: Path) -> bool:
+    """Whether a path found below ``base`` is the output folder, or in it: results of the run before are no sources."""
+    folder = output.resolve()
+    return os.path.isdir(folder) and base.resolve() in folder.parents and path.resolve().is_relative_to(folder)
 
 
 def _is_file(output: Path) -> bool:
