@@ -13,6 +13,9 @@ from support.slow_encode import SLOW
 
 from vscugan.__main__ import main
 from vscugan.cli import encode_command
+from vscugan.encode import supervise
+from vscugan.encode.job.encode_job import EncodeJob
+from vscugan.encode.worker_process import Listener, WorkerProcess
 
 
 def test_json_events_are_for_programs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -118,6 +121,18 @@ def test_an_unexpected_error_is_logged_and_followed_by_the_program(
         "log must be writable, got No such file or directory: 'log.txt'; name a file in a folder that you may write "
         "to\n"
     )
+
+
+def test_ctrl_c_after_the_end_says_that_the_output_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def encode(job: EncodeJob, listen: Listener, worker: WorkerProcess, *, restart: bool) -> int:
+        listen({"event": "done"})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(supervise, "encode", encode)
+    assert main(["encode", "in.mkv", "-o", str(tmp_path / "out.mkv"), "--json"]) == 130
+    assert capsys.readouterr().err == "vscugan encode: interrupted; the output is finished\n"
 
 
 def test_a_dry_run_estimates_and_writes_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

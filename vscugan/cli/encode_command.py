@@ -30,6 +30,8 @@ OF_THE_JOB = ("script", "encoder", "start", "end", "crop", "leave_out", "cluster
 #: each job holds a model
 MOST_JOBS = 16
 GO_ON = "run the same command again to go on"
+NOTHING_KEPT = "no chunk was finished yet, nothing is left behind"
+IS_THERE = "the output is finished"
 #: the hint for an unknown option, which may be meant for the encoder
 REST_HINT = "options of the encoder stand behind --, as in -- {}"
 
@@ -100,8 +102,11 @@ def _encode_one(source: str, given: dict[str, Any], arguments: argparse.Namespac
     job.check()
     supervise.check_output(job)
     failures: list[str] = []
+    is_done = False
 
     def listen(event: Event) -> None:
+        nonlocal is_done
+        is_done = is_done or event["event"] == "done"
         display(event)
         if event["event"] == "error":
             failures.append(event["message"])
@@ -110,10 +115,8 @@ def _encode_one(source: str, given: dict[str, Any], arguments: argparse.Namespac
         with ThreadPoolExecutor(1) as lane, WorkerProcess() as worker:
             code = result_of(lane.submit(supervise.encode, job, listen, worker, restart=arguments.restart))
     except KeyboardInterrupt as error:
-        has_chunks = supervise.has_chunks(job.work_folder)
-        nothing = "no chunk was finished yet, nothing is left behind"
-        hint = GO_ON if has_chunks else nothing
-        return _interrupted(error, display, hint)
+        unfinished = GO_ON if supervise.has_chunks(job.work_folder) else NOTHING_KEPT
+        return _interrupted(error, display, IS_THERE if is_done else unfinished)
     display.close()
     for message in failures:
         print_error("encode", message)

@@ -13,6 +13,7 @@ import pytest
 from support import media
 from support.slow_encode import assert_gone, command, family, finished, run
 
+from vscugan.cli.guard import SAME_SIGNAL_S
 from vscugan.encode.job.work_folder import check_folder
 
 
@@ -31,6 +32,23 @@ def test_programs_are_notified_of_ctrl_c(slow_folder: Path) -> None:
     assert parent.wait(30) == 130
     assert events[-1] == {"event": "interrupted", "code": 130}
     assert (slow_folder / "out.mkv.vscugan").is_dir()
+
+
+def test_a_second_ctrl_c_does_not_wait_for_a_worker_that_hangs(slow_folder: Path) -> None:
+    media.plain(slow_folder / "in.mkv", frames=24 * 20)
+    argv = command(slow_folder, "out.mkv", "--json")
+    parent = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert parent.stdout
+    assert any(json.loads(line)["event"] == "chunk" for line in parent.stdout)
+    members = family(parent)
+    members[0].suspend()
+    parent.send_signal(signal.SIGINT)
+    time.sleep(SAME_SIGNAL_S + 0.1)
+    parent.send_signal(signal.SIGINT)
+    _, errors = parent.communicate(timeout=10)
+    assert parent.returncode == 130
+    assert errors == b"vscugan encode: interrupted; run the same command again to go on\n"
+    assert_gone(members)
 
 
 def test_a_worker_has_no_stdin_beside_its_jobs() -> None:
