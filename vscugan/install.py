@@ -74,14 +74,18 @@ def require_torch(needed_by: str) -> Any:
         raise DeviceError(f"{needed_by} must have torch, got {why_not('torch', error)}; {TORCH_HINT}") from None
 
 
-def _requirements(extra: str) -> dict[str, str]:
-    """The packages of an extra of vscugan, as the installed copy lists them, each with the version that is too new."""
+def _requirements(extra: str = "") -> dict[str, str]:
+    """The packages of an extra, or those that vscugan always needs, as the installed copy lists them.
+
+    Each with the version that is too new.
+    """
     try:
         requirements = importlib.metadata.requires(PACKAGE) or []
     except importlib.metadata.PackageNotFoundError:  # a checkout that was never installed
         requirements = []
-    of_extra = [text.partition(";")[0] for text in requirements if f'extra == "{extra}"' in text]
-    too_new = {found[0]: _TOO_NEW.search(text) for text in of_extra if (found := _NAME.match(text))}
+    wanted = [text for text in requirements if (f'extra == "{extra}"' in text if extra else "extra ==" not in text)]
+    names = [text.partition(";")[0] for text in wanted]
+    too_new = {found[0]: _TOO_NEW.search(text) for text in names if (found := _NAME.match(text))}
     return {name: found[0] if found else "" for name, found in too_new.items() if name != PACKAGE}
 
 
@@ -94,6 +98,13 @@ def how_to_install(extra: str) -> str:
     """The command that installs an extra of vscugan, wherever vscugan itself came from."""
     packages = [f'"{name}{too_new}"' if too_new else name for name, too_new in _requirements(extra).items()]
     return f"run pip install {' '.join(packages) or f'".[{extra}]" in a clone of vscugan'}"
+
+
+def how_to_install_module(module: str) -> str:
+    """The command that installs a module which could not be imported; what is not always needed is of ``encode``."""
+    needed = {name.lower(): name for name in _requirements()}
+    name = needed.get(module.partition(".")[0])
+    return f"run pip install {name}" if name else how_to_install("encode")
 
 
 def quoted(argument: str) -> str:

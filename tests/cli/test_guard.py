@@ -36,6 +36,8 @@ FAST = ("--device", "cpu", "--backend", "torch")
          "again"),
         (ModuleNotFoundError("No module named 'av'", name="av"), 2, "av must be installed, got none; run pip install "
          "vapoursynth-bestsource imageio-ffmpeg av rich pillow tifffile imagecodecs"),
+        (ModuleNotFoundError("No module named 'xxhash'", name="xxhash"), 2, "xxhash must be installed, got none; run "
+         "pip install xxhash"),
         (ZeroDivisionError("by 0"), 70, "internal error, please report it: ZeroDivisionError: by 0"),
     ],
 )  # fmt: skip

@@ -54,6 +54,7 @@ def test_a_gpu_that_torch_does_not_reach(
     [
         ("8", "5", "anon 1\ninactive_file 3\n", 6),  # files that were read fill a container, and are dropped at need
         ("8", "9", "inactive_file 0\n", 0),
+        ("8", "5", "", 3),
         ("max", "5", "inactive_file 3\n", 64),
         ("99", "5", "inactive_file 3\n", 64),
         (None, "5", "", 64),

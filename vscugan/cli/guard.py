@@ -17,7 +17,7 @@ from vscugan.clip.error_text import first_line
 from vscugan.encode.job.json_types import printable
 from vscugan.errors import ArgumentError, CuganError, DiskError, FrameError
 from vscugan.exits import INTERRUPTED, UNEXPECTED
-from vscugan.install import how_to_install
+from vscugan.install import how_to_install_module
 
 #: a signal that follows another one within this time is the same one: timeout and terminals send several
 SAME_SIGNAL_S = 1.0
@@ -131,9 +131,8 @@ def _message_of(error: Exception) -> tuple[str, int]:
     if isinstance(error, CuganError):
         return str(error), error.exit_code
     if isinstance(error, ImportError) and not (error.name or "").startswith("vscugan"):
-        # packages of the extra are imported where they are needed
         missing = error.name or "a package"
-        return f"{missing} must be installed, got none; {how_to_install('encode')}", ArgumentError.exit_code
+        return f"{missing} must be installed, got none; {how_to_install_module(missing)}", ArgumentError.exit_code
     if isinstance(error, OSError):
         return f"files must be usable, got {error}; correct this, then run the same command again", DiskError.exit_code
     if (type(error).__module__, type(error).__name__) == ("vapoursynth", "Error"):

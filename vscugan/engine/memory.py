@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -65,8 +66,8 @@ def _cgroup_left() -> int:
     try:
         limit = int((CGROUP / "memory.max").read_text(encoding="ascii"))  # "max" where there is none
         used = int((CGROUP / "memory.current").read_text(encoding="ascii"))
-        lines = (CGROUP / "memory.stat").read_text(encoding="ascii").splitlines()
-        cached = dict(line.split() for line in lines)["inactive_file"]
-    except (OSError, ValueError, KeyError):
+        stat = (CGROUP / "memory.stat").read_text(encoding="ascii")
+    except (OSError, ValueError):
         return 1 << 62
-    return max(0, limit - used + int(cached))  # files that were read count as used, and are dropped at need
+    cached = re.search(r"^inactive_file (\d+)$", stat, re.MULTILINE)  # files that were read, dropped at need
+    return max(0, limit - used + (int(cached[1]) if cached else 0))

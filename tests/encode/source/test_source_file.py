@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,16 @@ def test_files_that_are_no_video(folder: Path) -> None:
     media.ffmpeg(*media.sound(440), "-c:a", "aac", folder / "sound.mkv")
     refused(folder, 3, "source must hold a video, got 'sound.mkv' with none; name a file that does",
             "sound.mkv", "-o", "o.mkv")  # fmt: skip
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file systems take UTF-8 alone")
+def test_a_name_that_is_no_text(folder: Path) -> None:
+    name = os.fsdecode(b"\xff.mkv")
+    media.plain(folder / "a.mkv", frames=3).rename(folder / name)
+    run = encode_in(folder, name, "-o", "o.mkv")
+    assert run.returncode == 3, run.stderr
+    assert run.stderr.startswith("vscugan encode: source must have a path in UTF-8, got '")
+    assert run.stderr.endswith("\\udcff.mkv'; rename it\n")
 
 
 def test_a_truncated_file(folder: Path) -> None:

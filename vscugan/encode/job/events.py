@@ -22,7 +22,8 @@ class EventPipe:
         self._lock = threading.Lock()
 
     def __call__(self, event: str, /, **fields: Any) -> None:
-        line = json.dumps({"event": event, **fields}, ensure_ascii=False, default=str).encode() + b"\n"
+        # in ASCII, since names of files may be no text
+        line = json.dumps({"event": event, **fields}, default=str).encode() + b"\n"
         with self._lock:
             try:
                 while line:

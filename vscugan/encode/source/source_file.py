@@ -12,6 +12,10 @@ from vscugan.errors import SourceError
 def check_readable(path: Path) -> None:
     """Raise SourceError where the path is no file that can be read."""
     try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError as error:  # VapourSynth's strings are UTF-8
+        raise SourceError(f"source must have a path in UTF-8, got {os.fspath(path)!r}; rename it") from error
+    try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise SourceError(f"source must be a file, got {path.name!r}, which is not one; name a video file")
