@@ -1,4 +1,7 @@
-"""Names on a command line that are patterns, such as ``*.mkv``: Windows' shells do not expand them."""
+"""Names on a command line that stand for several files: patterns such as ``*.mkv``, and folders.
+
+Windows' shells do not expand patterns.
+"""
 
 from __future__ import annotations
 
@@ -32,3 +35,11 @@ def matches(pattern: str, suffixes: Iterable[str]) -> list[Path]:
         if paths := [path for path in map(Path, found) if path.suffix.lower() in taken or path.is_dir()]:
             return paths
     return []
+
+
+def is_earlier_result(path: Path, base: Path, output: Path) -> bool:
+    """Whether a path found below ``base`` is the ``output`` folder, a resolved path, or in it.
+
+    Results of the run before are no sources. Where the output folder holds the sources, too, nothing is one.
+    """
+    return base.resolve() in output.parents and path.resolve().is_relative_to(output)

@@ -13,7 +13,7 @@ from vscugan.cli.options import add_upscale, given_upscale
 from vscugan.cli.parser import Parser
 from vscugan.errors import ArgumentError, ConflictError, CuganError, DiskError, FrameError, SourceError
 from vscugan.files import write_whole
-from vscugan.patterns import fixed_part, matches
+from vscugan.patterns import fixed_part, is_earlier_result, matches
 
 if TYPE_CHECKING:
     from vscugan.image.picture_files import Picture
@@ -46,13 +46,13 @@ def _find_pictures(sources: Sequence[str | Path], output: Path) -> tuple[list[Pa
         name = Path(source)
         if os.path.isdir(source):
             inside = sorted(p for p in name.rglob("*") if p.suffix.lower() in ENDINGS and p.is_file())
-            inside = [path for path in inside if not _is_result(path, name, output)]
+            inside = _without_results(inside, name, output)
             pairs += [(path, path.relative_to(name)) for path in inside]
             if not inside:
                 errors.append(SourceError(f"folder must hold pictures, got {name.name!r} with none; name another one"))
         elif os.path.exists(source):
             pairs.append((name, Path(name.name)))
-        elif found := [p for p in matches(str(name), ENDINGS) if not _is_result(p, fixed_part(str(name)), output)]:
+        elif found := _without_results(matches(str(name), ENDINGS), fixed_part(str(name)), output):
             more, wrong = _find_pictures(found, output)
             pairs, errors = pairs + more, errors + wrong
         else:
@@ -61,10 +61,10 @@ def _find_pictures(sources: Sequence[str | Path], output: Path) -> tuple[list[Pa
     return pairs, errors
 
 
-def _is_result(path: Path, base: Path, output: Path) -> bool:
-    """Whether a path found below ``base`` is the output folder, or in it: results of the run before are no sources."""
+def _without_results(paths: list[Path], base: Path, output: Path) -> list[Path]:
+    """Those of the paths found below ``base`` that are no results of the run before."""
     folder = output.resolve()
-    return os.path.isdir(folder) and base.resolve() in folder.parents and path.resolve().is_relative_to(folder)
+    return [path for path in paths if not is_earlier_result(path, base, folder)] if folder.is_dir() else paths
 
 
 def _is_file(output: Path) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -69,7 +68,7 @@ def torch_name(device: Device) -> str:
     """torch's name of one of its GPUs."""
     if device.kind == "mps":
         return "Apple GPU"
-    return str(getattr(importlib.import_module("torch"), device.kind).get_device_name(device.index))
+    return str(getattr(install.torch(), device.kind).get_device_name(device.index))
 
 
 def gpus() -> list[Gpu]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
+from vscugan import install
 from vscugan.runtime.device import TORCH_GPUS, Adapter, Device
 from vscugan.runtime.vulkan import free_memory
 
@@ -28,7 +28,7 @@ def free_bytes(device: Device) -> int:
         return _free_of(device.adapter)
     if device.kind in ("cuda", "xpu"):
         with suppress(RuntimeError):  # an integrated GPU has the host's, and can't tell
-            return int(getattr(importlib.import_module("torch"), device.kind).mem_get_info(device.tensors)[0])
+            return int(getattr(install.torch(), device.kind).mem_get_info(device.tensors)[0])
     return _free_of_host()
 
 
@@ -57,7 +57,7 @@ def release_memory(device: Device) -> bool:
 
         return release_graphs(device.tensors)
     if device.kind in TORCH_GPUS:
-        getattr(importlib.import_module("torch"), device.kind).empty_cache()
+        getattr(install.torch(), device.kind).empty_cache()
     return False
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from vscugan import install
 from vscugan.cache import ensure_folder
 from vscugan.errors import DeviceError
 from vscugan.install import version
@@ -89,7 +90,7 @@ class OnnxRuntime(GraphRuntime):
         """
 
         def prefix(options: Mapping[str, Any]) -> dict[str, str]:
-            gpu = importlib.import_module("torch").cuda.get_device_name(options["device_id"])
+            gpu = install.torch().cuda.get_device_name(options["device_id"])
             sizes = sorted((name, *shape) for name, shape in (shapes or {}).items())
             built_for = repr((sizes, gpu, nvidia_driver(), _tensorrt_versions()))
             return {"trt_engine_cache_prefix": xxhash.xxh3_128_hexdigest(model + built_for.encode())}

@@ -42,7 +42,7 @@ def torch_build() -> TorchBuild | None:
     spec = importlib.util.find_spec("torch")
     if spec is None or spec.origin is None:  # the latter for a mere folder of that name
         return None
-    says = _constants(Path(spec.origin or "").with_name("version.py"))
+    says = _constants(Path(spec.origin).with_name("version.py"))
     number = str(says.get("__version__") or version("torch") or "")
     xpu = says.get("xpu") or (number.partition("+xpu")[1] and "unknown")  # before 2.7 only the version says
     return TorchBuild(version=number, cuda=says["cuda"], rocm=says.get("rocm") or says["hip"], xpu=xpu or None)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vscugan.encode.job.encode_job import CERTIFICATE_SUFFIX, WORK_SUFFIX
 from vscugan.errors import ArgumentError, SourceError
-from vscugan.patterns import fixed_part, matches
+from vscugan.patterns import fixed_part, is_earlier_result, matches
 
 #: of the files in folders, those that are taken
 VIDEO_SUFFIXES = (".mkv", ".mp4", ".m4v", ".webm", ".avi", ".mov", ".ts", ".m2ts", ".mpg", ".mpeg", ".vob", ".ogm",
@@ -54,8 +54,9 @@ def _found(names: Sequence[str], output: Path) -> Iterator[Pair]:
             if not is_result and not _is_work(path):
                 yield path, Path(path.stem)
         elif found := matches(name, VIDEO_SUFFIXES):
+            base = fixed_part(name)
             for match in found:
-                if not _is_ours(match, fixed_part(name), output):
+                if not _is_ours(match, base, output):
                     yield from _found([str(match)], output)
         else:
             raise SourceError(f"source must be a video, a folder or a list, got no {path.name!r}; check the name")
@@ -72,10 +73,7 @@ def _in_folder(folder: Path, output: Path) -> Iterator[Pair]:
 
 def _is_ours(path: Path, base: Path, output: Path) -> bool:
     """Whether a path found below ``base`` is a result of ours, or a part of one."""
-    real = path.resolve()
-    is_below_output = output == real or output in real.parents
-    is_output_inside = base.resolve() in output.parents  # else the output folder holds the sources, too
-    return (is_below_output and is_output_inside) or _is_work(path) or _is_result(path)
+    return is_earlier_result(path, base, output) or _is_work(path) or _is_result(path)
 
 
 def _is_result(path: Path) -> bool:
